@@ -1,0 +1,54 @@
+# What people type. Every target makes its own environment in .venv and installs what it needs there;
+# a second run finds the stamp newer than pyproject.toml and is quick.
+PYTHON ?= python3
+BIN := .venv/bin
+RUNDIR ?= run
+EXAMPLE := XENSTORED_PATH=$(abspath $(RUNDIR))/socket
+
+.DEFAULT_GOAL := help
+.PHONY: help run test demo lint bench docs clean
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+run: .venv/stamp-run  ## the daemon in the foreground, its socket and store in ./run
+	@mkdir -p -m 0700 $(RUNDIR)
+	@echo "From another terminal:"
+	@echo "  $(EXAMPLE) $(BIN)/xsadapter write /hello world"
+	@echo "  $(EXAMPLE) xenstore-ls -f          (Debian's xenstore-utils)"
+	@echo "  $(BIN)/rrdstore -C $(RUNDIR)/history.rrdb log"
+	@echo "Stop with Ctrl-C."
+	@exec $(BIN)/xsadapter run --rundir $(RUNDIR)
+
+test: .venv/stamp-test  ## the whole suite
+	$(BIN)/python -m pytest $(TESTS)
+
+demo: .venv/stamp-run  ## a host's day in about a minute
+	$(BIN)/python -m xsadapter.demo
+
+lint: .venv/stamp-test  ## ruff and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/stamp-test  ## the figures of docs/bench.md, on this machine
+	$(BIN)/python -m pytest bench --benchmark-disable-gc $(BENCH)
+
+docs: .venv/stamp-test  ## what the documentation has from the code: each docs/*.py writes the pages it owns
+	set -e; for script in docs/*.py; do $(BIN)/python $$script; done
+
+clean:  ## all that make has made, the store in ./run excepted
+	rm -rf .venv build dist *.egg-info .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# pip is the last thing that venv installs: if it is there, the environment is whole.
+$(BIN)/pip:
+	$(PYTHON) -m venv .venv
+
+.venv/stamp-run: pyproject.toml | $(BIN)/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/stamp-test: pyproject.toml | $(BIN)/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test,dev]'
+	@touch $@ .venv/stamp-run
