@@ -6,7 +6,6 @@ green run has run them all.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
@@ -24,16 +23,9 @@ class Need(Protocol):
     def __call__(self, *needed: str | Path) -> None: ...
 
 
-def _need(*needed: str | Path) -> None:
-    if reason := peers.missing(*needed):
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-
-
 @pytest.fixture(scope="session")
 def need() -> Need:
-    return _need
+    return peers.need
 
 
 @pytest.fixture
@@ -45,14 +37,14 @@ def run_directory() -> Iterator[Path]:
 
 @pytest.fixture
 def c_xenstored() -> Iterator[peers.Daemon]:
-    _need(*peers.C_NEEDS)
+    peers.need(*peers.C_NEEDS)
     with peers.short_directory() as directory, peers.c_xenstored(directory) as daemon:
         yield daemon
 
 
 @pytest.fixture
 def ox_xenstored() -> Iterator[peers.Daemon]:
-    _need(*peers.OX_NEEDS)
+    peers.need(*peers.OX_NEEDS)
     with peers.short_directory() as directory, peers.ox_xenstored(directory) as daemon:
         yield daemon
 

@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -91,9 +93,17 @@ class Daemon:
 
 
 def missing(*needed: str | Path) -> str:
-    """What of `needed` is not there, as a reason for skipping; empty if all is. A str is a program or a `pyxs`."""
+    """What of `needed` is not there, as a reason for skipping; empty if all is. A str is a program, or "pyxs"."""
     absent = [str(what) for what in needed if not _there(what)]
     return f"not installed: {', '.join(absent)} (tests/compat/install.sh)" if absent else ""
+
+
+def need(*needed: str | Path) -> None:
+    """Skip the test with a reason unless all of `needed` is there; with CI=true that is a failure."""
+    if reason := missing(*needed):
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
 
 
 def _there(what: str | Path) -> bool:
