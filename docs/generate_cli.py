@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from rrdstore.cli import main as rrdstore
 from xsadapter.cli import main as xsadapter
 from xsadapter.cli.xenstored import main as xenstored
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PROGRAMS: dict[str, click.Command] = {"rrdstore": rrdstore, "xsadapter": xsadapter, "xsadapter-xenstored": xenstored}
 WIDTH = 96  # of the help texts, whatever the terminal
