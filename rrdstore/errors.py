@@ -1,0 +1,153 @@
+"""Every error the engine raises: one root, facts as fields, one sentence built from them.
+
+Rule: an error says what it is about, what was found and what was expected, and is raised before
+anything has changed. Nothing else escapes the public names, bugs and KeyboardInterrupt excepted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class StoreError(Exception):
+    """The root of all errors of rrdstore."""
+
+
+class NotFound(StoreError):
+    """A node, branch, tag, commit or pin that does not exist."""
+
+    def __init__(self, what: str, name: str) -> None:
+        self.what, self.name = what, name
+        super().__init__(f"{what} {name!r} not found")
+
+
+class Exists(StoreError):
+    """A name that is taken already."""
+
+    def __init__(self, what: str, name: str) -> None:
+        self.what, self.name = what, name
+        super().__init__(f"{what} {name!r} exists already")
+
+
+class Thinned(StoreError):
+    """A commit that was kept once and is not any more."""
+
+    def __init__(self, id: str, before: str | None, after: str | None) -> None:  # noqa: A002 - the field is named id
+        self.id, self.before, self.after = id, before, after
+        super().__init__(f"commit {id} was thinned; nearest kept: {before or 'none'} before, {after or 'none'} after")
+
+
+class Conflict(StoreError):
+    """A merge, or a transaction that read what has changed since; `paths` names every place."""
+
+    def __init__(self, paths: Iterable[str], what: str = "transaction") -> None:
+        self.paths, self.what = tuple(paths), what
+        shown = ", ".join(self.paths[:4]) + (f" and {len(self.paths) - 4} more" if len(self.paths) > 4 else "")
+        super().__init__(f"{what} conflicts at {shown}")
+
+
+class Unmergeable(StoreError):
+    """Two branches with no stored merge base: merging on an approximate one could lose changes silently."""
+
+    def __init__(self, branch: str, other: str, reason: str) -> None:
+        self.branch, self.other, self.reason = branch, other, reason
+        super().__init__(f"cannot merge {other!r} into {branch!r}: {reason}")
+
+
+class PolicyError(StoreError):
+    """A retention policy that cannot be: `text` is the part at fault."""
+
+    def __init__(self, text: str, found: str, expected: str) -> None:
+        self.text, self.found, self.expected = text, found, expected
+        super().__init__(f"policy {text!r}: found {found}, expected {expected}")
+
+
+class InvalidWhen(StoreError):
+    """A moment that cannot be read."""
+
+    def __init__(self, text: str, expected: str) -> None:
+        self.text, self.expected = text, expected
+        super().__init__(f"moment {text!r}: expected {expected}")
+
+
+class InvalidPath(StoreError):
+    """A path that names no place in any tree."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(f"path {path!r}: {reason}")
+
+
+class StoreFull(StoreError):
+    """No room for the change, though everything that can be thinned has been counted as free."""
+
+    def __init__(self, needed: int, free: int) -> None:
+        self.needed, self.free = needed, free
+        super().__init__(f"store full: {needed} bytes needed, {free} can be had; nothing was changed")
+
+
+class TooLarge(StoreError):
+    """One thing larger than this store takes."""
+
+    def __init__(self, what: str, size: int, limit: int) -> None:
+        self.what, self.size, self.limit = what, size, limit
+        super().__init__(f"{what} of {size} bytes; this store takes at most {limit}")
+
+
+class LimitReached(StoreError):
+    """A fixed number of things (branches, tags, pins, snapshots) is in use."""
+
+    def __init__(self, what: str, limit: int) -> None:
+        self.what, self.limit = what, limit
+        super().__init__(f"all {limit} {what} of this store are in use")
+
+
+class Held(StoreError):
+    """The file cannot take more now, because another process keeps it from being written back."""
+
+    def __init__(self, path: str, by: str) -> None:
+        self.path, self.by = path, by
+        super().__init__(f"{path} is held by {by}: its log cannot be written back; nothing was changed")
+
+
+class Locked(StoreError):
+    """Another process writes this store."""
+
+    def __init__(self, path: str, pid: int | None) -> None:
+        self.path, self.pid = path, pid
+        super().__init__(f"{path} is written by {'another process' if pid is None else f'process {pid}'}")
+
+
+class ReadOnly(StoreError):
+    """A change was asked of a store opened for reading, or of a snapshot."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        super().__init__(f"{what} is read-only")
+
+
+class NoStore(StoreError):
+    """There is no store at that path."""
+
+    def __init__(self, path: str, found: str) -> None:
+        self.path, self.found = path, found
+        super().__init__(f"{path}: expected a store, found {found}")
+
+
+class Closed(StoreError):
+    """The store, snapshot or transaction was closed before."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        super().__init__(f"{what} is closed")
+
+
+class Corrupt(StoreError):
+    """Bytes on disk that are not what was written."""
+
+    def __init__(self, where: str, found: str, expected: str) -> None:
+        self.where, self.found, self.expected = where, found, expected
+        super().__init__(f"{where}: found {found}, expected {expected}")

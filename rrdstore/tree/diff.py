@@ -1,0 +1,93 @@
+"""What differs between two trees.
+
+Rule: what two trees share is skipped by identity, then by object number, then by digest if both have
+one. So the cost is in the size of the change, not of the trees: O(changes x 32 x log32 names).
+Content alone counts: a node set again to what it was is no change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from rrdstore.tree.node import FANOUT, Bucket, Node, Stub, Wide, entries, part
+from rrdstore.tree.path import join
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rrdstore.tree.node import Kids
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One place that differs: the node before (None if it was absent) and after (None if it is gone)."""
+
+    path: str
+    old: Node | None
+    new: Node | None
+
+    @property
+    def kind(self) -> str:
+        """Which of added, removed and changed it is."""
+        return "added" if self.old is None else "removed" if self.new is None else "changed"
+
+
+Shared = Node | Bucket | Wide | Stub
+
+
+def same(a: Shared | None, b: Shared | None) -> bool:
+    """Whether these are known to be equal without looking inside; False means unknown."""
+    if a is b:
+        return True
+    if a is None or b is None:
+        return False
+    if a.number and a.number == b.number:
+        return True
+    if a.__class__ is Stub or b.__class__ is Stub:
+        return False
+    hashed = cast("Node | Bucket | Wide", a).hashed
+    return hashed is not None and hashed == cast("Node | Bucket | Wide", b).hashed
+
+
+def differing(a: Kids | None, b: Kids | None) -> Iterator[tuple[str, Node | None, Node | None]]:
+    """The names whose nodes are not known to be the same, with both nodes; in no order."""
+    if same(a, b):
+        return
+    if a.__class__ is Wide and b.__class__ is Wide:
+        left, right = a, b
+        for index in range(FANOUT):
+            if not same(left.slots[index], right.slots[index]):
+                yield from differing(part(left, index), part(right, index))
+        return
+    olds, news = dict(entries(a)), dict(entries(b))
+    for name, old in olds.items():
+        new = news.get(name)
+        if not same(old, new):
+            yield name, _loaded(old), _loaded(new)
+    for name, new in news.items():
+        if name not in olds:
+            yield name, None, _loaded(new)
+
+
+def _loaded(node: Node | Stub | None) -> Node | None:
+    return cast("Node", node.load()) if node.__class__ is Stub else cast("Node | None", node)
+
+
+def diff(a: Node | None, b: Node | None) -> Iterator[Change]:
+    """Every place that differs between the trees, parents first, siblings by name."""
+    stack: list[tuple[tuple[str, ...], Node | None, Node | None]] = [((), a, b)]
+    while stack:
+        names, old, new = stack.pop()
+        if old is None or new is None or old.value != new.value or old.meta != new.meta:
+            yield Change(join(names), old, new)
+        below = differing(None if old is None else old.kids, None if new is None else new.kids)
+        stack.extend(
+            ((*names, name), before, after)
+            for name, before, after in sorted(below, key=lambda row: row[0], reverse=True)
+        )
+
+
+def equal(a: Node | None, b: Node | None) -> bool:
+    """Whether the trees have the same content; stops at the first difference."""
+    return a is b or (a is not None and b is not None and next(iter(diff(a, b)), None) is None)

@@ -1,0 +1,74 @@
+"""A tree as its reader sees it: a root that never changes, and the walks over it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rrdstore.errors import NotFound
+from rrdstore.tree.digest import digest
+from rrdstore.tree.edit import find
+from rrdstore.tree.node import Node, child, listing
+from rrdstore.tree.path import join, split
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Tree:
+    """All that was there at one moment. Immutable, so it may be read from any thread."""
+
+    __slots__ = ("root",)
+
+    def __init__(self, root: Node) -> None:
+        self.root = root
+
+    def get(self, path: str) -> Node | None:
+        """The node at `path`, or None; O(depth)."""
+        return find(self.root, split(path))
+
+    def stat(self, path: str) -> Node:
+        """The node at `path`; NotFound if there is none. O(depth)."""
+        node = find(self.root, split(path))
+        if node is None:
+            raise NotFound("node", path)
+        return node
+
+    def list(self, path: str) -> tuple[str, ...]:
+        """The names below `path`, sorted; NotFound. O(depth), and O(n log n) the first time it is asked."""
+        return listing(self.stat(path).kids)
+
+    def walk(self, path: str) -> Iterator[Node]:
+        """The nodes on the way to `path`: the root first, to the named node or its nearest ancestor that exists.
+
+        What permission checks and watch look-ups ride on: count the nodes to know how far it went.
+        """
+        node: Node | None = self.root
+        yield self.root
+        for name in split(path):
+            node = child(node.kids, name)  # type: ignore[union-attr]  # the loop ends where it would be None
+            if node is None:
+                return
+            yield node
+
+    def descend(self, path: str = "/") -> Iterator[tuple[str, Node]]:
+        """Every node at and below `path`, parents first, siblings by name; NotFound. O(nodes), no recursion."""
+        stack = [(split(path), self.stat(path))]
+        while stack:
+            names, node = stack.pop()
+            yield join(names), node
+            for name in reversed(listing(node.kids)):
+                below = child(node.kids, name)
+                if below is not None:
+                    stack.append(((*names, name), below))
+
+    def digest(self) -> bytes:
+        """32 bytes that prove the content; O(what was never hashed before)."""
+        return digest(self.root)
+
+    def __contains__(self, path: str) -> bool:
+        return find(self.root, split(path)) is not None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tree) and (self.root is other.root or self.digest() == other.digest())
+
+    __hash__ = None  # type: ignore[assignment]  # equal by content, which is too dear for a hash
