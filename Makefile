@@ -32,7 +32,7 @@ lint: .venv/stamp-test  ## ruff and mypy --strict
 	$(BIN)/mypy
 
 bench: .venv/stamp-test  ## the figures of docs/bench.md, on this machine
-	$(BIN)/python -m pytest bench --benchmark-disable-gc $(BENCH)
+	$(BIN)/python -m pytest bench $(BENCH)
 
 docs: .venv/stamp-test  ## what the documentation has from the code: each docs/*.py writes the pages it owns
 	set -e; for script in docs/*.py; do $(BIN)/python $$script; done

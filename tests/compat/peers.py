@@ -141,13 +141,13 @@ def ox_xenstored(directory: Path, *options: str) -> Iterator[Daemon]:
 
 
 @contextlib.contextmanager
-def our_xenstored(directory: Path, *options: str) -> Iterator[Daemon]:
+def our_xenstored(directory: Path, *options: str, name: str = "rrdstore") -> Iterator[Daemon]:
     """Ours, from the moment it says that it is ready."""
     command = [sys.executable, "-m", "xsadapter", "run", "--rundir", str(directory), *options]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notices:
         notices.bind(str(directory / "notify"))
         notices.settimeout(0.05)
-        with _running("rrdstore", directory, command, NOTIFY_SOCKET=str(directory / "notify")) as daemon:
+        with _running(name, directory, command, NOTIFY_SOCKET=str(directory / "notify")) as daemon:
             _until(daemon, lambda _: _ready(notices))
             yield daemon
 

@@ -1,4 +1,4 @@
-"""The sources are clean by the tools' own judgement: `make lint`, as a test. Skips where the tools are not installed."""
+"""The sources are clean by the tools' own judgement: `make lint`, as a test. Skips where they are not installed."""
 
 import importlib.util
 import subprocess
