@@ -1,0 +1,88 @@
+"""Time for a store: the system's clocks, and retention time, which is slewed.
+
+Rule: the retention time of a commit is
+
+    rt = clamp(wall, last + elapsed / 2, last + 2 * elapsed)
+
+where `last` is the retention time of the commit before it in this store and `elapsed` the
+monotonic time since. So retention time never goes back; it runs at the wall clock's pace while
+the two agree, at half or double the real pace while it is ahead or behind, and is never frozen
+by a wall clock that is behind. A wall clock that jumps ten years ahead, and back after ten minutes, moves
+borders by at most those ten minutes. No commit is refused for its time. Commits within one microsecond
+share their retention time; their numbers order them.
+
+Across a reopening nothing monotonic is left: `elapsed` then begins, once, at what the wall clock says has
+passed since the last commit, at least 0.
+
+One clock a store, shared by its branches. Times are int microseconds since the epoch, UTC.
+Cost: O(1). Prior art: adjtime(2), which slews too. A tolerance granted to each commit adds up instead.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What a store asks the time of; both in microseconds."""
+
+    def wall(self) -> int:
+        """The time of day, since 1970-01-01T00:00Z. It may jump, either way."""
+
+    def monotonic(self) -> int:
+        """Since any fixed moment. It never goes back, and nobody can set it."""
+
+
+class SystemClock:
+    """The clocks of this machine. `monotonic` goes on counting while the machine sleeps, where it can tell."""
+
+    def wall(self) -> int:
+        """The time of day, microseconds since 1970-01-01T00:00Z."""
+        return time.time_ns() // 1000
+
+    def monotonic(self) -> int:
+        """Microseconds since the machine started."""
+        return time.clock_gettime_ns(_MONOTONIC) // 1000
+
+
+_MONOTONIC = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """The two times of a commit, microseconds: `rt` for retention, `wall` as the wall clock had it."""
+
+    rt: int
+    wall: int
+
+
+class RetentionClock:
+    """Retention time of one store, from the stamp of its last commit on, or from the wall clock if it has none."""
+
+    __slots__ = ("_clock", "_halves", "_since")
+
+    def __init__(self, clock: Clock, last: Stamp | None = None) -> None:
+        wall = clock.wall()
+        start = Stamp(wall, wall) if last is None else last
+        self._clock = clock
+        # Retention time in half microseconds, so that half of an odd `elapsed` is not lost at each commit.
+        self._halves = 2 * start.rt
+        self._since = clock.monotonic() - max(0, wall - start.wall)
+
+    def now(self) -> Stamp:
+        """What a commit made now would get; nothing changes."""
+        wall = self._clock.wall()
+        return Stamp(self._slewed(wall, self._clock.monotonic()) >> 1, wall)
+
+    def stamp(self) -> Stamp:
+        """The times of a commit made now; the next one is measured from it."""
+        wall, monotonic = self._clock.wall(), self._clock.monotonic()
+        self._halves = self._slewed(wall, monotonic)
+        self._since = max(self._since, monotonic)
+        return Stamp(self._halves >> 1, wall)
+
+    def _slewed(self, wall: int, monotonic: int) -> int:
+        elapsed = max(0, monotonic - self._since)
+        return min(max(2 * wall, self._halves + elapsed), self._halves + 4 * elapsed)
