@@ -1,0 +1,93 @@
+"""A store of constant size whose history thins progressively.
+
+A persistent tree with commits, branches and three-way merge. Commits go into round-robin tiers that keep
+the recent past in every detail and the distant past in coarser and coarser steps, so space stays constant
+and merges stay right for ever.
+
+    import rrdstore
+    with rrdstore.create("host.rrdb", size="64MiB") as store:
+        main = store.branch("main")
+        main.set("/local/domain/1/name", b"web1")
+"""
+
+from rrdstore.errors import (
+    Closed,
+    Conflict,
+    Corrupt,
+    Exists,
+    Held,
+    InvalidPath,
+    InvalidWhen,
+    LimitReached,
+    Locked,
+    NoStore,
+    NotFound,
+    PolicyError,
+    ReadOnly,
+    StoreError,
+    StoreFull,
+    Thinned,
+    TooLarge,
+    Unmergeable,
+)
+from rrdstore.history.clock import Clock, SystemClock
+from rrdstore.policy import BRANCH_DEFAULT, DEFAULT, Fill, Plan, Reason
+from rrdstore.store.branch import Branch
+from rrdstore.store.commit import Commit
+from rrdstore.store.opening import DEFAULT_SIZE, create, memory, open  # noqa: A004 - `rrdstore.open` is what a user expects
+from rrdstore.store.reports import BranchInfo, Explanation, Info, Plans
+from rrdstore.store.size import format_size, parse_size
+from rrdstore.store.snapshot import Snapshot
+from rrdstore.store.store import Store
+from rrdstore.store.transaction import Transaction
+from rrdstore.store.watch import Watch
+from rrdstore.tree.diff import Change
+from rrdstore.tree.node import Node
+from rrdstore.tree.tree import Tree
+
+__all__ = [
+    "BRANCH_DEFAULT",
+    "DEFAULT",
+    "DEFAULT_SIZE",
+    "Branch",
+    "BranchInfo",
+    "Change",
+    "Clock",
+    "Closed",
+    "Commit",
+    "Conflict",
+    "Corrupt",
+    "Exists",
+    "Explanation",
+    "Fill",
+    "Held",
+    "Info",
+    "InvalidPath",
+    "InvalidWhen",
+    "LimitReached",
+    "Locked",
+    "NoStore",
+    "Node",
+    "NotFound",
+    "Plan",
+    "Plans",
+    "PolicyError",
+    "ReadOnly",
+    "Reason",
+    "Snapshot",
+    "Store",
+    "StoreError",
+    "StoreFull",
+    "SystemClock",
+    "Thinned",
+    "TooLarge",
+    "Transaction",
+    "Tree",
+    "Unmergeable",
+    "Watch",
+    "create",
+    "format_size",
+    "memory",
+    "open",
+    "parse_size",
+]

@@ -1,0 +1,113 @@
+"""A commit: one change of one branch, and what is known of it for ever.
+
+Rule: a commit gets its number, one higher than the last of the store, and the store's epoch, which
+rises durably at each open. Its id is `<number>-<8 hex of BLAKE3(store uuid, epoch, number)>`: it
+costs nothing, never changes, orders commits, and tells a dropped commit from one that never was by
+arithmetic alone (a digest over parents would need every digest ever dropped).
+Author and message are cut to what a fixed record on disk holds, in memory too: the same in every storage.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from blake3 import blake3
+
+if TYPE_CHECKING:
+    from rrdstore.tree.node import Node
+
+AUTHOR_BYTES = 40
+MESSAGE_BYTES = 112
+"""What a kept record has room for, in UTF-8."""
+
+
+class Key(NamedTuple):
+    """What tells a commit from all others of its store, kept or not."""
+
+    number: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One step of a change: `value` set at `path` (None: the subtree removed); `meta` None leaves it as it is."""
+
+    path: str
+    value: bytes | None
+    meta: bytes | None = None
+
+
+class Record:
+    """A commit as the engine holds it; `Commit` of the facade is its public face.
+
+    Fixed from birth: number, epoch, branch (the branch's id), parents (keys), rt and wall (microseconds
+    since the epoch, UTC), author, message. Changing as others are thinned: `grafts`, the numbers of the
+    nearest kept ancestors, and `thinned`, how many dropped commits it stands for besides itself.
+    Of storage: `root`, the tree, None if it has to be loaded; `root_number` and `top`, the object number
+    of its root and the last number given out when it was stored, 0 before that; `cost`, the bytes reserved
+    for it until then.
+    """
+
+    __slots__ = (
+        "author",
+        "branch",
+        "cost",
+        "epoch",
+        "grafts",
+        "message",
+        "number",
+        "parents",
+        "root",
+        "root_number",
+        "rt",
+        "thinned",
+        "top",
+        "wall",
+    )
+
+    def __init__(
+        self,
+        number: int,
+        epoch: int,
+        branch: int,
+        parents: tuple[Key, ...],
+        rt: int,
+        wall: int,
+        author: str,
+        message: str,
+        root: Node | None,
+        grafts: tuple[int, ...] = (),
+        thinned: int = 0,
+        root_number: int = 0,
+        top: int = 0,
+    ) -> None:
+        self.number, self.epoch, self.branch, self.parents = number, epoch, branch, parents
+        self.rt, self.wall, self.author, self.message = rt, wall, author, message
+        self.root, self.grafts, self.thinned = root, grafts, thinned
+        self.root_number, self.top, self.cost = root_number, top, 0
+
+    @property
+    def key(self) -> Key:
+        """Its number and epoch."""
+        return Key(self.number, self.epoch)
+
+    @property
+    def stored(self) -> bool:
+        """Whether its tree is in the file."""
+        return self.top != 0
+
+
+def commit_id(uuid: bytes, key: Key) -> str:
+    """The id of the commit `key` of the store `uuid`."""
+    number, epoch = key
+    proof = blake3(uuid + epoch.to_bytes(8, "little") + number.to_bytes(8, "little")).hexdigest(length=4)
+    return f"{number}-{proof}"
+
+
+def cut(text: str, limit: int) -> str:
+    """`text` in at most `limit` bytes of UTF-8, no character broken."""
+    if len(text) * 4 <= limit:
+        return text
+    data = text.encode(errors="replace")
+    return data.decode() if len(data) <= limit else data[:limit].decode(errors="ignore")

@@ -1,0 +1,112 @@
+"""The graph of the commits that are kept, as others are thinned between them.
+
+Rule (graft): each kept commit knows its nearest kept ancestors, reduced: none of them is an ancestor of
+another. Dropping C hands its ancestors on to its kept children, and what C stood for to the next kept
+commit of its branch, so on a living branch the sum of 1 + thinned over kept commits is the number of
+commits ever made on it.
+Cost: O(children) a drop, O(kept) where lines that were merged have to be reduced.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from rrdstore.history.commit import Record
+
+
+class Graph:
+    """The kept commits by number, their edges, and each branch's own line of them."""
+
+    __slots__ = ("_children", "lines", "numbers", "records")
+
+    def __init__(self) -> None:
+        self.records: dict[int, Record] = {}
+        self.numbers: list[int] = []
+        """All kept, ascending."""
+        self.lines: dict[int, list[int]] = {}
+        """Of each branch id, the kept commits made on it, ascending."""
+        self._children: dict[int, set[int]] = {}
+
+    def add(self, record: Record) -> None:
+        """A new commit whose grafts are kept; O(1) if it is the newest."""
+        number = record.number
+        self.records[number] = record
+        insort(self.numbers, number)
+        insort(self.lines.setdefault(record.branch, []), number)
+        for ancestor in record.grafts:
+            self._children.setdefault(ancestor, set()).add(number)
+
+    def drop(self, record: Record) -> list[Record]:
+        """Take a commit out; the records that changed by it."""
+        number = record.number
+        del self.records[number]
+        del self.numbers[bisect_left(self.numbers, number)]
+        line = self.lines[record.branch]
+        at = bisect_left(line, number)
+        del line[at]
+        changed: dict[int, Record] = {}
+        if at < len(line):
+            heir = self.records[line[at]]
+            heir.thinned += record.thinned + 1
+            changed[heir.number] = heir
+        if not line:
+            del self.lines[record.branch]
+        for ancestor in record.grafts:
+            self._children[ancestor].discard(number)
+        for below in self._children.pop(number, ()):
+            child = self.records[below]
+            handed = [graft for graft in child.grafts if graft != number]
+            handed += [graft for graft in record.grafts if graft not in handed]
+            for graft in child.grafts:
+                if graft != number:
+                    self._children[graft].discard(below)
+            child.grafts = self.reduced(handed)
+            for graft in child.grafts:
+                self._children.setdefault(graft, set()).add(below)
+            changed[below] = child
+        for ancestor in record.grafts:
+            if ancestor in self._children and not self._children[ancestor]:
+                del self._children[ancestor]
+        return list(changed.values())
+
+    def reduced(self, numbers: Iterable[int]) -> tuple[int, ...]:
+        """`numbers` less those that are ancestors of another of them, in order."""
+        wanted = tuple(dict.fromkeys(numbers))
+        if len(wanted) < 2:
+            return wanted
+        least = min(wanted)
+        reached: set[int] = set()
+        stack = list(wanted)
+        while stack:
+            for ancestor in self.records[stack.pop()].grafts:
+                if ancestor >= least and ancestor not in reached:
+                    reached.add(ancestor)
+                    stack.append(ancestor)
+        return tuple(number for number in wanted if number not in reached)
+
+    def ancestry(self, number: int) -> Iterator[Record]:
+        """The commit and all its kept ancestors, newest first. O(log kept) each."""
+        heap, seen = [-number], {number}
+        heapify(heap)
+        while heap:
+            record = self.records.get(-heappop(heap))
+            if record is None:
+                continue  # thinned while the caller was looking
+            yield record
+            for ancestor in record.grafts:
+                if ancestor not in seen:
+                    seen.add(ancestor)
+                    heappush(heap, -ancestor)
+
+    def around(self, number: int) -> tuple[Record | None, Record | None]:
+        """The nearest kept commits of the whole store before and after `number`."""
+        before, after = bisect_left(self.numbers, number), bisect_right(self.numbers, number)
+        return (
+            self.records[self.numbers[before - 1]] if before else None,
+            self.records[self.numbers[after]] if after < len(self.numbers) else None,
+        )

@@ -1,0 +1,220 @@
+"""Admission: which commits there are, and which of them stay.
+
+Rule: every commit is offered to all tiers of its branch on arrival, each independently; it stays while
+a tier or a hold keeps it (docs/semantics.md, rules 1 to 5). What leaves hands its place in the graph on
+and is remembered until the next tick if the storage knows it.
+Pure: no storage, no clock. Cost: O(tiers) a commit, O(1) for those in order.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rrdstore.errors import Exists, NotFound
+from rrdstore.history.branch import Line
+from rrdstore.history.graph import Graph
+from rrdstore.history.holds import BASE, FORK, HEAD, PIN, TAG, Holds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rrdstore.history.branch import Rings
+    from rrdstore.history.commit import Key, Record
+
+
+class History:
+    """The kept commits of a store, its branches, tags and pins."""
+
+    def __init__(self) -> None:
+        self.graph = Graph()
+        self.holds = Holds()
+        self.lines: dict[int, Line] = {}
+        self.names: dict[str, Line] = {}
+        self.tags: dict[str, Key] = {}
+        self.pins: set[int] = set()
+        self.fresh: dict[int, Record] = {}
+        """Kept, and not stored yet."""
+        self.gone: list[Record] = []
+        """Stored, and dropped since the last tick."""
+        self.changed: dict[int, Record] = {}
+        """Stored and kept, with grafts or a count that the storage does not know."""
+        self.reserved = 0
+        """Bytes that the fresh ones may take, by their `cost`."""
+
+    # Lines
+
+    def add_line(self, line: Line) -> None:
+        """A branch, new or from storage. Its commits' holds follow from it."""
+        self.lines[line.id] = line
+        if line.name:
+            self.names[line.name] = line
+        for number, reason in ((line.head, HEAD), (line.fork, FORK), (line.base, BASE)):
+            if number:
+                self.holds.hold(number, reason)
+
+    def line(self, name: str) -> Line:
+        """The branch of that name; NotFound."""
+        if name not in self.names:
+            raise NotFound("branch", name)
+        return self.names[name]
+
+    def begin(self, name: str, keep: str, rings: Rings, origin: Line | None) -> Line:
+        """A new branch, forked from the head of `origin` or from nothing; Exists."""
+        if name in self.names:
+            raise Exists("branch", name)
+        used = [*self.lines, *(record.branch for record in self.graph.records.values())]
+        head, upstream = (origin.head, origin.id) if origin else (0, 0)
+        line = Line(name, max(used, default=0) + 1, head, head, upstream, head, keep, rings)
+        self.add_line(line)
+        return line
+
+    def end(self, line: Line) -> None:
+        """Delete a branch: its commits go, newest first, but for those that are held otherwise."""
+        del self.names[line.name]
+        head, base = line.head, line.base
+        line.name, line.rings, line.head, line.base, line.upstream = "", None, 0, 0, 0
+        for number, reason in ((head, HEAD), (base, BASE)):
+            if number:
+                self.holds.release(number, reason)
+        for number in reversed(self.graph.lines.get(line.id, [])[:]):
+            self.let_go(number)
+        for number in (head, base):
+            self.let_go(number)
+        for other in self.lines.values():
+            if other.upstream == line.id:
+                # No merge can come from there any more; the fork point stays for storage alone.
+                other.upstream = 0
+                self.move(other, "base", 0)
+        self._end_empty(line)
+
+    def _end_empty(self, line: Line) -> None:
+        if not line.name and line.id in self.lines and line.id not in self.graph.lines:
+            del self.lines[line.id]
+            if line.fork:
+                self.release(line.fork, FORK)
+
+    # Commits
+
+    def admit(self, record: Record) -> None:
+        """A commit that becomes the head of its branch."""
+        line = self.lines[record.branch]
+        self.graph.add(record)
+        self.fresh[record.number] = record
+        self.reserved += record.cost
+        out = line.rings.offer(record.rt, record.number) if line.rings else ()
+        self.move(line, "head", record.number)
+        for number in out:
+            self.let_go(number)
+
+    def move(self, line: Line, what: str, number: int) -> None:
+        """Point a branch's "head" or "base" elsewhere, and drop what nothing keeps any more."""
+        reason = HEAD if what == "head" else BASE
+        old = line.head if what == "head" else line.base
+        if number:
+            self.holds.hold(number, reason)
+        if what == "head":
+            line.head = number
+        else:
+            line.base = number
+        if old:
+            self.release(old, reason)
+
+    def release(self, number: int, reason: str) -> None:
+        """End a hold, and drop the commit if nothing keeps it any more."""
+        self.holds.release(number, reason)
+        self.let_go(number)
+
+    def keeps(self, record: Record) -> bool:
+        """Whether a tier or a hold keeps it."""
+        if record.number in self.holds:
+            return True
+        line = self.lines.get(record.branch)
+        return line is not None and line.rings is not None and line.rings.holds(record.number)
+
+    def let_go(self, number: int) -> None:
+        """Drop a commit unless something keeps it."""
+        record = self.graph.records.get(number)
+        if record is None or self.keeps(record):
+            return
+        for changed in self.graph.drop(record):
+            if changed.stored:
+                self.changed[changed.number] = changed
+        self.changed.pop(number, None)
+        if record.stored:
+            self.gone.append(record)
+        else:
+            self.fresh.pop(number, None)
+            self.reserved -= record.cost
+        record.root = None
+        line = self.lines.get(record.branch)
+        if line is not None:
+            self._end_empty(line)
+
+    def relieve(self) -> bool:
+        """Drop one commit under byte pressure (rule 10), of the branch that keeps most; False if none can go."""
+        by_size = sorted(
+            (line for line in self.names.values() if line.rings),
+            key=lambda line: len(self.graph.lines.get(line.id, ())),
+            reverse=True,
+        )
+        for line in by_size:
+            protected = frozenset(number for number in self.graph.lines.get(line.id, ()) if number in self.holds)
+            number = line.rings.relieve(protected) if line.rings else None
+            if number is not None:
+                self.let_go(number)
+                return True
+        return False
+
+    # Tags and pins
+
+    def tag(self, name: str, key: Key) -> None:
+        """Name a commit; Exists."""
+        if name in self.tags:
+            raise Exists("tag", name)
+        self.tags[name] = key
+        self.holds.hold(key.number, TAG)
+
+    def untag(self, name: str) -> None:
+        """Forget a name, and the commit if nothing else keeps it; NotFound."""
+        if name not in self.tags:
+            raise NotFound("tag", name)
+        self.release(self.tags.pop(name).number, TAG)
+
+    def pin(self, number: int) -> None:
+        """Keep a commit; once, however often it is said."""
+        if number not in self.pins:
+            self.pins.add(number)
+            self.holds.hold(number, PIN)
+
+    def unpin(self, number: int) -> None:
+        """Leave a commit to the tiers again; NotFound."""
+        if number not in self.pins:
+            raise NotFound("pin", str(number))
+        self.pins.discard(number)
+        self.release(number, PIN)
+
+    # Ticks
+
+    def ticked(self) -> None:
+        """All that was fresh, gone or changed is in the storage now."""
+        for record in self.fresh.values():
+            record.cost = 0
+        self.fresh.clear()
+        self.gone.clear()
+        self.changed.clear()
+        self.reserved = 0
+
+    def load(self, records: Iterable[Record], lines: Iterable[Line], tags: dict[str, Key], pins: Iterable[int]) -> None:
+        """What the storage has; then drop what nothing keeps (a snapshot that a crash closed)."""
+        for record in records:
+            self.graph.add(record)
+        for line in lines:
+            self.add_line(line)
+        for name, key in tags.items():
+            self.tag(name, key)
+        for number in pins:
+            self.pin(number)
+        for number in self.graph.numbers[:]:
+            self.let_go(number)
+        for line in list(self.lines.values()):
+            self._end_empty(line)

@@ -1,0 +1,60 @@
+"""What keeps a commit beside the tiers: heads, fork points, bases, tags, pins, transactions, snapshots.
+
+Rule: a commit is kept while its branch's tiers hold it or anybody holds it here. Holds are counted by
+reason, so two tags on a commit are two holds. Bound: 3 a branch (head, fork point, base), one a tag,
+pin, open transaction and open snapshot. Cost: O(1).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+HEAD, FORK, BASE, TAG, PIN, TRANSACTION, SNAPSHOT = (
+    "head",
+    "fork point",
+    "merge base",
+    "tag",
+    "pin",
+    "transaction",
+    "snapshot",
+)
+
+
+class Holds:
+    """Who holds which commit, by number."""
+
+    __slots__ = ("_held",)
+
+    def __init__(self) -> None:
+        self._held: dict[int, Counter[str]] = {}
+
+    def hold(self, number: int, reason: str) -> None:
+        """One more reason to keep `number`."""
+        held = self._held.get(number)
+        if held is None:
+            held = self._held[number] = Counter()
+        held[reason] += 1
+
+    def release(self, number: int, reason: str) -> None:
+        """One reason less."""
+        held = self._held[number]
+        held[reason] -= 1
+        if not held[reason]:
+            del held[reason]
+            if not held:
+                del self._held[number]
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._held
+
+    def reasons(self, number: int) -> tuple[str, ...]:
+        """Why `number` is held, sorted; empty if it is not."""
+        return tuple(sorted(self._held.get(number, ())))
+
+    def numbers(self) -> tuple[int, ...]:
+        """All that is held, ascending."""
+        return tuple(sorted(self._held))
+
+    def total(self, reason: str) -> int:
+        """How many holds there are for this reason."""
+        return sum(held[reason] for held in self._held.values())

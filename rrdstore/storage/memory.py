@@ -1,0 +1,65 @@
+"""The storage that forgets: for tests, for caches, and as the measure of the others. No bound, no file."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from rrdstore.errors import Corrupt
+from rrdstore.storage.protocol import Entry, Problem, State, Tick, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rrdstore.history.commit import Record
+    from rrdstore.tree.node import Bucket, Node, Wide
+
+
+class Memory:
+    """Keeps nothing beyond the process: every commit holds its tree itself."""
+
+    readonly = False
+    forgets_trees = False
+    max_branches = max_tags = max_pins = 0
+    largest = 0
+    due = False
+
+    def state(self) -> State:
+        """A new store with no branch yet."""
+        return State(secrets.token_bytes(16), 1, 0, (), (), {}, frozenset())
+
+    def lacking(self, cost: int, *, shrinks: bool) -> int:  # noqa: ARG002 - the protocol's
+        """Nothing is ever lacking."""
+        return 0
+
+    def append(self, entry: Entry) -> bool:  # noqa: ARG002 - the protocol's
+        """There is no journal."""
+        return True
+
+    def tick(self, tick: Tick) -> None:
+        """There is no disk."""
+
+    def root(self, commit: Record) -> Node:
+        """The tree the commit holds."""
+        if commit.root is None:
+            raise Corrupt(f"commit {commit.number}", "no tree", "a tree in memory")
+        return commit.root
+
+    def load(self, number: int) -> Node | Bucket | Wide:
+        """There are no objects to load."""
+        raise Corrupt(f"object {number}", "a stub", "a tree in memory")
+
+    def usage(self) -> Usage:
+        """No bound."""
+        return Usage()
+
+    def weigh(self, commits: Sequence[Record]) -> int:  # noqa: ARG002 - the protocol's
+        """Nothing is counted."""
+        return 0
+
+    def check(self) -> list[Problem]:
+        """Nothing to go wrong."""
+        return []
+
+    def close(self) -> None:
+        """Nothing to let go of."""

@@ -1,0 +1,184 @@
+"""What the facade asks of a storage, and what the two tell each other.
+
+Rule: before the answer a commit goes to the journal (`append`); at a tick every commit still kept at
+that moment is stored with its tree, and what is no longer kept is dropped (`tick`). After a crash the
+state is the last tick's plus the journal's entries of that tick, in order (`state`).
+All storages run the same suite (tests/storage).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from rrdstore.tree.node import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rrdstore.history.commit import Edit, Key, Record
+    from rrdstore.tree.node import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A commit as the journal holds it: what made it, not what it made."""
+
+    number: int
+    epoch: int
+    branch: int
+    parents: tuple[Key, ...]
+    rt: int
+    wall: int
+    author: str
+    message: str
+    edits: tuple[Edit, ...]
+    opaque: bytes = b""
+    """The caller's own part; recovery hands it back."""
+
+
+@dataclass(frozen=True, slots=True)
+class BranchState:
+    """A branch at a tick. Numbers are commits' unless said otherwise; 0 is none."""
+
+    name: str
+    """Empty if the branch was deleted and commits of it are still kept (tags, fork points); several may be so."""
+    id: int
+    """What its commits' `branch` says."""
+    head: int
+    """0 if deleted. A branch without a commit of its own has its fork point as head."""
+    fork: int
+    """Kept as long as any commit of this branch is: its first commit shares with it."""
+    upstream: int
+    """The id of the branch it was forked from."""
+    base: int
+    """The commit whose tree the next merge between this branch and its upstream starts from."""
+    keep: str
+    """Its retention policy, canonical."""
+    rings: bytes
+    """What its tiers cannot rebuild from the kept commits."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All that a store is, as of the last tick, and the journal since."""
+
+    uuid: bytes
+    epoch: int
+    """Of this opening: one higher than the last, durably (a reader's is the writer's)."""
+    number: int
+    """The last commit number given out as of the tick."""
+    commits: Sequence[Record]
+    """The kept ones, by number."""
+    branches: Sequence[BranchState]
+    tags: dict[str, Key]
+    pins: frozenset[int]
+    pending: Sequence[Entry] = ()
+    """What the journal holds since the tick, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What a tick brings to disk in one transaction."""
+
+    number: int
+    store: Sequence[Record]
+    """Kept, not stored yet, by number. The storage sets `root_number`, `top`, and may put an equal tree in `root`."""
+    drop: Sequence[Record]
+    """Stored and not kept any more."""
+    changed: Sequence[Record]
+    """Stored, still kept, with other grafts or another `thinned` than on disk."""
+    branches: Sequence[BranchState]
+    tags: dict[str, Key]
+    pins: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Bytes and fill of a storage; all zero where there is no bound."""
+
+    size: int = 0
+    """What the files together never exceed."""
+    files: dict[str, int] = field(default_factory=dict)
+    """Bytes now, by file."""
+    room: int = 0
+    """Bytes that objects may take."""
+    live: int = 0
+    """Bytes that objects take now."""
+    objects: int = 0
+    journal: int = 0
+    journal_used: int = 0
+    ticks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that `check` found: where, what was found, what was expected."""
+
+    where: str
+    found: str
+    expected: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: found {self.found}, expected {self.expected}"
+
+
+class Storage(Source, Protocol):
+    """A place for one store. One thread writes; `load` may be called from any."""
+
+    readonly: bool
+    forgets_trees: bool
+    """Whether a stored commit's tree may be let go of in memory, to be loaded again."""
+    max_branches: int
+    max_tags: int
+    max_pins: int
+    """What there is room for; 0 is no limit. Deleted branches of which commits are kept count."""
+
+    def state(self) -> State:
+        """What there is: called after opening, and again after a tick that failed, to go back to what was acknowledged.
+
+        Commits come as new records without a tree in memory.
+        """
+        ...
+
+    def lacking(self, cost: int, *, shrinks: bool) -> int:
+        """How many bytes of room are lacking for `cost` more bytes; at most 0 means that it fits."""
+        ...
+
+    @property
+    def largest(self) -> int:
+        """The greatest cost of one change, in bytes; 0 is no limit."""
+        ...
+
+    def append(self, entry: Entry) -> bool:
+        """Put a commit in the journal; False if it is too large for it and must be stored straight by a tick."""
+        ...
+
+    @property
+    def due(self) -> bool:
+        """Whether a tick is wanted now, the journal being half full."""
+        ...
+
+    def tick(self, tick: Tick) -> None:
+        """Bring all of this to disk in one transaction, then free what was dropped; on error nothing has changed."""
+        ...
+
+    def root(self, commit: Record) -> Node:
+        """The tree of a stored commit."""
+        ...
+
+    def usage(self) -> Usage:
+        """What it takes of its size."""
+        ...
+
+    def weigh(self, commits: Sequence[Record]) -> int:
+        """Bytes of all objects that these stored commits reach together; O(objects). Asked under byte pressure only."""
+        ...
+
+    def check(self) -> list[Problem]:
+        """Everything verified that can be; empty is clean."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything; what `tick` did not store is in the journal."""
+        ...

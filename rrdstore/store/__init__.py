@@ -1,0 +1,1 @@
+"""The facade: stores, branches, transactions, snapshots, watches."""

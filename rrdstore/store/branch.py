@@ -1,0 +1,205 @@
+"""A branch as the user sees it: a tree to read and change, and the history behind it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from rrdstore.errors import Conflict, InvalidPath, NotFound
+from rrdstore.history.commit import Edit
+from rrdstore.history.when import parse_when
+from rrdstore.store.commit import Commit
+from rrdstore.store.transaction import Transaction
+from rrdstore.store.watch import Watches
+from rrdstore.tree.diff import equal, same
+from rrdstore.tree.edit import find
+from rrdstore.tree.path import split
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from rrdstore.history.branch import Line
+    from rrdstore.history.commit import Record
+    from rrdstore.store.snapshot import Snapshot
+    from rrdstore.store.store import Store
+    from rrdstore.store.watch import Watch
+    from rrdstore.tree.node import Node
+    from rrdstore.tree.tree import Tree
+
+T = TypeVar("T")
+
+
+class Branch:
+    """One line of history. Like a git branch: a head that moves on with each commit."""
+
+    __slots__ = ("_id", "_name", "_store")
+
+    def __init__(self, store: Store, line: Line) -> None:
+        self._store, self._id, self._name = store, line.id, line.name
+
+    @property
+    def _line(self) -> Line:
+        line = self._store.history.lines.get(self._id)
+        if line is None or not line.name:
+            raise NotFound("branch", self._name)
+        return line
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self._name
+
+    @property
+    def keep(self) -> str:
+        """Its retention policy."""
+        return self._line.keep
+
+    @property
+    def head(self) -> Commit:
+        """The newest commit; a new fork's is its fork point. O(1)."""
+        return Commit(self._store, self._head)
+
+    @property
+    def tree(self) -> Tree:
+        """All there is now, immutable. O(1)."""
+        return self._store.tree_of(self._head)
+
+    @property
+    def _head(self) -> Record:
+        return self._store.history.graph.records[self._line.head]
+
+    # Reading
+
+    def get(self, path: str) -> bytes:
+        """The value at `path`; NotFound, InvalidPath. O(depth)."""
+        return self.tree.stat(path).value
+
+    def stat(self, path: str) -> Node:
+        """The node at `path`: value, meta, created, modified; NotFound."""
+        return self.tree.stat(path)
+
+    def list(self, path: str) -> tuple[str, ...]:
+        """The names below `path`, sorted; NotFound."""
+        return self.tree.list(path)
+
+    def __contains__(self, path: str) -> bool:
+        return path in self.tree
+
+    # Changing
+
+    def set(
+        self,
+        path: str,
+        value: bytes,
+        meta: bytes | None = None,
+        message: str = "",
+        author: str = "",
+        opaque: bytes = b"",
+    ) -> Commit:
+        """Set the value at `path`, and its meta unless None, in one commit; parents are made as needed.
+
+        `opaque` goes to the journal with it and is handed back after a crash (`Store.recovered`).
+        StoreFull, TooLarge, Held: nothing was changed. O(depth).
+        """
+        if not isinstance(value, bytes) or not isinstance(meta, bytes | None):
+            raise TypeError(f"value and meta are bytes, not {type(value).__name__} and {type(meta).__name__}")
+        record = self._store.commit(self._line, (Edit(path, value, meta),), message, author, opaque)
+        return Commit(self._store, record)
+
+    def remove(self, path: str, message: str = "", author: str = "", opaque: bytes = b"") -> Commit:
+        """Remove the subtree at `path` in one commit; NotFound, and InvalidPath for the root. O(depth)."""
+        names = split(path)
+        if not names:
+            raise InvalidPath(path, "the root cannot be removed")
+        line = self._line
+        if find(self._store.root(self._head), names) is None:
+            raise NotFound("node", path)
+        return Commit(self._store, self._store.commit(line, (Edit(path, None),), message, author, opaque))
+
+    def transaction(self, message: str = "", author: str = "") -> Transaction:
+        """Changes that happen together: a context manager, or `commit()` and `abort()` by hand. O(1)."""
+        self._store.tree_of(self._head)
+        return Transaction(self._store, self._line, message, author)
+
+    def update(self, change: Callable[[Transaction], T], retries: int = 8, message: str = "", author: str = "") -> T:
+        """Run `change` in a transaction, again at most `retries` times on Conflict; what it returned."""
+        while True:
+            try:
+                with self.transaction(message, author) as tx:
+                    result = change(tx)
+            except Conflict:
+                if retries <= 0:
+                    raise
+                retries -= 1
+            else:
+                return result
+
+    def fork(self, name: str, keep: str | None = None) -> Branch:
+        """A new branch from the head of this one, with its own policy; Exists, LimitReached, PolicyError."""
+        return self._store.fork(self._line, name, keep)
+
+    def merge(self, other: str | Branch, message: str | None = None, author: str = "") -> Commit:
+        """Merge the head of `other` into this one; Conflict naming the paths, Unmergeable, and nothing is changed.
+
+        Returns the head as it is if `other` has nothing new. O(what changed since they last met).
+        """
+        line = self._store.history.line(other if isinstance(other, str) else other.name)
+        return Commit(self._store, self._store.merge(self._line, line, message, author))
+
+    # History
+
+    def at(self, when: str | datetime | int) -> Snapshot:
+        """The tree as it was: "2h ago", a datetime, "@unix", ISO text, an id or a unique prefix of one, a tag.
+
+        NotFound before the first commit, Thinned for an id that was dropped, InvalidWhen.
+        """
+        return self._store.at(self._line, when)
+
+    def log(
+        self,
+        path: str | None = None,
+        since: str | datetime | int | None = None,
+        until: str | datetime | int | None = None,
+    ) -> Iterator[Commit]:
+        """The kept commits that led here, newest first; with `path`, those that changed something at or below it.
+
+        Where commits were thinned, a commit stands for a change made at any time since the one before it.
+        """
+        now = self._store.clock.wall()
+        first, last = self._moment(since, now), self._moment(until, now)
+        names = None if path is None else split(path)
+        for record in self._store.history.graph.ancestry(self._line.head):
+            if last is not None and record.rt > last:
+                continue
+            if first is not None and record.rt < first:
+                return
+            if names is None or self._touches(record, names):
+                yield Commit(self._store, record)
+
+    def watch(
+        self, path: str, callback: Callable[[Commit, tuple[str, ...]], object], depth: int | None = None
+    ) -> Watch:
+        """Be called with (commit, changed paths) after each commit that concerns `path`; see rrdstore.store.watch."""
+        watches = self._store.watches.setdefault(self._line.id, Watches())
+        return watches.add(path, callback, depth, self.head)
+
+    def _moment(self, when: str | datetime | int | None, now: int) -> int | None:
+        if when is None:
+            return None
+        moment = parse_when(when, now)
+        return self._store.find(self._line, when).record.rt if moment is None else moment
+
+    def _touches(self, record: Record, names: tuple[str, ...]) -> bool:
+        here = find(self._store.root(record), names)
+        records = self._store.history.graph.records
+        before = [find(self._store.root(records[number]), names) for number in record.grafts]
+        return not any(same(was, here) or equal(was, here) for was in before) if before else here is not None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Branch) and (self._store, self._id) == (other._store, other._id)
+
+    def __hash__(self) -> int:
+        return hash(self._id)
+
+    def __repr__(self) -> str:
+        return f"<Branch {self._name!r}>"

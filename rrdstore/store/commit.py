@@ -1,0 +1,100 @@
+"""A commit as the user sees it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from rrdstore.history.commit import commit_id
+
+if TYPE_CHECKING:
+    from rrdstore.history.commit import Record
+    from rrdstore.store.store import Store
+
+MICROSECONDS = 1_000_000
+
+
+def moment(microseconds: int) -> datetime:
+    """Microseconds since the epoch as an aware UTC datetime."""
+    seconds, rest = divmod(microseconds, MICROSECONDS)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest)
+
+
+class Commit:
+    """One change of one branch. Equal to another of the same id; usable long after it was thinned."""
+
+    __slots__ = ("_record", "_store")
+
+    def __init__(self, store: Store, record: Record) -> None:
+        self._store, self._record = store, record
+
+    @property
+    def number(self) -> int:
+        """Its place in the order of all commits of the store, from 1."""
+        return self._record.number
+
+    @property
+    def id(self) -> str:
+        """`<number>-<8 hex digits>`: never changes."""
+        return commit_id(self._store.uuid, self._record.key)
+
+    @property
+    def time(self) -> datetime:
+        """When it was made, by the store's own slewed clock, which never goes back: what tiers go by."""
+        return moment(self._record.rt)
+
+    @property
+    def wall(self) -> datetime:
+        """When it was made, by the machine's clock."""
+        return moment(self._record.wall)
+
+    @property
+    def author(self) -> str:
+        """Who made it."""
+        return self._record.author
+
+    @property
+    def message(self) -> str:
+        """What its maker said of it."""
+        return self._record.message
+
+    @property
+    def branch(self) -> str:
+        """The branch it was made on; empty if that was deleted."""
+        line = self._store.history.lines.get(self._record.branch)
+        return line.name if line else ""
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """The ids of the commits it was made from: one, two for a merge, none for the first. They may be thinned."""
+        return tuple(commit_id(self._store.uuid, key) for key in self._record.parents)
+
+    @property
+    def kept_parents(self) -> tuple[str, ...]:
+        """The ids of its nearest ancestors that are kept, as of now (as of its own thinning if it is gone)."""
+        records = self._store.history.graph.records
+        return tuple(commit_id(self._store.uuid, records[n].key) for n in self._record.grafts if n in records)
+
+    @property
+    def thinned(self) -> int:
+        """How many commits of its branch were dropped between it and the kept one before it."""
+        return self._record.thinned
+
+    @property
+    def kept(self) -> bool:
+        """Whether it is still kept."""
+        return self._record.number in self._store.history.graph.records
+
+    @property
+    def digest(self) -> bytes:
+        """32 bytes that prove its tree, computed now; Thinned if it is not kept any more."""
+        return self._store.tree(self).digest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Commit) and self.id == other.id
+
+    def __hash__(self) -> int:
+        return hash(self._record.number)
+
+    def __repr__(self) -> str:
+        return f"<Commit {self.id} {self.time:%Y-%m-%dT%H:%M:%S}Z {self.message!r}>"

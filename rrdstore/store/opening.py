@@ -1,0 +1,65 @@
+"""How a store comes into being: created, opened, or in memory only."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Literal
+
+from rrdstore.history.clock import SystemClock
+from rrdstore.policy import DEFAULT, parse
+from rrdstore.storage.memory import Memory
+from rrdstore.store.size import parse_size
+from rrdstore.store.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from rrdstore.history.clock import Clock
+
+Sync = Literal["tick", "commit", "none"]
+"""When bytes are forced to the disk: at each tick, before each answer, or when the system likes.
+
+The process may be killed at any time with any of them; they differ in what a power failure takes.
+"""
+
+DEFAULT_SIZE = "64MiB"
+
+
+def create(
+    path: str | Path,
+    size: str | int = DEFAULT_SIZE,
+    keep: str = DEFAULT,
+    *,
+    clock: Clock | None = None,
+    sync: Sync = "tick",
+    progress: Callable[[int, int], object] | None = None,
+) -> Store:
+    """A new store in a file that never grows beyond `size`, with `keep` as the policy of main.
+
+    Writes all of it once, calling `progress(bytes done, bytes in all)`. Exists, PolicyError, TooSmall
+    naming the least size that the policy needs.
+    """
+    from rrdstore.storage import ringfile
+
+    policy = parse(keep)
+    storage = ringfile.create(os.fspath(path), parse_size(size), slots=policy.slots, sync=sync, progress=progress)
+    return Store.begin(storage, clock or SystemClock(), os.fspath(path), str(policy))
+
+
+def open(  # noqa: A001 - `rrdstore.open` is what a user expects
+    path: str | Path, *, readonly: bool = False, clock: Clock | None = None, sync: Sync = "tick"
+) -> Store:
+    """An existing store. One process may write; any number may read meanwhile with `readonly`.
+
+    After a crash nothing acknowledged is lost. NoStore, Locked, Corrupt.
+    """
+    from rrdstore.storage import ringfile
+
+    storage = ringfile.open(os.fspath(path), readonly=readonly, sync=sync)
+    return Store(storage, clock or SystemClock(), os.fspath(path))
+
+
+def memory(keep: str = DEFAULT, *, clock: Clock | None = None) -> Store:
+    """A store without a file, forgotten when it is closed; its history thins by the same rules."""
+    return Store.begin(Memory(), clock or SystemClock(), "(memory)", keep)

@@ -1,0 +1,192 @@
+"""What a store tells of itself: plans, explanations, and its fill; values, not sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rrdstore.errors import Thinned
+from rrdstore.history.commit import commit_id
+from rrdstore.policy import Fill, Plan, Reason, Rings, parse, plan
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rrdstore.history.branch import Line
+    from rrdstore.history.commit import Record
+    from rrdstore.store.commit import Commit
+    from rrdstore.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a commit is kept, or that it is not.
+
+    `reasons` says which rules keep it and until when at the earliest; empty if it was thinned, and then
+    `before` and `after` are the ids of the nearest kept commits.
+    """
+
+    id: str
+    kept: bool
+    reasons: tuple[Reason, ...]
+    thinned: int = 0
+    before: str | None = None
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plans:
+    """The batch plan of each branch over its kept commits, and ids for their numbers.
+
+    `keep` and `drop` are disjoint and together all kept commits. Nothing is to be dropped as long as the
+    policy is what it was and the tiers are whole: the plan is the oracle of the incremental tiers.
+    """
+
+    branches: Mapping[str, Plan]
+    ids: Mapping[int, str]
+
+    @property
+    def keep(self) -> dict[str, tuple[Reason, ...]]:
+        """Of each commit that stays, by id, the reasons."""
+        return {self.ids[number]: why for made in self.branches.values() for number, why in made.keep.items()}
+
+    @property
+    def drop(self) -> dict[str, str]:
+        """Of each commit that goes, by id, the id of the one that won its place."""
+        return {
+            self.ids[number]: self.ids[winner]
+            for made in self.branches.values()
+            for number, winner in made.drop.items()
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class BranchInfo:
+    """One branch: how many commits were made on it and are kept, and how full each tier is."""
+
+    name: str
+    head: str
+    keep: str
+    kept: int
+    made: int
+    tiers: tuple[Fill, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """A store in figures. Bytes; 0 where there is no bound."""
+
+    path: str
+    uuid: str
+    epoch: int
+    commits: int
+    """Made in its whole life."""
+    kept: int
+    bound: int
+    """What `kept` never exceeds: slots + 3 a branch + tags + pins + open transactions and snapshots."""
+    branches: tuple[BranchInfo, ...]
+    tags: int
+    pins: int
+    unstored: int
+    size: int
+    used: int
+    """Bytes of all files now."""
+    files: Mapping[str, int] = field(default_factory=dict)
+    room: int = 0
+    live: int = 0
+    objects: int = 0
+    journal: int = 0
+    journal_used: int = 0
+    ticks: int = 0
+
+
+def always(store: Store) -> dict[int, str]:
+    """What is kept beside the tiers, by number, with the reasons in words."""
+    history = store.history
+    said: dict[int, list[str]] = {}
+    for line in history.names.values():
+        for number, what in ((line.head, "head"), (line.fork, "fork point"), (line.base, "merge base")):
+            if number:
+                said.setdefault(number, []).append(f"{what} of {line.name}")
+    for name, key in history.tags.items():
+        said.setdefault(key.number, []).append(f"tag {name}")
+    for number in history.pins:
+        said.setdefault(number, []).append("pin")
+    for number in history.holds.numbers():
+        if number not in said:
+            said[number] = [f"open {reason}" for reason in history.holds.reasons(number)]
+    return {number: ", ".join(words) for number, words in said.items()}
+
+
+def plans(store: Store) -> Plans:
+    """The plan of every branch; O(kept log kept)."""
+    history, held = store.history, always(store)
+    records = history.graph.records
+    made: dict[str, Plan] = {}
+    for line in history.names.values():
+        own = [(records[number].rt, number) for number in history.graph.lines.get(line.id, ())]
+        made[line.name] = plan(parse(line.keep), own, held)
+    return Plans(made, {number: commit_id(store.uuid, record.key) for number, record in records.items()})
+
+
+def explain(store: Store, commit: Commit | str) -> Explanation:
+    """Why it is kept, or that it was thinned; NotFound for what never was."""
+    try:
+        number = store.number_of(commit)
+    except Thinned as thinned:
+        return Explanation(thinned.id, kept=False, reasons=(), before=thinned.before, after=thinned.after)
+    record = store.history.graph.records[number]
+    line = store.history.lines.get(record.branch)
+    reasons = line.rings.reasons(number) if line is not None and isinstance(line.rings, Rings) else ()
+    held = always(store).get(number)
+    if held:
+        reasons = (*reasons, Reason(held))
+    before, after = store.history.graph.around(number)
+    return Explanation(_id(store, record) or "", True, reasons, record.thinned, _id(store, before), _id(store, after))
+
+
+def info(store: Store) -> Info:
+    """All figures at once; O(kept log kept)."""
+    history, usage = store.history, store.storage.usage()
+    graph = history.graph
+    branches = tuple(_branch(store, line) for _, line in sorted(history.names.items()))
+    held = sum(history.holds.total(reason) for reason in ("transaction", "snapshot"))
+    slots = sum(parse(line.keep).slots for line in history.names.values())
+    return Info(
+        path=store.path,
+        uuid=store.uuid.hex(),
+        epoch=store.epoch,
+        commits=store.number,
+        kept=len(graph.records),
+        bound=slots + 3 * len(history.lines) + len(history.tags) + len(history.pins) + held,
+        branches=branches,
+        tags=len(history.tags),
+        pins=len(history.pins),
+        unstored=store.unstored,
+        size=usage.size,
+        used=sum(usage.files.values()),
+        files=usage.files,
+        room=usage.room,
+        live=usage.live,
+        objects=usage.objects,
+        journal=usage.journal,
+        journal_used=usage.journal_used,
+        ticks=usage.ticks,
+    )
+
+
+def _branch(store: Store, line: Line) -> BranchInfo:
+    graph = store.history.graph
+    own = [graph.records[number] for number in graph.lines.get(line.id, ())]
+    return BranchInfo(
+        name=line.name,
+        head=_id(store, graph.records[line.head]) or "",
+        keep=line.keep,
+        kept=len(own),
+        made=sum(1 + record.thinned for record in own),
+        tiers=line.rings.fill() if isinstance(line.rings, Rings) else (),
+    )
+
+
+def _id(store: Store, record: Record | None) -> str | None:
+    return None if record is None else commit_id(store.uuid, record.key)

@@ -1,0 +1,87 @@
+"""The tree at a moment of the past, held open."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING
+
+from rrdstore.errors import Closed
+from rrdstore.store.commit import Commit, moment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+    from types import TracebackType
+
+    from rrdstore.history.commit import Record
+    from rrdstore.store.store import Store
+    from rrdstore.tree.node import Node
+    from rrdstore.tree.tree import Tree
+
+
+class Snapshot:
+    """What a branch was at some moment, as far as is known. A context manager: while it is open its commit is kept.
+
+    Rule: it is the newest kept commit at or before the moment, and says how good that is: no kept commit
+    came in `.window`, and `.exact` tells whether no dropped one could have been current at the moment.
+    Immutable; may be read from any thread.
+    """
+
+    __slots__ = ("__weakref__", "_finalizer", "_record", "_store", "_tree", "exact", "window")
+
+    def __init__(self, store: Store, record: Record, following: Record | None, *, exact: bool) -> None:
+        self._store, self._record = store, record
+        self.window: tuple[datetime, datetime | None] = (
+            moment(record.rt),
+            moment(following.rt) if following else None,
+        )
+        """From when to when no other commit of the branch is kept; the end is None at the head."""
+        self.exact = exact
+        """Whether this is what the branch was at the moment asked for, without doubt."""
+        self._tree: Tree | None = store.tree_of(record)
+        store.lease(record)
+        self._finalizer = weakref.finalize(self, store.leases_ended.append, record.number)
+
+    @property
+    def commit(self) -> Commit:
+        """The commit it shows."""
+        return Commit(self._store, self._record)
+
+    @property
+    def tree(self) -> Tree:
+        """The whole tree; Closed."""
+        if self._tree is None:
+            raise Closed("snapshot")
+        return self._tree
+
+    def get(self, path: str) -> bytes:
+        """The value at `path`; NotFound. O(depth), and a load for each part not in memory."""
+        return self.tree.stat(path).value
+
+    def stat(self, path: str) -> Node:
+        """The node at `path`; NotFound."""
+        return self.tree.stat(path)
+
+    def list(self, path: str) -> tuple[str, ...]:
+        """The names below `path`, sorted; NotFound."""
+        return self.tree.list(path)
+
+    def walk(self, path: str) -> Iterator[Node]:
+        """The nodes on the way to `path`, as `Tree.walk`."""
+        return self.tree.walk(path)
+
+    def __contains__(self, path: str) -> bool:
+        return path in self.tree
+
+    def close(self) -> None:
+        """Let the commit go; closing twice is no error."""
+        self._tree = None
+        self._finalizer()
+
+    def __enter__(self) -> Snapshot:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

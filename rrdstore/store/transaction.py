@@ -1,0 +1,187 @@
+"""A transaction: a private branch for a moment.
+
+Rule: it sees its branch as it was at START, and its own changes. What it read is remembered; at the end
+it commits if nothing of that has changed since (Conflict otherwise, and nothing is done), and then its
+changes are done to the head as it is now: a write that read nothing never conflicts, the later END wins,
+and a removal covers whatever is below by then. A transaction that changed nothing commits nothing.
+Values are compared, not versions: what was changed and changed back did not change.
+Cost: O(1) to start; at the end O(reads + changes), and O(1) for the reads if the head has not moved.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from rrdstore.errors import Closed, Conflict, InvalidPath, NotFound
+from rrdstore.history.commit import Edit
+from rrdstore.history.holds import TRANSACTION
+from rrdstore.store.commit import Commit
+from rrdstore.tree import edit
+from rrdstore.tree.node import listing
+from rrdstore.tree.path import split
+from rrdstore.tree.tree import Tree
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rrdstore.history.branch import Line
+    from rrdstore.store.store import Store
+    from rrdstore.tree.node import Node
+
+What = Literal["exists", "value", "meta", "list"]
+
+
+class Transaction:
+    """Changes to one branch that happen together or not at all.
+
+    A context manager: the end of the body commits, a body that raises commits nothing.
+    """
+
+    def __init__(self, store: Store, line: Line, message: str, author: str) -> None:
+        self._store, self._line, self._message, self._author = store, line, message, author
+        self._start = store.history.graph.records[line.head]
+        self._before = self._root = store.root(self._start)
+        self._mark = edit.new_edit()
+        self._number = store.number + 1
+        self._edits: list[Edit] = []
+        self._reads: dict[tuple[str, What], None] = {}
+        self._own: set[tuple[str, What]] = set()
+        self._open = True
+        store.history.holds.hold(self._start.number, TRANSACTION)
+
+    @property
+    def start(self) -> Commit:
+        """The commit its snapshot was taken of."""
+        return Commit(self._store, self._start)
+
+    @property
+    def tree(self) -> Tree:
+        """The private tree as it is now; reads through it are not remembered (see `note`)."""
+        self._check()
+        return Tree(self._root)
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """What it has changed so far, in order."""
+        return tuple(self._edits)
+
+    def note(self, path: str, what: What) -> None:
+        """Remember that something was decided by this: the node's existence, value, meta or list of children."""
+        if (path, what) not in self._own:
+            self._reads[path, what] = None
+
+    def get(self, path: str) -> bytes:
+        """The value at `path`; NotFound. Remembered."""
+        return self._find(path, "value").value
+
+    def stat(self, path: str) -> Node:
+        """The node at `path`; NotFound. Its value and meta are remembered."""
+        node = self._find(path, "value")
+        self.note(path, "meta")
+        return node
+
+    def list(self, path: str) -> tuple[str, ...]:
+        """The names below `path`, sorted; NotFound. Remembered."""
+        return listing(self._find(path, "list").kids)
+
+    def __contains__(self, path: str) -> bool:
+        self._check()
+        names = split(path)
+        self.note(path, "exists")
+        return edit.find(self._root, names) is not None
+
+    def set(self, path: str, value: bytes, meta: bytes | None = None) -> None:
+        """Set the value at `path`, and its meta unless None; parents are made as needed. Reads nothing."""
+        self._check()
+        change = Edit(path, _bytes(value, "value"), None if meta is None else _bytes(meta, "meta"))
+        self._root = edit.put(self._root, split(path), value, meta, self._number, self._mark)
+        self._edits.append(change)
+        self._own.add((path, "value"))
+        self._own.add((path, "exists"))
+        if meta is not None:
+            self._own.add((path, "meta"))
+
+    def remove(self, path: str) -> None:
+        """Remove the subtree at `path`; NotFound if there is none (which is remembered), InvalidPath for the root."""
+        self._check()
+        names = split(path)
+        if not names:
+            raise InvalidPath(path, "the root cannot be removed")
+        self.note(path, "exists")
+        try:
+            self._root = edit.remove(self._root, names, self._mark)
+        except KeyError:
+            raise NotFound("node", path) from None
+        self._edits.append(Edit(path, None))
+
+    def commit(self) -> Commit:
+        """End it: one commit of the changes, or the head as it is if there are none; Conflict, StoreFull, Closed."""
+        self._check()
+        try:
+            head = self._store.history.graph.records[self._line.head]
+            if not self._line.name:
+                raise NotFound("branch", "(deleted)")
+            moved = head is not self._start
+            if moved:
+                self._validate(self._store.root(head))
+            if not self._edits:
+                return Commit(self._store, head)
+            ready = self._root if not moved and self._store.number + 1 == self._number else None
+            record = self._store.commit(self._line, self.edits, self._message, self._author, root=ready)
+            return Commit(self._store, record)
+        finally:
+            self.abort()
+
+    def abort(self) -> None:
+        """End it with nothing done; ending twice is no error."""
+        if self._open:
+            self._open = False
+            self._store.history.release(self._start.number, TRANSACTION)
+
+    def __enter__(self) -> Transaction:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None and self._open:
+            self.commit()
+        else:
+            self.abort()
+
+    def _check(self) -> None:
+        if not self._open:
+            raise Closed("transaction")
+
+    def _find(self, path: str, what: What) -> Node:
+        self._check()
+        node = edit.find(self._root, split(path))
+        self.note(path, what if node is not None else "exists")
+        if node is None:
+            raise NotFound("node", path)
+        return node
+
+    def _validate(self, now: Node) -> None:
+        if now is self._before:
+            return
+        clashes: dict[str, None] = {}
+        for path, what in self._reads:
+            was, is_ = edit.find(self._before, split(path)), edit.find(now, split(path))
+            if was is is_:
+                continue
+            if was is None or is_ is None or (what != "exists" and _seen(was, what) != _seen(is_, what)):
+                clashes[path] = None
+        if clashes:
+            raise Conflict(clashes)
+
+
+def _seen(node: Node, what: What) -> object:
+    if what == "list":
+        return listing(node.kids)
+    return node.value if what == "value" else node.meta
+
+
+def _bytes(data: object, what: str) -> bytes:
+    if not isinstance(data, bytes):
+        raise TypeError(f"{what} is bytes, not {type(data).__name__}")
+    return data
