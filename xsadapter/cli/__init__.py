@@ -1,0 +1,27 @@
+"""The program `xsadapter`: the daemon, and small clients of any xenstore daemon."""
+
+from __future__ import annotations
+
+import click
+
+from xsadapter.cli.run import run
+from xsadapter.cli.verbs import ls, read, rm, watch, write
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="rrdstore")
+def main() -> None:
+    """A xenstore daemon with a history of constant size, and clients for it.
+
+    The clients find the daemon through --socket, then $XENSTORED_PATH, then $XENSTORED_RUNDIR/socket,
+    then /var/run/xenstored/socket. Exit status: 0 done, 1 refused or failed, 2 wrong usage.
+
+    \b
+    Example:
+      xsadapter run --rundir run &
+      XENSTORED_PATH=run/socket xsadapter ls /
+    """  # noqa: D301 - the escape is click\'s mark: do not rewrap
+
+
+for command in (run, ls, read, write, rm, watch):
+    main.add_command(command)

@@ -1,0 +1,59 @@
+"""The store that the daemon keeps its tree in: opened if it is there, created if not.
+
+Rules
+1. A store's size and policy are fixed when it is created; asking for others later is a warning, not a change.
+2. The tree in it is continued within one boot of the machine. The boot id is the kernel's; without
+   one every start is a boot of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, cast
+
+import rrdstore
+
+_log = logging.getLogger("xsadapter")
+
+DEFAULT_SIZE: Final = "64MiB"
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+
+Sync = Literal["tick", "commit", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the command line asks of the store; `path` None is a store in memory."""
+
+    path: Path | None
+    size: str | None = None
+    keep: str | None = None
+    sync: str = "tick"
+
+    def open(self) -> rrdstore.Store:
+        """The store, ready to be written; any StoreError."""
+        if self.path is None:
+            return rrdstore.memory(keep=self.keep) if self.keep else rrdstore.memory()
+        sync = cast("Sync", self.sync)
+        if not self.path.exists():
+            _log.info("creating %s of %s", self.path, self.size or DEFAULT_SIZE)
+            size = self.size or DEFAULT_SIZE
+            if self.keep:
+                return rrdstore.create(str(self.path), size=size, keep=self.keep, sync=sync)
+            return rrdstore.create(str(self.path), size=size, sync=sync)
+        store = rrdstore.open(str(self.path), sync=sync)
+        for option, given in (("size", self.size), ("keep", self.keep)):
+            if given:
+                _log.warning("%s is there already: --%s %s changes nothing", self.path, option, given)
+        return store
+
+
+def boot_id() -> str:
+    """What tells this boot of the machine from all others."""
+    try:
+        return _BOOT_ID.read_text().strip()
+    except OSError:
+        return uuid.uuid4().hex

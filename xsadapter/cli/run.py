@@ -1,0 +1,80 @@
+"""`xsadapter run`: the daemon in the foreground."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+import click
+
+import rrdstore
+from xsadapter import address
+from xsadapter.cli.history import DEFAULT_SIZE, Wanted
+from xsadapter.cli.serving import Settings, serve
+from xsadapter.cli.status import Status
+
+
+@click.command()
+@click.option("--rundir", metavar="DIR", help="Directory of socket and store; made if missing.")
+@click.option("--socket", metavar="PATH", help="The socket.  [default: DIR/socket]")
+@click.option("--store", metavar="FILE", help="The history.  [default: DIR/history.rrdb]")
+@click.option("--memory", is_flag=True, help="Keep tree and history in memory only.")
+@click.option("--size", metavar="SIZE", help=f"Size of a new store, for ever.  [default: {DEFAULT_SIZE}]")
+@click.option("--keep", metavar="POLICY", help="Which commits a new store keeps.  [default: the engine's]")
+@click.option(
+    "--sync",
+    type=click.Choice(["tick", "commit", "none"]),
+    default="tick",
+    show_default=True,
+    help="When changes are forced to the disk: twice a second, each, or when the system likes.",
+)
+@click.option("--pid-file", metavar="FILE", help="Write the process id there, and hold a lock on it.")
+@click.option("--status/--no-status", default=None, help="A live status on the terminal.  [default: if there is one]")
+def run(
+    rundir: str | None,
+    socket: str | None,
+    store: str | None,
+    memory: bool,
+    size: str | None,
+    keep: str | None,
+    sync: str,
+    pid_file: str | None,
+    status: bool | None,
+) -> None:
+    """Serve xenstore clients in the foreground, until SIGTERM or SIGINT.
+
+    The socket is --socket, or DIR/socket of --rundir, then $XENSTORED_PATH, then $XENSTORED_RUNDIR/socket,
+    then /var/run/xenstored/socket. Started again in the same boot of the machine it continues the same
+    tree; after a reboot a new tree begins on the old history.
+
+    \b
+    Example:
+      xsadapter run --rundir run
+      xsadapter run --rundir run --size 16MiB --keep "last:64 1s:1m 1m:1h"
+    """  # noqa: D301 - the escape is click\'s mark: do not rewrap
+    if memory and (store or size):
+        raise click.UsageError("--memory excludes --store and --size")
+    directory = address.rundir(rundir)
+    settings = Settings(
+        rundir=directory,
+        socket=address.socket_path(socket, rundir),
+        store=Wanted(None if memory else Path(store) if store else directory / "history.rrdb", size, keep, sync),
+        pid_file=Path(pid_file) if pid_file else None,
+    )
+    start_logging()
+    shown = sys.stdout.isatty() if status is None else status
+    try:
+        serve(settings, Status(sys.stdout) if shown else None)
+    except (OSError, rrdstore.StoreError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def start_logging() -> None:
+    """Log to stderr, a line each."""
+    logging.basicConfig(
+        level=logging.INFO,
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(message)s",
+        datefmt="%Y-%m-%d %H:%M:%S",
+    )

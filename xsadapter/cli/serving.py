@@ -1,0 +1,60 @@
+"""One daemon from start to end, in the foreground: what `xsadapter run` and `xsadapter-xenstored` share.
+
+Order at the start: pid file, socket (clients may connect from here on and wait), store, tree, READY=1.
+At the end: STOPPING=1, clients closed, everything stored, socket and pid file removed. Whatever
+fails on the way takes back what was done before it.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from xsadapter.cli.history import Wanted, boot_id
+from xsadapter.cli.notify import notify
+from xsadapter.cli.pidfile import PidFile
+from xsadapter.engine.daemon import Daemon
+from xsadapter.server import Server
+from xsadapter.transport.socket import listen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from xsadapter.cli.status import Status
+
+_log = logging.getLogger("xsadapter")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where a daemon lives."""
+
+    rundir: Path
+    socket: Path
+    store: Wanted
+    pid_file: Path | None = None
+
+
+def serve(settings: Settings, status: Status | None = None, ready: Callable[[], None] | None = None) -> None:
+    """Run a daemon until it is told to stop, calling `ready` once it serves; OSError, StoreError say why it cannot."""
+    with ExitStack() as undo:
+        settings.rundir.mkdir(parents=True, exist_ok=True, mode=0o755)
+        if settings.pid_file is not None:
+            undo.callback(PidFile(settings.pid_file).close)
+        listener = undo.enter_context(listen(settings.socket))
+        undo.callback(settings.socket.unlink, missing_ok=True)
+        store = undo.enter_context(settings.store.open())
+        daemon = Daemon(store)
+        continued = daemon.begin(boot_id())
+        _log.info("listening on %s, %s", settings.socket, "continuing this boot's tree" if continued else "a new tree")
+        server = Server(daemon, listener, None if status is None else status.painter(daemon))
+        notify("READY=1")
+        if ready is not None:
+            ready()
+        server.run()
+        notify("STOPPING=1")
+        server.close()
+        _log.info("stopped, everything is stored")

@@ -1,0 +1,54 @@
+"""What both ways of asking share: payloads to bytes and back, and the verbs made of several requests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xsadapter.errors import RequestError
+from xsadapter.operations import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Names = list[str]
+
+
+def string(text: str) -> bytes:
+    """A string of a request, with its NUL."""
+    return text.encode() + b"\0"
+
+
+def names(reply: bytes) -> Names:
+    """Strings with a NUL each."""
+    return [name.decode() for name in reply.split(b"\0")[:-1]]
+
+
+def exists(read: Callable[[str], bytes], path: str) -> bool:
+    """Whether reading finds a node; a refusal other than ENOENT is raised."""
+    try:
+        read(path)
+    except RequestError as error:
+        if error.name != "ENOENT":
+            raise
+        return False
+    return True
+
+
+def listing(ask: Callable[[int, bytes, int, str], bytes], path: str, transaction: int) -> Names:
+    """All names below a node, in parts if one reply does not hold them, from the start again if it changes."""
+    try:
+        return names(ask(Kind.DIRECTORY, string(path), transaction, path))
+    except RequestError as error:
+        if error.name != "E2BIG":
+            raise
+    found, generation = b"", b""
+    while True:
+        part = ask(Kind.DIRECTORY_PART, string(path) + b"%d\0" % len(found), transaction, path)
+        current, _, chunk = part.partition(b"\0")
+        if generation not in {b"", current}:
+            found, generation = b"", b""
+            continue
+        generation = current
+        if chunk.endswith(b"\0\0") or chunk == b"\0":
+            return names(found + chunk[:-1])
+        found += chunk

@@ -1,0 +1,38 @@
+"""One handler for each operation, one file a family; the table of who handles what.
+
+Rule: a handler gets the daemon, the connection, the view (live or of a transaction) and its cut
+arguments, and returns the reply's payload or raises RequestError. It never touches output, except
+through events. Handlers are found here by the name in their operation's row; a row whose handler
+is missing is found at import, not when a client asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from xsadapter.commands import control, directory, domains, nodes, permissions, transactions, watches
+from xsadapter.operations import OPERATIONS, Operation
+
+if TYPE_CHECKING:
+    from xsadapter.engine.connection import Connection
+    from xsadapter.engine.daemon import Daemon
+    from xsadapter.engine.view import View
+
+Handler = Callable[["Daemon", "Connection", "View", Any], bytes]
+"""Any: what the operation's own argument rule returns."""
+
+_FAMILIES: Final = (control, directory, domains, nodes, permissions, transactions, watches)
+
+
+def _handler(operation: Operation) -> Handler:
+    for family in _FAMILIES:
+        found: Handler | None = getattr(family, operation.handler, None)
+        if found is not None:
+            return found
+    raise LookupError(f"{operation.name}: no family of commands defines {operation.handler!r}")
+
+
+HANDLERS: Final[dict[int, tuple[Operation, Handler]]] = {
+    operation.number: (operation, _handler(operation)) for operation in OPERATIONS
+}

@@ -1,0 +1,66 @@
+"""CONTROL: commands to the daemon itself, in words.
+
+Rules
+1. The first string is the command, the rest its parameters; an unknown command, or a number of
+   parameters that its row does not allow, is EINVAL.
+2. Every answer is text and a NUL; what would exceed a payload is cut after a whole line, and the
+   last line then says so.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from xsadapter.commands import history
+from xsadapter.engine.notices import Notice, escaped
+from xsadapter.errors import RequestError
+from xsadapter.wire import OK, PAYLOAD_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from xsadapter.engine.connection import Connection
+    from xsadapter.engine.daemon import Daemon
+    from xsadapter.engine.view import View
+
+_CUT: Final = b"... cut here: the answer is longer than a reply may be\n"
+
+
+class Verb(NamedTuple):
+    """A command: how many parameters, what it answers, and how it is spelled for `help`."""
+
+    least: int
+    most: int
+    answer: Callable[[Daemon, list[bytes]], bytes]
+    usage: str
+
+
+def _help(_: Daemon, _parameters: list[bytes]) -> bytes:
+    return "".join(f"{verb.usage}\n" for verb in VERBS.values()).encode()
+
+
+def _print(daemon: Daemon, parameters: list[bytes]) -> bytes:
+    daemon.notices.append(Notice(f"control: {escaped(parameters[0])}"))
+    return b""
+
+
+VERBS: Final = {
+    b"help": Verb(0, 0, _help, "help"),
+    b"print": Verb(1, 1, _print, "print <string>"),
+    b"history": Verb(1, 4, history.answer, f"history {'|'.join(history.usages())}"),
+}
+
+
+def control(daemon: Daemon, _: Connection, _view: View, strings: list[bytes]) -> bytes:
+    """Carry out a command; EINVAL."""
+    name, *parameters = strings
+    verb = VERBS.get(name)
+    if verb is None or not verb.least <= len(parameters) <= verb.most:
+        raise RequestError("EINVAL")
+    text = verb.answer(daemon, parameters)
+    if not text:
+        return OK
+    if len(text) >= PAYLOAD_MAX:
+        room = PAYLOAD_MAX - 1 - len(_CUT)
+        text = text[: text.rfind(b"\n", 0, room) + 1 or room] + _CUT
+    return text + b"\0"

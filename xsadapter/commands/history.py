@@ -1,0 +1,142 @@
+"""CONTROL history ...: the past, for clients that have nothing but the socket.
+
+Rule: these only read. A path or moment that means nothing is EINVAL, what is not there or not kept
+any more is ENOENT. The command line `rrdstore` can do more; this is for asking a running daemon with
+`xenstore-control history ...`.
+Cost: that of the engine's own look-ups; `log` with a path compares each kept commit with the one before.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import rrdstore
+from xsadapter.arguments import number
+from xsadapter.engine import private
+from xsadapter.engine.notices import escaped
+from xsadapter.errors import RequestError
+from xsadapter.paths import canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from xsadapter.engine.daemon import Daemon
+
+_SHOWN: Final = 20
+_SHOWN_MAX: Final = 1000
+
+
+class Question(NamedTuple):
+    """One of the verbs: how many parameters, what answers it, and how it is spelled for `help`."""
+
+    least: int
+    most: int
+    lines: Callable[[Daemon, list[bytes]], Iterator[str]]
+    usage: str
+
+
+def _info(daemon: Daemon, _: list[bytes]) -> Iterator[str]:
+    info = daemon.store.info()
+    yield f"store {info.path or 'in memory'}"
+    yield f"commits made {info.commits}, kept {info.kept} of at most {info.bound}"
+    if info.size:
+        yield f"bytes used {info.used} of {info.size}"
+    for branch in info.branches:
+        yield f"branch {branch.name} at {branch.head}: {branch.keep}"
+        for tier in branch.tiers:
+            yield f"  {tier.tier} {tier.used} of {tier.rows}"
+
+
+def _log(daemon: Daemon, parameters: list[bytes]) -> Iterator[str]:
+    path = _path(parameters[0]) if parameters else None
+    count = number(parameters[1], _SHOWN_MAX) if len(parameters) > 1 else _SHOWN
+    for commit in islice(daemon.branch.log(path), count):
+        thinned = f" (+{commit.thinned})" if commit.thinned else ""
+        yield f"{commit.id}{thinned} {_moment(commit)} {commit.author}: {commit.message}"
+
+
+def _at(daemon: Daemon, parameters: list[bytes]) -> Iterator[str]:
+    moment, path = _text(parameters[0]), _path(parameters[1])
+    with daemon.branch.at(moment) as snapshot:
+        yield _reached(snapshot)
+        yield escaped(snapshot.get(path))
+
+
+def _list(daemon: Daemon, parameters: list[bytes]) -> Iterator[str]:
+    moment, path = _text(parameters[0]), _path(parameters[1])
+    with daemon.branch.at(moment) as snapshot:
+        yield _reached(snapshot)
+        yield from (name for name in snapshot.list(path) if name != private.NAME)
+
+
+def _diff(daemon: Daemon, parameters: list[bytes]) -> Iterator[str]:
+    with daemon.branch.at(_text(parameters[0])) as old, daemon.branch.at(_text(parameters[1])) as new:
+        for change in daemon.store.diff(old, new):
+            if change.old is None:
+                yield f"+ {change.path}"
+            elif change.new is None:
+                yield f"- {change.path}"
+            else:
+                yield f"! {change.path}"
+
+
+def _explain(daemon: Daemon, parameters: list[bytes]) -> Iterator[str]:
+    found = daemon.store.explain(_text(parameters[0]))
+    if not found.kept:
+        yield f"{found.id} was thinned; nearest kept: {found.before or 'none'} before, {found.after or 'none'} after"
+    for reason in found.reasons:
+        yield f"{found.id} is kept by {reason}"
+
+
+QUESTIONS: Final = {
+    b"info": Question(0, 0, _info, "info"),
+    b"log": Question(0, 2, _log, "log [<path> [<count>]]"),
+    b"at": Question(2, 2, _at, "at <when> <path>"),
+    b"list": Question(2, 2, _list, "list <when> <path>"),
+    b"diff": Question(2, 2, _diff, "diff <when> <when>"),
+    b"explain": Question(1, 1, _explain, "explain <commit>"),
+}
+
+
+def usages() -> list[str]:
+    """How each verb is spelled."""
+    return [question.usage for question in QUESTIONS.values()]
+
+
+def answer(daemon: Daemon, strings: list[bytes]) -> bytes:
+    """The lines of the answer; EINVAL, ENOENT."""
+    name, *parameters = strings
+    question = QUESTIONS.get(name)
+    if question is None or not question.least <= len(parameters) <= question.most:
+        raise RequestError("EINVAL")
+    try:
+        return "".join(f"{line}\n" for line in question.lines(daemon, parameters)).encode()
+    except (rrdstore.NotFound, rrdstore.Thinned):
+        raise RequestError("ENOENT") from None
+    except (rrdstore.InvalidWhen, rrdstore.InvalidPath):
+        raise RequestError("EINVAL") from None
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode("ascii")
+    except UnicodeDecodeError:
+        raise RequestError("EINVAL") from None
+
+
+def _path(data: bytes) -> str:
+    if not data.startswith(b"/"):
+        raise RequestError("EINVAL")
+    return canonical(data, "")
+
+
+def _moment(commit: rrdstore.Commit) -> str:
+    return f"{commit.time:%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
+
+
+def _reached(snapshot: rrdstore.Snapshot) -> str:
+    since, until = snapshot.window
+    end = "now" if until is None else f"{until:%Y-%m-%dT%H:%M:%SZ}"
+    sure = "" if snapshot.exact else ", changes in between were thinned"
+    return f"{snapshot.commit.id}: from {since:%Y-%m-%dT%H:%M:%SZ} to {end}{sure}"

@@ -1,0 +1,53 @@
+"""GET_PERMS and SET_PERMS, on nodes and on the two special names.
+
+Rules
+1. SET_PERMS judges the list first (EINVAL), then the node, then the caller: only the owner, with
+   write access, may change it (EACCES), and only a privileged caller may change the owner (EPERM).
+2. A special name without a list is ENOENT, for a privileged caller; others get EACCES, because the
+   ancestor that would have to grant it is the root.
+3. Setting a list is a change: it tells watchers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xsadapter.commands.access import need
+from xsadapter.engine import permissions
+from xsadapter.engine.private import special_place
+from xsadapter.errors import RequestError
+from xsadapter.paths import canonical_or_special, is_special
+from xsadapter.wire import OK
+
+if TYPE_CHECKING:
+    from xsadapter.engine.connection import Connection
+    from xsadapter.engine.daemon import Daemon
+    from xsadapter.engine.view import View
+
+
+def get_perms(_: Daemon, connection: Connection, view: View, raw: bytes) -> bytes:
+    """The list as it was set; ENOENT, EACCES."""
+    place = _place(connection, raw)
+    return permissions.text(need(connection, view, place, permissions.READ, "meta").meta)
+
+
+def set_perms(_: Daemon, connection: Connection, view: View, arguments: list[bytes]) -> bytes:
+    """Replace the list; EINVAL, ENOENT, EACCES, EPERM."""
+    raw, *texts = arguments
+    entries = permissions.parse(texts)
+    place = _place(connection, raw)
+    node = need(connection, view, place, permissions.WRITE, "exists")
+    if not connection.privileged:
+        owner = permissions.owner(node.meta)
+        if owner != connection.domid:
+            raise RequestError("EACCES")
+        if entries[0].domid != owner:
+            raise RequestError("EPERM")
+    view.permit("SET_PERMS", place, permissions.pack(entries))
+    return OK
+
+
+def _place(connection: Connection, raw: bytes) -> str:
+    """Where in the store the named list is."""
+    path = canonical_or_special(raw, connection.home)
+    return special_place(path) if is_special(path) else path

@@ -1,0 +1,162 @@
+"""The daemon's state, and the carrying out of one request.
+
+Rules
+1. Checks in this order: the operation is known (ENOSYS), the caller may ask (EACCES), the
+   transaction is open (ENOENT), the payload can be cut (EINVAL); then the handler.
+2. Nothing a client sends raises out of `step`, except FrameError, after which the connection is to
+   be closed. A bug costs its request an EIO and leaves a notice.
+3. A store from this boot is continued. A store from another boot, or a new one, gets a fresh tree
+   in one commit on top of what it has: the old tree is history, not state.
+
+Cost of `step`: a table look-up around the handler's.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import rrdstore
+from xsadapter.commands import HANDLERS
+from xsadapter.engine import private
+from xsadapter.engine.connection import Connection
+from xsadapter.engine.notices import Notice, escaped
+from xsadapter.engine.permissions import DEFAULT
+from xsadapter.engine.view import Live, View
+from xsadapter.engine.watches import Watches
+from xsadapter.errors import RequestError
+from xsadapter.operations import Kind, TransactionUse
+from xsadapter.wire import ERROR_PAYLOADS
+
+_INITIAL: Final = ("/tool", "/tool/xenstored")
+_LISTINGS_MAX: Final = 256
+
+_STORE_ERRORS: Final[tuple[tuple[type[rrdstore.StoreError], str], ...]] = (
+    (rrdstore.StoreFull, "ENOSPC"),
+    (rrdstore.LimitReached, "ENOSPC"),
+    (rrdstore.TooLarge, "E2BIG"),
+    (rrdstore.Held, "EBUSY"),
+    (rrdstore.ReadOnly, "EROFS"),
+)
+"""What the store refuses, in names that clients know; any other of its errors is EIO."""
+
+
+class Daemon:
+    """What all connections share. Not for more than one thread."""
+
+    __slots__ = (
+        "_dispatch",
+        "_serial",
+        "branch",
+        "connections",
+        "introduced",
+        "listings",
+        "notices",
+        "operations",
+        "store",
+        "waiting",
+        "watches",
+    )
+
+    def __init__(self, store: rrdstore.Store) -> None:
+        self.store, self.branch = store, store.branch("main")
+        self.connections: dict[int, Connection] = {}
+        self.watches = Watches()
+        self.waiting: list[Connection] = []
+        self.notices: list[Notice] = []
+        self.introduced = {0}
+        self.listings: dict[str, tuple[tuple[str, ...], bytes]] = {}
+        self.operations = 0
+        self._serial = 0
+        self._dispatch = HANDLERS
+
+    def begin(self, boot: str) -> bool:
+        """Make the tree ready for clients; True if this boot's was there already."""
+        known = self.branch.tree.get(private.BOOT)
+        if known is not None and known.value == boot.encode():
+            return True
+        author = "xsadapter"
+        with self.branch.transaction(message="START a fresh tree", author=author) as change:
+            for name in self.branch.tree.list("/"):
+                change.remove(f"/{name}")
+            for path in ("/", *_INITIAL, private.ROOT):
+                change.set(path, b"", meta=DEFAULT)
+            for name in private.SPECIAL_NAMES:
+                change.set(private.special_place(name), b"", meta=DEFAULT)
+            change.set(private.BOOT, boot.encode(), meta=DEFAULT)
+        return False
+
+    def connect(self, peer: str, domid: int = 0, privileged: bool = True) -> Connection:
+        """A new client; `peer` says who it is, for the history."""
+        self._serial += 1
+        connection = Connection(self._serial, domid, privileged, peer, self.waiting)
+        connection.live = Live(self.branch, self.watches, connection.author)
+        self.connections[connection.serial] = connection
+        return connection
+
+    def disconnect(self, connection: Connection) -> None:
+        """Forget a client, its watches and its transactions."""
+        self.reset(connection)
+        connection.closed = True
+        del self.connections[connection.serial]
+
+    def reset(self, connection: Connection) -> None:
+        """Forget all watches of a client and abort all its transactions."""
+        self.watches.remove_all(connection)
+        for transaction in connection.transactions.values():
+            transaction.abort()
+        connection.transactions.clear()
+
+    def step(self, connection: Connection) -> bool:
+        """Carry out the next complete request of a client; False if there is none. Raises FrameError."""
+        frame = connection.reader.take()
+        if frame is None:
+            return False
+        kind, request, transaction, payload = frame
+        self.operations += 1
+        try:
+            reply = self._carry_out(connection, kind, transaction, payload)
+        except RequestError as error:
+            connection.reply(Kind.ERROR, request, transaction, ERROR_PAYLOADS[error.name])
+        except rrdstore.StoreError as error:
+            connection.reply(Kind.ERROR, request, transaction, self._refused(connection, kind, error))
+        except Exception as error:  # noqa: BLE001 - rule 2: a bug must not take the other clients down
+            what = f"conn {connection.serial}: type {kind} {escaped(payload[:80])}"
+            self.notices.append(Notice(f"{what}: answered EIO after a bug", error))
+            connection.late.clear()
+            connection.reply(Kind.ERROR, request, transaction, ERROR_PAYLOADS["EIO"])
+        else:
+            connection.reply(kind, request, transaction, reply)
+        return True
+
+    def remember_listing(self, path: str, names: tuple[str, ...], packed: bytes) -> None:
+        """Keep a listing's bytes for as long as the engine hands out this very tuple."""
+        if len(self.listings) >= _LISTINGS_MAX:
+            self.listings.clear()
+        self.listings[path] = names, packed
+
+    def _carry_out(self, connection: Connection, kind: int, transaction: int, payload: bytes) -> bytes:
+        found = self._dispatch.get(kind)
+        if found is None:
+            raise RequestError("ENOSYS")
+        operation, handler = found
+        if operation.privileged and not connection.privileged:
+            raise RequestError("EACCES")
+        if not transaction or operation.transaction is TransactionUse.IGNORED:
+            return handler(self, connection, connection.live, operation.cut(payload))
+        view = connection.transactions.get(transaction)
+        if view is None:
+            raise RequestError("ENOENT")
+        arguments = operation.cut(payload)
+        if operation.transaction is TransactionUse.LOOKED_UP:
+            return handler(self, connection, view, arguments)
+
+        def request(view: View) -> bytes:
+            return handler(self, connection, view, arguments)
+
+        return view.carry_out(request, operation.prefix_varies)
+
+    def _refused(self, connection: Connection, kind: int, error: rrdstore.StoreError) -> bytes:
+        name = next((name for known, name in _STORE_ERRORS if isinstance(error, known)), "EIO")
+        fault = error if name == "EIO" else None
+        self.notices.append(Notice(f"conn {connection.serial}: type {kind}: answered {name}: {error}", fault))
+        return ERROR_PAYLOADS[name]

@@ -1,0 +1,25 @@
+"""What the daemon keeps for itself, and where.
+
+Rule: the clients' tree is the store's tree, from the root, so that `rrdstore get /local/domain/1/name`
+works; what is not theirs lies below "/.xsadapter". No client can spell that (a path may not hold a
+dot), DIRECTORY leaves it out, and nothing there makes events. It lies in the tree so that it changes
+in the same commits as everything else and can be looked up in the past:
+
+    boot                 the id of the boot whose tree this is
+    @introduceDomain     a special name; its metadata is the permission list
+    @releaseDomain       likewise
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+NAME: Final = ".xsadapter"
+ROOT: Final = f"/{NAME}"
+BOOT: Final = f"{ROOT}/boot"
+SPECIAL_NAMES: Final = ("@introduceDomain", "@releaseDomain")
+
+
+def special_place(name: str) -> str:
+    """Where the permission list of a special name is kept."""
+    return f"{ROOT}/{name}"

@@ -1,0 +1,76 @@
+"""Xenstore paths: bytes on the wire, `str` in the store.
+
+Rules
+1. Alphabet: A-Z a-z 0-9 - _ @ between slashes, nothing else; so a path is ASCII and a name such
+   as ".xsadapter" can never be spelled by a client.
+2. No empty component, no trailing slash except in "/", and not the empty string.
+3. A path that begins with neither "/" nor "@" is relative: it is prefixed with the home of the
+   connection, and the result must obey rules 1, 2 and 4. (So "" is EINVAL: it becomes a path with
+   a trailing slash. A daemon that forgot this crashed: XSA-481.)
+4. At most 3072 bytes once absolute, so that an event with the path can always be built.
+5. "@..." is a special name, legal where the caller says so; no component of it may be empty.
+
+Every breach is EINVAL. Cost: O(length), and a dictionary look-up for a path seen lately.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from xsadapter.errors import RequestError
+
+ABSOLUTE_MAX: Final = 3072
+_ABSOLUTE: Final = re.compile(rb"/|(?:/[A-Za-z0-9_@-]+)+")
+_SPECIAL: Final = re.compile(rb"@[A-Za-z0-9_@-]*(?:/[A-Za-z0-9_@-]+)*")
+
+_SEEN_MAX: Final = 16384
+_SEEN_LENGTH_MAX: Final = 256
+_seen: dict[bytes, str] = {}
+
+
+def canonical(raw: bytes, home: str) -> str:
+    """The absolute path that `raw` names for a connection whose home is `home`; EINVAL."""
+    found = _seen.get(raw)
+    if found is not None:
+        return found
+    whole = raw if raw.startswith(b"/") else b"%b/%b" % (home.encode(), raw)
+    if len(whole) > ABSOLUTE_MAX or raw.startswith(b"@") or not _ABSOLUTE.fullmatch(whole):
+        raise RequestError("EINVAL")
+    path = whole.decode("ascii")
+    if whole is raw and len(raw) <= _SEEN_LENGTH_MAX:
+        if len(_seen) >= _SEEN_MAX:
+            _seen.clear()
+        _seen[raw] = path
+    return path
+
+
+def canonical_or_special(raw: bytes, home: str) -> str:
+    """As `canonical`, but a special name is itself; EINVAL."""
+    if not raw.startswith(b"@"):
+        return canonical(raw, home)
+    if len(raw) > ABSOLUTE_MAX or not _SPECIAL.fullmatch(raw):
+        raise RequestError("EINVAL")
+    return raw.decode("ascii")
+
+
+def is_special(path: str) -> bool:
+    """Whether a canonical path is a special name."""
+    return path.startswith("@")
+
+
+def parent(path: str) -> str:
+    """The parent of an absolute path; that of "/" is "/"."""
+    return path[: path.rfind("/")] or "/"
+
+
+def chain(path: str) -> list[str]:
+    """Every path from the first level below "/" down to `path` itself; [] for "/". O(length x levels)."""
+    found = []
+    end = path.find("/", 1)
+    while end > 0:
+        found.append(path[:end])
+        end = path.find("/", end + 1)
+    if path != "/":
+        found.append(path)
+    return found

@@ -1,0 +1,271 @@
+"""The only event loop: it moves bytes between sockets and the state machine, and keeps the store's timer.
+
+Rules
+1. Between two polls there are rounds in memory; in each, every connection that has a complete
+   request gets exactly one carried out, so nobody can starve the others. After at most 64 rounds
+   everything is sent and polled again.
+2. One send a connection at the end of the rounds. What the kernel does not take waits; a connection
+   with more than 1 MiB waiting is not read until it has taken that.
+3. Out of descriptors: the listener rests until a connection ends or a second has passed.
+4. `store.tick()` runs at most half a second after the first commit that is not stored, and not at
+   all when there is none.
+5. SIGTERM and SIGINT end the loop between two polls; `close` then stores what was answered.
+
+The cyclic collector is off: over a heap of half a million nodes one pass takes a second, and the
+state machine breaks its circles itself. The loop touches only what is ready, so idle clients cost nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import gc
+import logging
+import select
+import signal
+import socket
+import time
+from typing import TYPE_CHECKING, Final
+
+import rrdstore
+from xsadapter.transport.socket import peer
+from xsadapter.wire import FrameError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from xsadapter.engine.connection import Connection
+    from xsadapter.engine.daemon import Daemon
+
+_log = logging.getLogger("xsadapter")
+
+_ROUNDS: Final = 64
+_READ: Final = 32768
+_WAITING_MAX: Final = 1 << 20
+_ACCEPTS: Final = 64
+_EVENTS: Final = 512
+_TICK_AFTER: Final = 0.5
+_TICK_AGAIN: Final = 5.0
+_REST: Final = 1.0
+_OUT_OF_DESCRIPTORS: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+
+class _Client:
+    """A socket and its connection."""
+
+    __slots__ = ("backlog", "connection", "interest", "socket")
+
+    def __init__(self, client: socket.socket, connection: Connection) -> None:
+        self.socket, self.connection = client, connection
+        self.interest = select.EPOLLIN
+        self.backlog = False
+
+
+class Server:
+    """The loop. `each_second` is called about once a second, if given, with the monotonic time."""
+
+    def __init__(
+        self, daemon: Daemon, listener: socket.socket, each_second: Callable[[float], None] | None = None
+    ) -> None:
+        self._daemon, self._listener, self._each_second = daemon, listener, each_second
+        self._epoll = select.epoll()
+        self._clients: dict[int, _Client] = {}
+        self._of: dict[int, _Client] = {}
+        self._ready: dict[int, _Client] = {}
+        self._stopping = False
+        self._tick_at: float | None = None
+        self._listen_at: float | None = None
+        self._second_at = 0.0
+        self._epoll.register(listener, select.EPOLLIN)
+
+    def stop(self) -> None:
+        """Have `run` return after what it is at."""
+        self._stopping = True
+
+    def run(self) -> None:
+        """Serve until `stop`, SIGTERM or SIGINT, then `close`. Call it in the main thread."""
+        awake, wake = socket.socketpair()
+        for end in (awake, wake):
+            end.setblocking(False)
+        self._epoll.register(awake, select.EPOLLIN)
+        signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
+        before = {
+            number: signal.signal(number, lambda _number, _frame: self.stop())
+            for number in (signal.SIGTERM, signal.SIGINT)
+        }
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        try:
+            while not self._stopping:
+                self._once()
+        finally:
+            gc.enable()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            signal.set_wakeup_fd(-1)
+            self._epoll.unregister(awake)
+            awake.close()
+            wake.close()
+
+    def close(self) -> None:
+        """Send what can be sent, end every connection, and store what was answered."""
+        for client in list(self._clients.values()):
+            self._send(client)
+            self._end(client)
+        self._report()
+        self._epoll.close()
+        self._daemon.store.tick()
+
+    def _once(self) -> None:
+        for descriptor, events in self._epoll.poll(self._patience(), _EVENTS):
+            client = self._clients.get(descriptor)
+            if client is not None:
+                self._handle(client, events)
+            elif descriptor == self._listener.fileno():
+                self._accept()
+            # What is left is the wake-up of a signal, whose handler has run: the loop ends.
+        self._rounds()
+        for connection in self._daemon.waiting:
+            client = self._of.get(connection.serial)
+            if client is not None and not client.interest & select.EPOLLOUT:
+                self._send(client)
+        self._daemon.waiting.clear()
+        if self._daemon.notices:
+            self._report()
+        self._timers()
+
+    def _patience(self) -> float:
+        """How long the poll may last, in seconds; -1 is for ever."""
+        if self._ready:
+            return 0
+        moments = [moment for moment in (self._tick_at, self._listen_at) if moment is not None]
+        if self._each_second is not None:
+            moments.append(self._second_at)
+        return max(0.0, min(moments) - time.monotonic()) if moments else -1
+
+    def _accept(self) -> None:
+        for _ in range(_ACCEPTS):
+            try:
+                accepted, _ = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in _OUT_OF_DESCRIPTORS:
+                    _log.warning("cannot accept a client (%s); trying again when one has gone", error.strerror)
+                    self._epoll.modify(self._listener, 0)
+                    self._listen_at = time.monotonic() + _REST
+                return
+            accepted.setblocking(False)
+            client = _Client(accepted, self._daemon.connect(peer(accepted)))
+            self._clients[accepted.fileno()] = client
+            self._of[client.connection.serial] = client
+            self._epoll.register(accepted, client.interest)
+
+    def _handle(self, client: _Client, events: int) -> None:
+        if events & select.EPOLLOUT:
+            self._send(client)
+        if events & select.EPOLLIN:
+            try:
+                data = client.socket.recv(_READ)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if data:
+                client.connection.reader.feed(data)
+                self._ready[client.connection.serial] = client
+            else:
+                self._end(client)
+        elif events & (select.EPOLLHUP | select.EPOLLERR):
+            self._end(client)
+
+    def _rounds(self) -> None:
+        step = self._daemon.step
+        for _ in range(_ROUNDS):
+            if not self._ready:
+                return
+            for serial, client in list(self._ready.items()):
+                try:
+                    more = not client.backlog and not client.connection.closed and step(client.connection)
+                except FrameError as error:
+                    _log.warning("%s: %s; closed", client.connection.author, error)
+                    self._send(client)
+                    self._end(client)
+                    more = False
+                if not more:
+                    self._ready.pop(serial, None)
+
+    def _send(self, client: _Client) -> None:
+        connection = client.connection
+        if connection.closed or not connection.output:
+            return
+        data = connection.output[0] if len(connection.output) == 1 else b"".join(connection.output)
+        try:
+            sent = client.socket.send(data, socket.MSG_NOSIGNAL)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self._end(client)
+            return
+        if sent == len(data):
+            connection.sent_all()
+        else:
+            connection.sent(sent)
+        self._attend(client, len(data) - sent)
+
+    def _attend(self, client: _Client, waiting: int) -> None:
+        """Ask the poll for what the connection can do now, with `waiting` bytes not taken."""
+        if client.backlog and not waiting:
+            self._ready[client.connection.serial] = client
+        client.backlog = waiting > _WAITING_MAX or (client.backlog and waiting > 0)
+        interest = (select.EPOLLOUT if waiting else 0) | (0 if client.backlog else select.EPOLLIN)
+        if interest != client.interest:
+            client.interest = interest
+            self._epoll.modify(client.socket, interest)
+
+    def _end(self, client: _Client) -> None:
+        if client.connection.closed:
+            return
+        descriptor = client.socket.fileno()
+        self._epoll.unregister(descriptor)
+        del self._clients[descriptor]
+        del self._of[client.connection.serial]
+        self._ready.pop(client.connection.serial, None)
+        client.socket.close()
+        self._daemon.disconnect(client.connection)
+        if self._listen_at is not None:
+            self._listen_at = 0.0
+
+    def _report(self) -> None:
+        for notice in self._daemon.notices:
+            if notice.fault is None:
+                _log.warning("%s", notice.text)
+            else:
+                _log.error("%s", notice.text, exc_info=notice.fault)
+        self._daemon.notices.clear()
+
+    def _timers(self) -> None:
+        store = self._daemon.store
+        if self._tick_at is None:
+            if store.unstored:
+                self._tick_at = time.monotonic() + _TICK_AFTER
+            elif self._listen_at is None and self._each_second is None:
+                return
+        now = time.monotonic()
+        if self._tick_at is not None and now >= self._tick_at:
+            self._tick_at = None
+            self._tick()
+        if self._listen_at is not None and now >= self._listen_at:
+            self._listen_at = None
+            self._epoll.modify(self._listener, select.EPOLLIN)
+        if self._each_second is not None and now >= self._second_at:
+            self._second_at = now + 1
+            self._each_second(now)
+
+    def _tick(self) -> None:
+        """Store; a store that cannot be written now keeps what was answered in its journal, and is asked again."""
+        try:
+            self._daemon.store.tick()
+        except (OSError, rrdstore.StoreError) as error:
+            _log.error("storing is put off: %s", error)
+            self._tick_at = time.monotonic() + _TICK_AGAIN

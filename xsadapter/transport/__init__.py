@@ -1,0 +1,1 @@
+"""What carries bytes between clients and the daemon: today the local socket."""

@@ -1,0 +1,76 @@
+"""Frames: a header of four 32-bit integers, then at most 4096 bytes of payload.
+
+Rules
+1. Header: type, request id, transaction id, payload length; native byte order; no padding.
+2. A frame is complete as soon as its last byte is there, also when it has no payload; bytes may
+   be cut anywhere.
+3. A length over 4096 is a protocol violation: nothing after it can be trusted, so the reader
+   stops for good and the connection must be closed without a reply.
+4. Nothing longer than 4096 bytes of payload is ever sent: see `engine.connection`.
+
+Cost: O(bytes); a frame costs one unpack and one slice. No I/O here.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+from xsadapter.errors import ERROR_NAMES
+
+HEADER: Final = struct.Struct("=4I")
+HEADER_SIZE: Final = HEADER.size
+PAYLOAD_MAX: Final = 4096
+
+Frame = tuple[int, int, int, bytes]
+"""Type, request id, transaction id, payload. A plain tuple, because one is made for each request."""
+
+ERROR_PAYLOADS: Final = {name: name.encode() + b"\0" for name in ERROR_NAMES}
+OK: Final = b"OK\0"
+
+
+class FrameError(Exception):
+    """A header that announces more payload than the protocol allows."""
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+        super().__init__(f"payload of {length} bytes announced, expected at most {PAYLOAD_MAX}")
+
+
+def pack(kind: int, request: int, transaction: int, payload: bytes) -> bytes:
+    """One frame as bytes; the caller has checked the length. O(payload)."""
+    return HEADER.pack(kind, request, transaction, len(payload)) + payload
+
+
+class FrameReader:
+    """Cuts a stream of bytes into frames."""
+
+    __slots__ = ("_at", "_buffer")
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._at = 0
+
+    def feed(self, data: bytes) -> None:
+        """Add what has arrived. O(data + what was left over)."""
+        self._buffer = self._buffer[self._at :] + data if self._at < len(self._buffer) else data
+        self._at = 0
+
+    def take(self) -> Frame | None:
+        """The next complete frame, or None; raises FrameError, then and ever after. O(payload)."""
+        start = self._at + HEADER_SIZE
+        if len(self._buffer) < start:
+            return None
+        kind, request, transaction, length = HEADER.unpack_from(self._buffer, self._at)
+        if length > PAYLOAD_MAX:
+            raise FrameError(length)
+        end = start + length
+        if len(self._buffer) < end:
+            return None
+        self._at = end
+        return kind, request, transaction, self._buffer[start:end]
+
+    @property
+    def pending(self) -> int:
+        """How many bytes wait for the rest of their frame or to be taken."""
+        return len(self._buffer) - self._at
