@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from rrdstore.tree.node import FANOUT, Bucket, Node, Stub, Wide, entries, part
+from rrdstore.tree.node import FANOUT, Bucket, Node, Stub, Wide, child, entries, part
 from rrdstore.tree.path import join
 
 if TYPE_CHECKING:
@@ -62,21 +62,16 @@ def differing(a: Kids | None, b: Kids | None) -> Iterator[tuple[str, Node | None
         return
     olds, news = dict(entries(a)), dict(entries(b))
     for name, old in olds.items():
-        new = news.get(name)
-        if not same(old, new):
-            yield name, _loaded(old), _loaded(new)
-    for name, new in news.items():
+        if not same(old, news.get(name)):
+            yield name, child(a, name), child(b, name)
+    for name in news:
         if name not in olds:
-            yield name, None, _loaded(new)
-
-
-def _loaded(node: Node | Stub | None) -> Node | None:
-    return cast("Node", node.load()) if node.__class__ is Stub else cast("Node | None", node)
+            yield name, None, child(b, name)
 
 
 def diff(a: Node | None, b: Node | None) -> Iterator[Change]:
     """Every place that differs between the trees, parents first, siblings by name."""
-    stack: list[tuple[tuple[str, ...], Node | None, Node | None]] = [((), a, b)]
+    stack: list[tuple[tuple[str, ...], Node | None, Node | None]] = [] if a is b else [((), a, b)]
     while stack:
         names, old, new = stack.pop()
         if old is None or new is None or old.value != new.value or old.meta != new.meta:

@@ -9,8 +9,14 @@ Cost: O(depth x log32 names) a change; no recursion over depth, a path may have 
 from __future__ import annotations
 
 from itertools import count
+from typing import TYPE_CHECKING, cast
 
-from rrdstore.tree.node import Node, child, with_child, without_child
+from rrdstore.tree.node import Node, child, unhash, with_child, without_child
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rrdstore.tree.node import Kids
 
 EMPTY = Node(b"", b"", 0, 0)
 """The tree that holds nothing: a root with no value."""
@@ -38,12 +44,7 @@ def put(root: Node, names: tuple[str, ...], value: bytes, meta: bytes | None, nu
 
     Missing parents come into being with no value and no metadata.
     """
-    trail: list[Node | None] = []
-    node: Node | None = root
-    for name in names:
-        trail.append(node)
-        if node is not None:
-            node = child(node.kids, name)
+    trail, node = _trail(root, names)
     if node is None:
         fresh = Node(value, b"" if meta is None else meta, number, number)
     else:
@@ -52,17 +53,41 @@ def put(root: Node, names: tuple[str, ...], value: bytes, meta: bytes | None, nu
 
 
 def graft(root: Node, names: tuple[str, ...], node: Node, number: int, edit: int) -> Node:
-    """`root` with the whole subtree `node` at `names`; missing parents as in `put`."""
-    trail: list[Node | None] = []
-    at: Node | None = root
-    for name in names:
-        trail.append(at)
-        if at is not None:
-            at = child(at.kids, name)
+    """`root` with the whole subtree `node` at `names`; missing parents as in `put`.
+
+    The subtree comes from outside this edit: what the edit made itself may stand in one place only.
+    """
+    trail, _ = _trail(root, names)
     return _rebuilt(trail, names, node, number, edit)
 
 
-def _rebuilt(trail: list[Node | None], names: tuple[str, ...], node: Node, number: int, edit: int) -> Node:
+def remove(root: Node, names: tuple[str, ...], edit: int) -> Node:
+    """`root` without the subtree at `names` (not the root); KeyError if there is none."""
+    trail, node = _trail(root, names)
+    if node is None:
+        raise KeyError(names)
+    parent = cast("Node", trail.pop())
+    kids = without_child(cast("Kids", parent.kids), names[-1], edit)
+    if kids is parent.kids:
+        _forget(cast("list[Node]", [*trail, parent]), names)
+        return root
+    fresh = Node(parent.value, parent.meta, parent.created, parent.modified, kids)
+    return _rebuilt(trail, names[:-1], fresh, 0, edit)
+
+
+def _trail(root: Node, names: tuple[str, ...]) -> tuple[list[Node | None], Node | None]:
+    """The nodes above the place, None where there is none yet, and the node at the place."""
+    trail: list[Node | None] = []
+    node: Node | None = root
+    for name in names:
+        trail.append(node)
+        if node is not None:
+            node = child(node.kids, name)
+    return trail, node
+
+
+def _rebuilt(trail: Sequence[Node | None], names: tuple[str, ...], node: Node, number: int, edit: int) -> Node:
+    """The root, with `node` at `names`; `trail` is what stands above the place now."""
     for depth in range(len(names) - 1, -1, -1):
         parent = trail[depth]
         if parent is None:
@@ -71,30 +96,19 @@ def _rebuilt(trail: list[Node | None], names: tuple[str, ...], node: Node, numbe
         kids = with_child(parent.kids, names[depth], node, edit)
         if kids is parent.kids:
             # Ours already, and so is all above it, back to the root.
-            parent.hashed = None
-            for above in trail[:depth]:
-                above.hashed = None  # type: ignore[union-attr]  # a parent that exists has parents that exist
-            return trail[0]  # type: ignore[return-value]  # likewise
+            above = cast("list[Node]", trail[: depth + 1])  # a parent that exists has parents that exist
+            _forget(above, names)
+            return above[0]
         node = Node(parent.value, parent.meta, parent.created, parent.modified, kids)
     return node
 
 
-def remove(root: Node, names: tuple[str, ...], edit: int) -> Node:
-    """`root` without the subtree at `names` (not the root); KeyError if there is none."""
-    trail: list[Node] = []
-    node = root
-    for name in names:
-        trail.append(node)
-        below = child(node.kids, name)
-        if below is None:
-            raise KeyError(name)
-        node = below
-    parent = trail.pop()
-    kids = without_child(parent.kids, names[-1], edit)  # type: ignore[arg-type]  # it has a child
-    if kids is parent.kids:
-        for above in (parent, *trail):
-            above.hashed = None
-        return root
-    fresh = Node(parent.value, parent.meta, parent.created, parent.modified, kids)
-    above_it: list[Node | None] = list(trail)
-    return _rebuilt(above_it, names[:-1], fresh, 0, edit)
+def _forget(trail: Sequence[Node], names: tuple[str, ...]) -> None:
+    """Forget the digests above a change in place: those of `trail` and of the sets that lead along it.
+
+    What has a digest has digests everywhere below; so if the last has none, none above it has.
+    """
+    if trail[-1].hashed is not None:
+        for node, name in zip(trail, names, strict=False):  # the names may go on below the trail
+            node.hashed = None
+            unhash(node.kids, name)

@@ -237,6 +237,17 @@ def without_child(kids: Kids, name: str, edit: int, depth: int = 0) -> Kids | No
     return wide
 
 
+def unhash(kids: Kids | None, name: str) -> None:
+    """Forget the digests of the sets on the way to `name`, because something below it has changed in place."""
+    left = name_hash(name) if kids.__class__ is Wide else 0
+    while kids is not None:
+        kids.hashed = None
+        if kids.__class__ is Bucket:
+            return
+        kids = part(cast("Wide", kids), left & (FANOUT - 1))
+        left >>= BITS
+
+
 def _owned(wide: Wide, edit: int) -> Wide:
     if wide.edit == edit:
         wide.hashed = None

@@ -42,24 +42,11 @@ class Tree:
 
         What permission checks and watch look-ups ride on: count the nodes to know how far it went.
         """
-        node: Node | None = self.root
-        yield self.root
-        for name in split(path):
-            node = child(node.kids, name)  # type: ignore[union-attr]  # the loop ends where it would be None
-            if node is None:
-                return
-            yield node
+        return _walk(self.root, split(path))
 
     def descend(self, path: str = "/") -> Iterator[tuple[str, Node]]:
         """Every node at and below `path`, parents first, siblings by name; NotFound. O(nodes), no recursion."""
-        stack = [(split(path), self.stat(path))]
-        while stack:
-            names, node = stack.pop()
-            yield join(names), node
-            for name in reversed(listing(node.kids)):
-                below = child(node.kids, name)
-                if below is not None:
-                    stack.append(((*names, name), below))
+        return _descend(split(path), self.stat(path))
 
     def digest(self) -> bytes:
         """32 bytes that prove the content; O(what was never hashed before)."""
@@ -72,3 +59,25 @@ class Tree:
         return isinstance(other, Tree) and (self.root is other.root or self.digest() == other.digest())
 
     __hash__ = None  # type: ignore[assignment]  # equal by content, which is too dear for a hash
+
+
+# Apart from the class, so that a bad path raises where it is given and not where the first node is asked for.
+def _walk(root: Node, names: tuple[str, ...]) -> Iterator[Node]:
+    node: Node | None = root
+    yield root
+    for name in names:
+        node = child(node.kids, name)  # type: ignore[union-attr]  # the loop ends where it would be None
+        if node is None:
+            return
+        yield node
+
+
+def _descend(names: tuple[str, ...], node: Node) -> Iterator[tuple[str, Node]]:
+    stack = [(names, node)]
+    while stack:
+        names, node = stack.pop()
+        yield join(names), node
+        for name in reversed(listing(node.kids)):
+            below = child(node.kids, name)
+            if below is not None:
+                stack.append(((*names, name), below))
