@@ -9,7 +9,6 @@ Author and message are cut to what a fixed record on disk holds, in memory too: 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from blake3 import blake3
@@ -29,8 +28,7 @@ class Key(NamedTuple):
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(NamedTuple):
     """One step of a change: `value` set at `path` (None: the subtree removed); `meta` None leaves it as it is."""
 
     path: str

@@ -46,39 +46,49 @@ class Graph:
         number = record.number
         del self.records[number]
         del self.numbers[bisect_left(self.numbers, number)]
+        changed = []
         line = self.lines[record.branch]
         at = bisect_left(line, number)
         del line[at]
-        changed: dict[int, Record] = {}
         if at < len(line):
             heir = self.records[line[at]]
             heir.thinned += record.thinned + 1
-            changed[heir.number] = heir
-        if not line:
+            changed.append(heir)
+        elif not line:
             del self.lines[record.branch]
         for ancestor in record.grafts:
-            self._children[ancestor].discard(number)
+            self._unlink(ancestor, number)
         for below in self._children.pop(number, ()):
             child = self.records[below]
-            handed = [graft for graft in child.grafts if graft != number]
-            handed += [graft for graft in record.grafts if graft not in handed]
-            for graft in child.grafts:
-                if graft != number:
-                    self._children[graft].discard(below)
-            child.grafts = self.reduced(handed)
-            for graft in child.grafts:
-                self._children.setdefault(graft, set()).add(below)
-            changed[below] = child
-        for ancestor in record.grafts:
-            if ancestor in self._children and not self._children[ancestor]:
-                del self._children[ancestor]
-        return list(changed.values())
+            self._regraft(child, number, record.grafts)
+            if child not in changed:
+                changed.append(child)
+        return changed
+
+    def _regraft(self, child: Record, number: int, ancestors: tuple[int, ...]) -> None:
+        """Hand what `number` stood on to one that stood on it."""
+        if child.grafts == (number,):
+            child.grafts = ancestors
+        else:
+            others = [graft for graft in child.grafts if graft != number]
+            for graft in others:
+                self._unlink(graft, child.number)
+            child.grafts = self.reduced([*others, *ancestors])
+        for graft in child.grafts:
+            self._children.setdefault(graft, set()).add(child.number)
+
+    def _unlink(self, ancestor: int, number: int) -> None:
+        below = self._children[ancestor]
+        below.discard(number)
+        if not below:
+            del self._children[ancestor]
 
     def reduced(self, numbers: Iterable[int]) -> tuple[int, ...]:
         """`numbers` less those that are ancestors of another of them, in order."""
-        wanted = tuple(dict.fromkeys(numbers))
+        wanted = tuple(numbers)
         if len(wanted) < 2:
             return wanted
+        wanted = tuple(dict.fromkeys(wanted))
         least = min(wanted)
         reached: set[int] = set()
         stack = list(wanted)

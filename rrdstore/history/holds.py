@@ -7,8 +7,6 @@ pin, open transaction and open snapshot. Cost: O(1).
 
 from __future__ import annotations
 
-from collections import Counter
-
 HEAD, FORK, BASE, TAG, PIN, TRANSACTION, SNAPSHOT = (
     "head",
     "fork point",
@@ -26,23 +24,25 @@ class Holds:
     __slots__ = ("_held",)
 
     def __init__(self) -> None:
-        self._held: dict[int, Counter[str]] = {}
+        self._held: dict[int, dict[str, int]] = {}
 
     def hold(self, number: int, reason: str) -> None:
         """One more reason to keep `number`."""
         held = self._held.get(number)
         if held is None:
-            held = self._held[number] = Counter()
-        held[reason] += 1
+            self._held[number] = {reason: 1}
+        else:
+            held[reason] = held.get(reason, 0) + 1
 
     def release(self, number: int, reason: str) -> None:
         """One reason less."""
         held = self._held[number]
-        held[reason] -= 1
-        if not held[reason]:
+        if held[reason] > 1:
+            held[reason] -= 1
+        elif len(held) > 1:
             del held[reason]
-            if not held:
-                del self._held[number]
+        else:
+            del self._held[number]
 
     def __contains__(self, number: int) -> bool:
         return number in self._held
@@ -57,4 +57,4 @@ class Holds:
 
     def total(self, reason: str) -> int:
         """How many holds there are for this reason."""
-        return sum(held[reason] for held in self._held.values())
+        return sum(held.get(reason, 0) for held in self._held.values())

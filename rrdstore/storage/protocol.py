@@ -9,7 +9,7 @@ All storages run the same suite (tests/storage).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from rrdstore.tree.node import Source
 
@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from rrdstore.tree.node import Node
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A commit as the journal holds it: what made it, not what it made."""
+class Entry(NamedTuple):
+    """A commit as the journal holds it: what made it, not what it made. (A tuple: one is made for each commit.)"""
 
     number: int
     epoch: int

@@ -6,6 +6,7 @@ import weakref
 from typing import TYPE_CHECKING
 
 from rrdstore.errors import Closed
+from rrdstore.history.holds import SNAPSHOT
 from rrdstore.store.commit import Commit, moment
 
 if TYPE_CHECKING:
@@ -39,8 +40,7 @@ class Snapshot:
         self.exact = exact
         """Whether this is what the branch was at the moment asked for, without doubt."""
         self._tree: Tree | None = store.tree_of(record)
-        store.lease(record)
-        self._finalizer = weakref.finalize(self, store.leases_ended.append, record.number)
+        self._finalizer = weakref.finalize(self, store.leases_ended.append, store.lease(record, SNAPSHOT))
 
     @property
     def commit(self) -> Commit:

@@ -19,7 +19,6 @@ from rrdstore.history.branch import Line
 from rrdstore.history.clock import RetentionClock, Stamp
 from rrdstore.history.commit import AUTHOR_BYTES, MESSAGE_BYTES, Edit, Record, commit_id, cut
 from rrdstore.history.history import History
-from rrdstore.history.holds import SNAPSHOT
 from rrdstore.policy import BRANCH_DEFAULT, Rings, parse
 from rrdstore.storage.protocol import BranchState, Entry, Tick
 from rrdstore.store import reports
@@ -59,8 +58,10 @@ class Store:
         self.storage, self.path = storage, path
         self.clock = clock
         self.watches: dict[int, Watches] = {}
-        self.leases: dict[int, int] = {}
-        self.leases_ended: deque[int] = deque()
+        self.leases: dict[tuple[int, str], int] = {}
+        """Of each commit and reason (snapshot, transaction), how many are open."""
+        self.leases_ended: deque[tuple[int, str]] = deque()
+        """Those to give back: snapshots end on any thread, even in the collector."""
         self.recovered: tuple[tuple[Commit, bytes], ...] = ()
         """What the journal held at opening: each commit with the opaque part its maker gave."""
         self.closed = False
@@ -74,17 +75,16 @@ class Store:
         store = cls(storage, clock, path)
         policy = parse(keep)
         line = store.history.begin(MAIN, str(policy), Rings(policy), None)
-        store.commit(line, (), "store created", "")
-        store.tick()
+        store.commit(line, (), "store created", "", straight=True)
         return store
 
     def _load(self) -> None:
         state = self.storage.state()
         self.uuid, self.epoch, self.number = state.uuid, state.epoch, state.number
         self.history = history = History()
-        for number, count in self.leases.items():
+        for (number, reason), count in self.leases.items():
             for _ in range(count):
-                history.holds.hold(number, SNAPSHOT)
+                history.holds.hold(number, reason)
         by_line: dict[int, list[tuple[int, int]]] = {}
         for record in state.commits:
             by_line.setdefault(record.branch, []).append((record.rt, record.number))
@@ -159,9 +159,8 @@ class Store:
         """The branch of that name; NotFound unless it exists or `create` makes it, empty, with the policy `keep`."""
         if create and name not in self.history.names:
             line = self._begin(name, keep, None)
-            self.commit(line, (), f"branch {name} created", "")
-            self.settle()
-            return Branch(self, line)
+            self.commit(line, (), f"branch {name} created", "", straight=True)
+            return self.branch(name)
         return Branch(self, self.history.line(name))
 
     def fork(self, origin: Line, name: str, keep: str | None) -> Branch:
@@ -211,8 +210,14 @@ class Store:
         opaque: bytes = b"",
         root: Node | None = None,
         merged: Record | None = None,
+        *,
+        straight: bool = False,
     ) -> Record:
-        """Make one commit of `edits` on a branch; `root` is the tree if it is known, `merged` a second parent."""
+        """Make one commit of `edits` on a branch.
+
+        `root` is the tree if it is known, `merged` a second parent; `straight` stores it by a tick, past the
+        journal (which must not name a branch that no tick has stored).
+        """
         self._writable()
         head = self.history.graph.records[line.head] if line.head else None
         before = self.root(head) if head else EMPTY
@@ -225,7 +230,7 @@ class Store:
         parents = tuple(record.key for record in (head, merged) if record)
         author, message = cut(author, AUTHOR_BYTES), cut(message, MESSAGE_BYTES)
         entry = Entry(number, self.epoch, line.id, parents, stamp.rt, stamp.wall, author, message, edits, opaque)
-        journalled = self.storage.append(entry)
+        journalled = not straight and self.storage.append(entry)
         record = Record(number, self.epoch, line.id, parents, stamp.rt, stamp.wall, author, message, after)
         record.cost = cost
         self._admit(line, record)
@@ -246,12 +251,12 @@ class Store:
         self.history.admit(record)
         if len(record.parents) > 1:
             merged = record.parents[1].number
-            other = self._branch_at(merged)
-            if other is not None:
-                self.history.move(paired(line, other), "base", merged)
+            self.history.move(self._pair_at(line, merged), "base", merged)
 
-    def _branch_at(self, number: int) -> Line | None:
-        return next((line for line in self.history.names.values() if line.head == number), None)
+    def _pair_at(self, line: Line, merged: int) -> Line:
+        """The one that carries the base of `line` and the branch that it has merged, whose head is `merged`."""
+        forks = (other for other in self.history.names.values() if other.upstream == line.id)
+        return next((fork for fork in forks if fork.head == merged), line)
 
     def _make_room(self, cost: int, *, shrinks: bool) -> None:
         """Thin until `cost` bytes more fit (rule 10); StoreFull, TooLarge, with nothing thinned in vain."""
@@ -323,21 +328,26 @@ class Store:
     def at(self, line: Line, when: str | datetime | int) -> Snapshot:
         """That commit as an open snapshot; LimitReached."""
         found = self.find(line, when)
-        self._check_limit("snapshots", sum(self.leases.values()), MAX_SNAPSHOTS)
+        self._check_limit("snapshots", len(self.leases), MAX_SNAPSHOTS)
         return Snapshot(self, found.record, found.following, exact=found.exact)
 
-    def lease(self, record: Record) -> None:
-        """Keep a commit while a snapshot of it is open."""
-        self.leases[record.number] = self.leases.get(record.number, 0) + 1
-        self.history.holds.hold(record.number, SNAPSHOT)
+    def lease(self, record: Record, reason: str) -> tuple[int, str]:
+        """Keep a commit while a snapshot or transaction of it is open; the lease is given back by `end_lease`."""
+        lease = (record.number, reason)
+        self.leases[lease] = self.leases.get(lease, 0) + 1
+        self.history.holds.hold(*lease)
+        return lease
+
+    def end_lease(self, lease: tuple[int, str]) -> None:
+        """Give a lease back, and the commit if nothing else keeps it. On the writing thread only."""
+        self.leases[lease] -= 1
+        if not self.leases[lease]:
+            del self.leases[lease]
+        self.history.release(*lease)
 
     def _end_leases(self) -> None:
         while self.leases_ended:
-            number = self.leases_ended.popleft()
-            self.leases[number] -= 1
-            if not self.leases[number]:
-                del self.leases[number]
-            self.history.release(number, SNAPSHOT)
+            self.end_lease(self.leases_ended.popleft())
 
     def number_of(self, commit: Commit | str) -> int:
         """The number of a kept commit, given itself, its id, a unique prefix of one, or a tag; NotFound, Thinned."""

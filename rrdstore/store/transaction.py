@@ -47,7 +47,7 @@ class Transaction:
         self._reads: dict[tuple[str, What], None] = {}
         self._own: set[tuple[str, What]] = set()
         self._open = True
-        store.history.holds.hold(self._start.number, TRANSACTION)
+        self._lease = store.lease(self._start, TRANSACTION)
 
     @property
     def start(self) -> Commit:
@@ -136,7 +136,7 @@ class Transaction:
         """End it with nothing done; ending twice is no error."""
         if self._open:
             self._open = False
-            self._store.history.release(self._start.number, TRANSACTION)
+            self._store.end_lease(self._lease)
 
     def __enter__(self) -> Transaction:
         return self
