@@ -8,6 +8,8 @@ from rrdstore.errors import Conflict, InvalidPath, NotFound
 from rrdstore.history.commit import Edit
 from rrdstore.history.when import parse_when
 from rrdstore.store.commit import Commit
+from rrdstore.store.ledger import check_limit
+from rrdstore.store.snapshot import Snapshot
 from rrdstore.store.transaction import Transaction
 from rrdstore.store.watch import Watches
 from rrdstore.tree.diff import equal, same
@@ -20,26 +22,28 @@ if TYPE_CHECKING:
 
     from rrdstore.history.branch import Line
     from rrdstore.history.commit import Record
-    from rrdstore.store.snapshot import Snapshot
-    from rrdstore.store.store import Store
+    from rrdstore.store.ledger import Ledger
     from rrdstore.store.watch import Watch
     from rrdstore.tree.node import Node
     from rrdstore.tree.tree import Tree
 
 T = TypeVar("T")
 
+MAX_SNAPSHOTS = 1024
+"""Open at once, of one store."""
+
 
 class Branch:
     """One line of history. Like a git branch: a head that moves on with each commit."""
 
-    __slots__ = ("_id", "_name", "_store")
+    __slots__ = ("_id", "_ledger", "_name")
 
-    def __init__(self, store: Store, line: Line) -> None:
-        self._store, self._id, self._name = store, line.id, line.name
+    def __init__(self, ledger: Ledger, line: Line) -> None:
+        self._ledger, self._id, self._name = ledger, line.id, line.name
 
     @property
     def _line(self) -> Line:
-        line = self._store.history.lines.get(self._id)
+        line = self._ledger.history.lines.get(self._id)
         if line is None or not line.name:
             raise NotFound("branch", self._name)
         return line
@@ -57,16 +61,16 @@ class Branch:
     @property
     def head(self) -> Commit:
         """The newest commit; a new fork's is its fork point. O(1)."""
-        return Commit(self._store, self._head)
+        return Commit(self._ledger, self._head)
 
     @property
     def tree(self) -> Tree:
         """All there is now, immutable. O(1)."""
-        return self._store.tree_of(self._head)
+        return self._ledger.tree(self._head)
 
     @property
     def _head(self) -> Record:
-        return self._store.history.graph.records[self._line.head]
+        return self._ledger.history.graph.records[self._line.head]
 
     # Reading
 
@@ -103,8 +107,8 @@ class Branch:
         """
         if not isinstance(value, bytes) or not isinstance(meta, bytes | None):
             raise TypeError(f"value and meta are bytes, not {type(value).__name__} and {type(meta).__name__}")
-        record = self._store.commit(self._line, (Edit(path, value, meta),), message, author, opaque)
-        return Commit(self._store, record)
+        record = self._ledger.commit(self._line, (Edit(path, value, meta),), message, author, opaque)
+        return Commit(self._ledger, record)
 
     def remove(self, path: str, message: str = "", author: str = "", opaque: bytes = b"") -> Commit:
         """Remove the subtree at `path` in one commit; NotFound, and InvalidPath for the root. O(depth)."""
@@ -112,14 +116,14 @@ class Branch:
         if not names:
             raise InvalidPath(path, "the root cannot be removed")
         line = self._line
-        if find(self._store.root(self._head), names) is None:
+        if find(self._ledger.root(self._head), names) is None:
             raise NotFound("node", path)
-        return Commit(self._store, self._store.commit(line, (Edit(path, None),), message, author, opaque))
+        return Commit(self._ledger, self._ledger.commit(line, (Edit(path, None),), message, author, opaque))
 
     def transaction(self, message: str = "", author: str = "") -> Transaction:
         """Changes that happen together: a context manager, or `commit()` and `abort()` by hand. O(1)."""
-        self._store.tree_of(self._head)
-        return Transaction(self._store, self._line, message, author)
+        self._ledger.tree(self._head)
+        return Transaction(self._ledger, self._line, message, author)
 
     def update(self, change: Callable[[Transaction], T], retries: int = 8, message: str = "", author: str = "") -> T:
         """Run `change` in a transaction, again at most `retries` times on Conflict; what it returned."""
@@ -136,15 +140,17 @@ class Branch:
 
     def fork(self, name: str, keep: str | None = None) -> Branch:
         """A new branch from the head of this one, with its own policy; Exists, LimitReached, PolicyError."""
-        return self._store.fork(self._line, name, keep)
+        line = self._ledger.begin(name, keep, self._line)
+        self._ledger.settle()
+        return Branch(self._ledger, line)
 
     def merge(self, other: str | Branch, message: str | None = None, author: str = "") -> Commit:
         """Merge the head of `other` into this one; Conflict naming the paths, Unmergeable, and nothing is changed.
 
         Returns the head as it is if `other` has nothing new. O(what changed since they last met).
         """
-        line = self._store.history.line(other if isinstance(other, str) else other.name)
-        return Commit(self._store, self._store.merge(self._line, line, message, author))
+        line = self._ledger.history.line(other if isinstance(other, str) else other.name)
+        return Commit(self._ledger, self._ledger.merge(self._line, line, message, author))
 
     # History
 
@@ -153,7 +159,9 @@ class Branch:
 
         NotFound before the first commit, Thinned for an id that was dropped, InvalidWhen.
         """
-        return self._store.at(self._line, when)
+        found = self._ledger.find(self._line, when)
+        check_limit("snapshots", len(self._ledger.leases), MAX_SNAPSHOTS)
+        return Snapshot(self._ledger, found.record, found.following, exact=found.exact)
 
     def log(
         self,
@@ -165,38 +173,38 @@ class Branch:
 
         Where commits were thinned, a commit stands for a change made at any time since the one before it.
         """
-        now = self._store.clock.wall()
+        now = self._ledger.clock.wall()
         first, last = self._moment(since, now), self._moment(until, now)
         names = None if path is None else split(path)
-        for record in self._store.history.graph.ancestry(self._line.head):
+        for record in self._ledger.history.graph.ancestry(self._line.head):
             if last is not None and record.rt > last:
                 continue
             if first is not None and record.rt < first:
                 return
             if names is None or self._touches(record, names):
-                yield Commit(self._store, record)
+                yield Commit(self._ledger, record)
 
     def watch(
         self, path: str, callback: Callable[[Commit, tuple[str, ...]], object], depth: int | None = None
     ) -> Watch:
         """Be called with (commit, changed paths) after each commit that concerns `path`; see rrdstore.store.watch."""
-        watches = self._store.watches.setdefault(self._line.id, Watches())
+        watches = self._ledger.watches.setdefault(self._line.id, Watches())
         return watches.add(path, callback, depth, self.head)
 
     def _moment(self, when: str | datetime | int | None, now: int) -> int | None:
         if when is None:
             return None
         moment = parse_when(when, now)
-        return self._store.find(self._line, when).record.rt if moment is None else moment
+        return self._ledger.find(self._line, when).record.rt if moment is None else moment
 
     def _touches(self, record: Record, names: tuple[str, ...]) -> bool:
-        here = find(self._store.root(record), names)
-        records = self._store.history.graph.records
-        before = [find(self._store.root(records[number]), names) for number in record.grafts]
+        here = find(self._ledger.root(record), names)
+        records = self._ledger.history.graph.records
+        before = [find(self._ledger.root(records[number]), names) for number in record.grafts]
         return not any(same(was, here) or equal(was, here) for was in before) if before else here is not None
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Branch) and (self._store, self._id) == (other._store, other._id)
+        return isinstance(other, Branch) and (self._ledger, self._id) == (other._ledger, other._id)
 
     def __hash__(self) -> int:
         return hash(self._id)

@@ -9,7 +9,7 @@ from rrdstore.history.commit import commit_id
 
 if TYPE_CHECKING:
     from rrdstore.history.commit import Record
-    from rrdstore.store.store import Store
+    from rrdstore.store.ledger import Ledger
 
 MICROSECONDS = 1_000_000
 
@@ -23,10 +23,10 @@ def moment(microseconds: int) -> datetime:
 class Commit:
     """One change of one branch. Equal to another of the same id; usable long after it was thinned."""
 
-    __slots__ = ("_record", "_store")
+    __slots__ = ("_ledger", "_record")
 
-    def __init__(self, store: Store, record: Record) -> None:
-        self._store, self._record = store, record
+    def __init__(self, ledger: Ledger, record: Record) -> None:
+        self._ledger, self._record = ledger, record
 
     @property
     def number(self) -> int:
@@ -36,7 +36,7 @@ class Commit:
     @property
     def id(self) -> str:
         """`<number>-<8 hex digits>`: never changes."""
-        return commit_id(self._store.uuid, self._record.key)
+        return self._ledger.id(self._record)
 
     @property
     def time(self) -> datetime:
@@ -61,19 +61,19 @@ class Commit:
     @property
     def branch(self) -> str:
         """The branch it was made on; empty if that was deleted."""
-        line = self._store.history.lines.get(self._record.branch)
+        line = self._ledger.history.lines.get(self._record.branch)
         return line.name if line else ""
 
     @property
     def parents(self) -> tuple[str, ...]:
         """The ids of the commits it was made from: one, two for a merge, none for the first. They may be thinned."""
-        return tuple(commit_id(self._store.uuid, key) for key in self._record.parents)
+        return tuple(commit_id(self._ledger.uuid, key) for key in self._record.parents)
 
     @property
     def kept_parents(self) -> tuple[str, ...]:
         """The ids of its nearest ancestors that are kept, as of now (as of its own thinning if it is gone)."""
-        records = self._store.history.graph.records
-        return tuple(commit_id(self._store.uuid, records[n].key) for n in self._record.grafts if n in records)
+        records = self._ledger.history.graph.records
+        return tuple(commit_id(self._ledger.uuid, records[n].key) for n in self._record.grafts if n in records)
 
     @property
     def thinned(self) -> int:
@@ -83,12 +83,12 @@ class Commit:
     @property
     def kept(self) -> bool:
         """Whether it is still kept."""
-        return self._record.number in self._store.history.graph.records
+        return self._record.number in self._ledger.history.graph.records
 
     @property
     def digest(self) -> bytes:
         """32 bytes that prove its tree, computed now; Thinned if it is not kept any more."""
-        return self._store.tree(self).digest()
+        return self._ledger.tree(self._ledger.kept(self.id)).digest()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Commit) and self.id == other.id

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from rrdstore.history.clock import SystemClock
 from rrdstore.policy import DEFAULT, parse
 from rrdstore.storage.memory import Memory
+from rrdstore.store.ledger import Ledger
 from rrdstore.store.size import parse_size
 from rrdstore.store.store import Store
 
@@ -57,7 +58,7 @@ def open(  # noqa: A001 - `rrdstore.open` is what a user expects
     from rrdstore.storage import ringfile
 
     storage = ringfile.open(os.fspath(path), readonly=readonly, sync=sync)
-    return Store(storage, clock or SystemClock(), os.fspath(path))
+    return Store(Ledger(storage, clock or SystemClock(), os.fspath(path)))
 
 
 def memory(keep: str = DEFAULT, *, clock: Clock | None = None) -> Store:

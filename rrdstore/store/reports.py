@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
     from rrdstore.history.branch import Line
     from rrdstore.history.commit import Record
-    from rrdstore.store.commit import Commit
-    from rrdstore.store.store import Store
+    from rrdstore.store.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +99,9 @@ class Info:
     ticks: int = 0
 
 
-def always(store: Store) -> dict[int, str]:
+def always(ledger: Ledger) -> dict[int, str]:
     """What is kept beside the tiers, by number, with the reasons in words."""
-    history = store.history
+    history = ledger.history
     said: dict[int, list[str]] = {}
     for line in history.names.values():
         for number, what in ((line.head, "head"), (line.fork, "fork point"), (line.base, "merge base")):
@@ -118,51 +117,53 @@ def always(store: Store) -> dict[int, str]:
     return {number: ", ".join(words) for number, words in said.items()}
 
 
-def plans(store: Store) -> Plans:
+def plans(ledger: Ledger) -> Plans:
     """The plan of every branch; O(kept log kept)."""
-    history, held = store.history, always(store)
+    history, held = ledger.history, always(ledger)
     records = history.graph.records
     made: dict[str, Plan] = {}
     for line in history.names.values():
         own = [(records[number].rt, number) for number in history.graph.lines.get(line.id, ())]
         made[line.name] = plan(parse(line.keep), own, held)
-    return Plans(made, {number: commit_id(store.uuid, record.key) for number, record in records.items()})
+    return Plans(made, {number: commit_id(ledger.uuid, record.key) for number, record in records.items()})
 
 
-def explain(store: Store, commit: Commit | str) -> Explanation:
+def explain(ledger: Ledger, name: str) -> Explanation:
     """Why it is kept, or that it was thinned; NotFound for what never was."""
     try:
-        number = store.number_of(commit)
+        record = ledger.kept(name)
     except Thinned as thinned:
         return Explanation(thinned.id, kept=False, reasons=(), before=thinned.before, after=thinned.after)
-    record = store.history.graph.records[number]
-    line = store.history.lines.get(record.branch)
+    number = record.number
+    line = ledger.history.lines.get(record.branch)
     reasons = line.rings.reasons(number) if line is not None and isinstance(line.rings, Rings) else ()
-    held = always(store).get(number)
+    held = always(ledger).get(number)
     if held:
         reasons = (*reasons, Reason(held))
-    before, after = store.history.graph.around(number)
-    return Explanation(_id(store, record) or "", True, reasons, record.thinned, _id(store, before), _id(store, after))
+    before, after = ledger.history.graph.around(number)
+    return Explanation(
+        _id(ledger, record) or "", True, reasons, record.thinned, _id(ledger, before), _id(ledger, after)
+    )
 
 
-def info(store: Store) -> Info:
+def info(ledger: Ledger) -> Info:
     """All figures at once; O(kept log kept)."""
-    history, usage = store.history, store.storage.usage()
+    history, usage = ledger.history, ledger.storage.usage()
     graph = history.graph
-    branches = tuple(_branch(store, line) for _, line in sorted(history.names.items()))
+    branches = tuple(_branch(ledger, line) for _, line in sorted(history.names.items()))
     held = sum(history.holds.total(reason) for reason in ("transaction", "snapshot"))
     slots = sum(parse(line.keep).slots for line in history.names.values())
     return Info(
-        path=store.path,
-        uuid=store.uuid.hex(),
-        epoch=store.epoch,
-        commits=store.number,
+        path=ledger.path,
+        uuid=ledger.uuid.hex(),
+        epoch=ledger.epoch,
+        commits=ledger.number,
         kept=len(graph.records),
         bound=slots + 3 * len(history.lines) + len(history.tags) + len(history.pins) + held,
         branches=branches,
         tags=len(history.tags),
         pins=len(history.pins),
-        unstored=store.unstored,
+        unstored=len(ledger.history.fresh) if ledger.storage.forgets_trees else 0,
         size=usage.size,
         used=sum(usage.files.values()),
         files=usage.files,
@@ -175,12 +176,12 @@ def info(store: Store) -> Info:
     )
 
 
-def _branch(store: Store, line: Line) -> BranchInfo:
-    graph = store.history.graph
+def _branch(ledger: Ledger, line: Line) -> BranchInfo:
+    graph = ledger.history.graph
     own = [graph.records[number] for number in graph.lines.get(line.id, ())]
     return BranchInfo(
         name=line.name,
-        head=_id(store, graph.records[line.head]) or "",
+        head=_id(ledger, graph.records[line.head]) or "",
         keep=line.keep,
         kept=len(own),
         made=sum(1 + record.thinned for record in own),
@@ -188,5 +189,5 @@ def _branch(store: Store, line: Line) -> BranchInfo:
     )
 
 
-def _id(store: Store, record: Record | None) -> str | None:
-    return None if record is None else commit_id(store.uuid, record.key)
+def _id(ledger: Ledger, record: Record | None) -> str | None:
+    return None if record is None else commit_id(ledger.uuid, record.key)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from rrdstore.history.commit import Record
-    from rrdstore.store.store import Store
+    from rrdstore.store.ledger import Ledger
     from rrdstore.tree.node import Node
     from rrdstore.tree.tree import Tree
 
@@ -28,10 +28,10 @@ class Snapshot:
     Immutable; may be read from any thread.
     """
 
-    __slots__ = ("__weakref__", "_finalizer", "_record", "_store", "_tree", "exact", "window")
+    __slots__ = ("__weakref__", "_finalizer", "_ledger", "_record", "_tree", "exact", "window")
 
-    def __init__(self, store: Store, record: Record, following: Record | None, *, exact: bool) -> None:
-        self._store, self._record = store, record
+    def __init__(self, ledger: Ledger, record: Record, following: Record | None, *, exact: bool) -> None:
+        self._ledger, self._record = ledger, record
         self.window: tuple[datetime, datetime | None] = (
             moment(record.rt),
             moment(following.rt) if following else None,
@@ -39,13 +39,13 @@ class Snapshot:
         """From when to when no other commit of the branch is kept; the end is None at the head."""
         self.exact = exact
         """Whether this is what the branch was at the moment asked for, without doubt."""
-        self._tree: Tree | None = store.tree_of(record)
-        self._finalizer = weakref.finalize(self, store.leases_ended.append, store.lease(record, SNAPSHOT))
+        self._tree: Tree | None = ledger.tree(record)
+        self._finalizer = weakref.finalize(self, ledger.leases_ended.append, ledger.lease(record, SNAPSHOT))
 
     @property
     def commit(self) -> Commit:
         """The commit it shows."""
-        return Commit(self._store, self._record)
+        return Commit(self._ledger, self._record)
 
     @property
     def tree(self) -> Tree:

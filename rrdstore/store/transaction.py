@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from rrdstore.history.branch import Line
-    from rrdstore.store.store import Store
+    from rrdstore.store.ledger import Ledger
     from rrdstore.tree.node import Node
 
 What = Literal["exists", "value", "meta", "list"]
@@ -37,22 +37,22 @@ class Transaction:
     A context manager: the end of the body commits, a body that raises commits nothing.
     """
 
-    def __init__(self, store: Store, line: Line, message: str, author: str) -> None:
-        self._store, self._line, self._message, self._author = store, line, message, author
-        self._start = store.history.graph.records[line.head]
-        self._before = self._root = store.root(self._start)
+    def __init__(self, ledger: Ledger, line: Line, message: str, author: str) -> None:
+        self._ledger, self._line, self._message, self._author = ledger, line, message, author
+        self._start = ledger.history.graph.records[line.head]
+        self._before = self._root = ledger.root(self._start)
         self._mark = edit.new_edit()
-        self._number = store.number + 1
+        self._number = ledger.number + 1
         self._edits: list[Edit] = []
         self._reads: dict[tuple[str, What], None] = {}
         self._own: set[tuple[str, What]] = set()
         self._open = True
-        self._lease = store.lease(self._start, TRANSACTION)
+        self._lease = ledger.lease(self._start, TRANSACTION)
 
     @property
     def start(self) -> Commit:
         """The commit its snapshot was taken of."""
-        return Commit(self._store, self._start)
+        return Commit(self._ledger, self._start)
 
     @property
     def tree(self) -> Tree:
@@ -118,17 +118,17 @@ class Transaction:
         """End it: one commit of the changes, or the head as it is if there are none; Conflict, StoreFull, Closed."""
         self._check()
         try:
-            head = self._store.history.graph.records[self._line.head]
+            head = self._ledger.history.graph.records[self._line.head]
             if not self._line.name:
                 raise NotFound("branch", "(deleted)")
             moved = head is not self._start
             if moved:
-                self._validate(self._store.root(head))
+                self._validate(self._ledger.root(head))
             if not self._edits:
-                return Commit(self._store, head)
-            ready = self._root if not moved and self._store.number + 1 == self._number else None
-            record = self._store.commit(self._line, self.edits, self._message, self._author, root=ready)
-            return Commit(self._store, record)
+                return Commit(self._ledger, head)
+            ready = self._root if not moved and self._ledger.number + 1 == self._number else None
+            record = self._ledger.commit(self._line, self.edits, self._message, self._author, root=ready)
+            return Commit(self._ledger, record)
         finally:
             self.abort()
 
@@ -136,7 +136,7 @@ class Transaction:
         """End it with nothing done; ending twice is no error."""
         if self._open:
             self._open = False
-            self._store.end_lease(self._lease)
+            self._ledger.end_lease(self._lease)
 
     def __enter__(self) -> Transaction:
         return self

@@ -1,0 +1,364 @@
+"""The ledger: the order in which history, storage and clock are asked.
+
+Rule: a change is checked for room, then journalled, then made; what is refused has changed nothing, and
+what was answered survives the process. A tick brings what is still kept to disk. When a tick fails in a
+change that the journal does not hold (a fork, a tag, a commit too large for it), the ledger goes back to
+what was acknowledged and the error is raised. Recovery does the journal's entries again by the same code.
+One thread writes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from typing import TYPE_CHECKING
+
+from rrdstore.errors import Closed, LimitReached, ReadOnly, StoreError, StoreFull, TooLarge
+from rrdstore.history.branch import Line
+from rrdstore.history.clock import RetentionClock, Stamp
+from rrdstore.history.commit import AUTHOR_BYTES, MESSAGE_BYTES, Edit, Record, commit_id, cut
+from rrdstore.history.history import History
+from rrdstore.policy import BRANCH_DEFAULT, Rings, parse
+from rrdstore.storage.protocol import BranchState, Entry, Tick
+from rrdstore.store.commit import Commit
+from rrdstore.store.merging import applied, merge_edits, paired
+from rrdstore.store.moments import Found, by_id, find
+from rrdstore.store.room import change_cost
+from rrdstore.tree.edit import EMPTY
+from rrdstore.tree.tree import Tree
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from rrdstore.history.clock import Clock
+    from rrdstore.storage.protocol import Storage
+    from rrdstore.store.watch import Watches
+    from rrdstore.tree.node import Node
+
+log = logging.getLogger("rrdstore")
+
+MAIN = "main"
+MAX_NAME_BYTES = 255
+
+
+class Ledger:
+    """One history, one storage, one clock. The facade's objects share it; users see `Store`."""
+
+    def __init__(self, storage: Storage, clock: Clock, path: str) -> None:
+        self.storage, self.clock, self.path = storage, clock, path
+        self.watches: dict[int, Watches] = {}
+        """By branch id."""
+        self.leases: dict[tuple[int, str], int] = {}
+        """Of each commit and reason (snapshot, transaction), how many are open."""
+        self.leases_ended: deque[tuple[int, str]] = deque()
+        """Those to give back: snapshots end on any thread, even in the collector."""
+        self.recovered: list[tuple[Record, bytes]] = []
+        """What the journal held at opening, each commit with its opaque part."""
+        self.closed = False
+        self._load()
+
+    # Opening and ending
+
+    def _load(self) -> None:
+        state = self.storage.state()
+        self.uuid, self.epoch, self.number = state.uuid, state.epoch, state.number
+        self.history = history = History()
+        for (number, reason), count in self.leases.items():
+            for _ in range(count):
+                history.holds.hold(number, reason)
+        by_line: dict[int, list[tuple[int, int]]] = {}
+        for record in state.commits:
+            by_line.setdefault(record.branch, []).append((record.rt, record.number))
+        lines = [
+            Line(
+                branch.name,
+                branch.id,
+                branch.head,
+                branch.fork,
+                branch.upstream,
+                branch.base,
+                branch.keep,
+                Rings.restore(parse(branch.keep), branch.rings, by_line.get(branch.id, ())) if branch.name else None,
+            )
+            for branch in state.branches
+        ]
+        history.load(state.commits, lines, state.tags, state.pins)
+        last = state.commits[-1] if state.commits else None
+        self._clock = RetentionClock(self.clock, Stamp(last.rt, last.wall) if last else None)
+        self._rooted: set[int] = set()
+        self.recovered = [(self._replay(entry), entry.opaque) for entry in state.pending]
+        if state.pending:
+            last_entry = state.pending[-1]
+            self._clock = RetentionClock(self.clock, Stamp(last_entry.rt, last_entry.wall))
+
+    def _replay(self, entry: Entry) -> Record:
+        """Do again what the journal holds, by the code that did it first."""
+        line = self.history.lines[entry.branch]
+        head = self.history.graph.records[line.head] if line.head else None
+        root = applied(self.root(head) if head else EMPTY, entry.edits, entry.number)
+        record = Record(
+            entry.number,
+            entry.epoch,
+            entry.branch,
+            entry.parents,
+            entry.rt,
+            entry.wall,
+            entry.author,
+            entry.message,
+            root,
+        )
+        self._admit(line, record)
+        return record
+
+    def close(self) -> None:
+        """Store everything and let go of the storage."""
+        if self.closed:
+            return
+        try:
+            if not self.storage.readonly:
+                self.tick()
+        finally:
+            self.closed = True
+            self.storage.close()
+
+    # Branches
+
+    def begin(self, name: str, keep: str | None, origin: Line | None) -> Line:
+        """A new branch from the head of `origin` or from nothing; the caller settles it. Exists, LimitReached."""
+        self.check_writable()
+        check_name("branch", name)
+        check_limit("branches", len(self.history.lines), self.storage.max_branches)
+        policy = parse(keep or BRANCH_DEFAULT)
+        return self.history.begin(name, str(policy), Rings(policy), origin)
+
+    def merge(self, line: Line, other: Line, message: str | None, author: str) -> Record:
+        """Merge the head of `other` into `line`; the head as it is if there is nothing new. Conflict, Unmergeable."""
+        self.check_writable()
+        pair = paired(line, other)
+        records = self.history.graph.records
+        theirs, ours = records[other.head], records[line.head]
+        if theirs.number == pair.base:
+            return ours
+        base = self.root(records[pair.base])
+        edits = merge_edits(base, self.root(ours), self.root(theirs), self.number + 1)
+        said = f"merge {other.name} into {line.name}" if message is None else message
+        return self.commit(line, edits, said, author, merged=theirs)
+
+    # Commits
+
+    def commit(
+        self,
+        line: Line,
+        edits: tuple[Edit, ...],
+        message: str,
+        author: str,
+        opaque: bytes = b"",
+        root: Node | None = None,
+        merged: Record | None = None,
+        *,
+        straight: bool = False,
+    ) -> Record:
+        """Make one commit of `edits` on a branch.
+
+        `root` is the tree if it is known, `merged` a second parent; `straight` stores it by a tick, past the
+        journal (which must not name a branch that no tick has stored).
+        """
+        self.check_writable()
+        head = self.history.graph.records[line.head] if line.head else None
+        before = self.root(head) if head else EMPTY
+        number = self.number + 1
+        after = applied(before, edits, number) if root is None else root
+        cost = change_cost(before, edits) if self.storage.forgets_trees else 0
+        if cost:
+            self._make_room(cost, shrinks=all(step.value is None for step in edits))
+        stamp = self._clock.stamp()
+        parents = tuple(record.key for record in (head, merged) if record)
+        author, message = cut(author, AUTHOR_BYTES), cut(message, MESSAGE_BYTES)
+        entry = Entry(number, self.epoch, line.id, parents, stamp.rt, stamp.wall, author, message, edits, opaque)
+        journalled = not straight and self.storage.append(entry)
+        record = Record(number, self.epoch, line.id, parents, stamp.rt, stamp.wall, author, message, after)
+        record.cost = cost
+        self._admit(line, record)
+        if not journalled:
+            self.settle()
+            record = self.history.graph.records.get(number, record)
+        elif self.storage.due:
+            self.try_tick()
+        watches = self.watches.get(line.id)
+        if watches:
+            watches.fire(Commit(self, record), edits)
+        return record
+
+    def _admit(self, line: Line, record: Record) -> None:
+        self.number = record.number
+        parents = [key.number for key in record.parents if key.number in self.history.graph.records]
+        record.grafts = self.history.graph.reduced(parents)
+        self.history.admit(record)
+        if len(record.parents) > 1:
+            merged = record.parents[1].number
+            self.history.move(self._pair_at(line, merged), "base", merged)
+
+    def _pair_at(self, line: Line, merged: int) -> Line:
+        """The one that carries the base of `line` and the branch that it has merged, whose head is `merged`."""
+        forks = (other for other in self.history.names.values() if other.upstream == line.id)
+        return next((fork for fork in forks if fork.head == merged), line)
+
+    def _make_room(self, cost: int, *, shrinks: bool) -> None:
+        """Thin until `cost` bytes more fit (rule 10); StoreFull, TooLarge, with nothing thinned in vain."""
+        storage, history = self.storage, self.history
+        if storage.largest and cost > storage.largest:
+            raise TooLarge("one change", cost, storage.largest)
+        if storage.lacking(cost + history.reserved, shrinks=shrinks) <= 0:
+            return
+        self.tick()
+        lacking = storage.lacking(cost, shrinks=shrinks)
+        if lacking <= 0:
+            return
+        held = [history.graph.records[number] for number in history.holds.numbers() if number in history.graph.records]
+        usage = storage.usage()
+        thinnable = usage.live - storage.weigh([record for record in held if record.stored])
+        if lacking > thinnable:
+            raise StoreFull(cost, max(0, cost - lacking + thinnable))
+        log.warning("%s: thinning %d bytes beyond its policy to stay within its size", self.path, lacking)
+        while lacking > 0 and history.relieve():
+            if len(history.gone) >= 16:
+                self.tick()
+                lacking = storage.lacking(cost, shrinks=shrinks)
+        self.tick()
+        lacking = storage.lacking(cost, shrinks=shrinks)
+        if lacking > 0:
+            raise StoreFull(cost, max(0, cost - lacking))
+
+    # Trees and leases
+
+    def root(self, record: Record) -> Node:
+        """The tree of a kept commit, loaded if it is not in memory."""
+        if record.root is not None:
+            return record.root
+        root = self.storage.root(record)
+        if record.number in self.history.holds and any(
+            line.head == record.number for line in self.history.names.values()
+        ):
+            record.root = root
+            self._rooted.add(record.number)
+        return root
+
+    def tree(self, record: Record) -> Tree:
+        """The same, to be read."""
+        self.check_open()
+        return Tree(self.root(record))
+
+    def kept(self, name: str) -> Record:
+        """The kept commit of this id, unique prefix of one, or tag; NotFound, Thinned."""
+        self.check_open()
+        key = self.history.tags.get(name)
+        number = key.number if key else by_id(self.history, self.uuid, self.number, name)
+        return self.history.graph.records[number]
+
+    def find(self, line: Line, when: str | datetime | int) -> Found:
+        """The commit that `when` means on a branch: tag, moment, id or unique prefix of one."""
+        self.check_open()
+        return find(self.history, self.uuid, line, self.number, when, self.clock.wall())
+
+    def lease(self, record: Record, reason: str) -> tuple[int, str]:
+        """Keep a commit while a snapshot or transaction of it is open; the lease is given back by `end_lease`."""
+        lease = (record.number, reason)
+        self.leases[lease] = self.leases.get(lease, 0) + 1
+        self.history.holds.hold(*lease)
+        return lease
+
+    def end_lease(self, lease: tuple[int, str]) -> None:
+        """Give a lease back, and the commit if nothing else keeps it. On the writing thread only."""
+        self.leases[lease] -= 1
+        if not self.leases[lease]:
+            del self.leases[lease]
+        self.history.release(*lease)
+
+    def _end_leases(self) -> None:
+        while self.leases_ended:
+            self.end_lease(self.leases_ended.popleft())
+
+    # Ticks
+
+    def tick(self) -> None:
+        """Bring what is kept now to disk; nothing if nothing is new."""
+        self._end_leases()
+        history = self.history
+        if history.fresh or history.gone or history.changed:
+            self._store()
+
+    def _store(self) -> None:
+        history = self.history
+        fresh = [history.fresh[number] for number in sorted(history.fresh)]
+        changed = [record for number, record in sorted(history.changed.items())]
+        branches = [
+            BranchState(
+                line.name,
+                line.id,
+                line.head,
+                line.fork,
+                line.upstream,
+                line.base,
+                line.keep,
+                line.rings.state() if line.rings else b"",
+            )
+            for line in sorted(history.lines.values(), key=lambda line: line.id)
+        ]
+        tags, pins = dict(history.tags), frozenset(history.pins)
+        self.storage.tick(Tick(self.number, fresh, tuple(history.gone), changed, branches, tags, pins))
+        history.ticked()
+        if self.storage.forgets_trees:
+            self._rooted.update(record.number for record in fresh)
+            heads = {line.head for line in history.names.values()}
+            for number in self._rooted - heads:
+                record = history.graph.records.get(number)
+                if record is not None:
+                    record.root = None
+            self._rooted &= heads
+
+    def settle(self) -> None:
+        """Tick after a change that the journal does not hold; if that fails, be again what was acknowledged."""
+        try:
+            self._end_leases()
+            self._store()
+        except BaseException:
+            self._load()
+            raise
+
+    def try_tick(self) -> None:
+        """Tick if it can be done now; what is journalled already can wait, so a failure is only logged."""
+        try:
+            self.tick()
+        except (StoreError, OSError) as error:
+            log.warning("%s: tick put off: %s", self.path, error)
+
+    # Guards
+
+    def check_open(self) -> None:
+        """Closed if it is."""
+        if self.closed:
+            raise Closed(f"store {self.path}")
+
+    def check_writable(self) -> None:
+        """Closed or ReadOnly if nothing may be changed; gives back the leases that have ended."""
+        self.check_open()
+        if self.storage.readonly:
+            raise ReadOnly(f"store {self.path}")
+        if self.leases_ended:
+            self._end_leases()
+
+    def id(self, record: Record) -> str:
+        """The id of a commit of this store."""
+        return commit_id(self.uuid, record.key)
+
+
+def check_limit(what: str, used: int, limit: int) -> None:
+    """LimitReached if all of `limit` are in use; 0 is no limit."""
+    if limit and used >= limit:
+        raise LimitReached(what, limit)
+
+
+def check_name(what: str, name: str) -> None:
+    """ValueError unless a branch or a tag can be called so."""
+    if not isinstance(name, str) or not name or not name.isprintable() or len(name.encode()) > MAX_NAME_BYTES:
+        raise ValueError(f"{what} name {name!r}: expected 1 to {MAX_NAME_BYTES} printable bytes of UTF-8")
