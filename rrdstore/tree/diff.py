@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from rrdstore.tree.node import FANOUT, Bucket, Node, Stub, Wide, child, entries, part
+from rrdstore.tree.node import Bucket, Node, Stub, Wide, child, entries, part
 from rrdstore.tree.path import join
 
 if TYPE_CHECKING:
@@ -56,13 +56,14 @@ def differing(a: Kids | None, b: Kids | None) -> Iterator[tuple[str, Node | None
         return
     if a.__class__ is Wide and b.__class__ is Wide:
         left, right = a, b
-        for index in range(FANOUT):
-            if not same(left.slots[index], right.slots[index]):
+        for index, (old_set, new_set) in enumerate(zip(left.slots, right.slots, strict=True)):
+            if old_set is not new_set and not same(old_set, new_set):
                 yield from differing(part(left, index), part(right, index))
         return
-    olds, news = dict(entries(a)), dict(entries(b))
+    olds, news = entries(a), entries(b)
     for name, old in olds.items():
-        if not same(old, news.get(name)):
+        new = news.get(name)
+        if old is not new and not same(old, new):
             yield name, child(a, name), child(b, name)
     for name in news:
         if name not in olds:

@@ -10,11 +10,14 @@ Cost: O(what was never hashed before). No recursion over depth.
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from blake3 import blake3
 
-from rrdstore.tree.node import FANOUT, Bucket, Node, Wide, child, part
+from rrdstore.tree.node import Bucket, Node, Stub, Wide, child, part
+
+if TYPE_CHECKING:
+    from rrdstore.tree.node import Kids
 
 LEAF, NODE, BUCKET, WIDE = b"l", b"n", b"b", b"w"
 SIZE = 32
@@ -45,11 +48,19 @@ def _missing(whole: Part) -> list[Part]:
     if whole.__class__ is Node:
         kids = whole.kids
         return [kids] if kids is not None and kids.hashed is None else []
+    missing: list[Part] = []
     if whole.__class__ is Bucket:
-        nodes = [child(whole, name) for name in whole.names]
-        return [node for node in nodes if node is not None and node.kids is not None and node.hashed is None]
-    sets = [part(cast("Wide", whole), index) for index in range(FANOUT)]
-    return [below for below in sets if below is not None and below.hashed is None]
+        for name, found in whole.names.items():
+            node = child(whole, name) if found.__class__ is Stub else cast("Node", found)
+            if node is not None and node.kids is not None and node.hashed is None:
+                missing.append(node)
+        return missing
+    wide = cast("Wide", whole)
+    for index, slot in enumerate(wide.slots):
+        below = part(wide, index) if slot.__class__ is Stub else cast("Kids | None", slot)
+        if below is not None and below.hashed is None:
+            missing.append(below)
+    return missing
 
 
 def _hash(whole: Part) -> bytes:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING, cast
 
-from rrdstore.tree.node import Node, child, unhash, with_child, without_child
+from rrdstore.tree.node import Bucket, Node, child, unhash, with_child, without_child
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,11 +31,16 @@ def new_edit() -> int:
 
 def find(root: Node, names: tuple[str, ...]) -> Node | None:
     """The node at `names`, or None; O(depth)."""
-    node: Node | None = root
+    node = root
     for name in names:
-        node = child(node.kids, name)  # type: ignore[union-attr]  # the loop ends where it would be None
-        if node is None:
-            return None
+        kids = node.kids
+        # The commonest case, spared a call: a bucket with the node in memory.
+        below = kids.names.get(name) if kids.__class__ is Bucket else None
+        if below.__class__ is not Node:
+            below = child(kids, name)
+            if below is None:
+                return None
+        node = below
     return node
 
 

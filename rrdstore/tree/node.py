@@ -15,14 +15,15 @@ Prior art: hash array mapped tries (Bagwell 2001); Irmin's inodes, which split a
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, cast
 
 from blake3 import blake3
 
+from rrdstore.tree.order import Late, noted, settled
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from rrdstore.tree.order import Order
 
 FANOUT = 32
 """Names a bucket holds at most, and sets a `Wide` has."""
@@ -30,6 +31,9 @@ FANOUT = 32
 BITS = 5
 DEEPEST = 12
 """Levels of `Wide` that 64 bits of hash can tell apart; the sets below are buckets of any size."""
+
+REMEMBERED = 128
+"""The longest name whose hash is remembered: who writes chooses the names."""
 
 
 class Source(Protocol):
@@ -86,7 +90,7 @@ class Bucket:
 
     def __init__(self, names: dict[str, Node | Stub], edit: int, number: int = 0) -> None:
         self.names, self.edit, self.number = names, edit, number
-        self.order: tuple[str, ...] | None = None
+        self.order: Order | None = None
         self.hashed: bytes | None = None
 
 
@@ -97,17 +101,23 @@ class Wide:
 
     def __init__(self, slots: list[Bucket | Wide | Stub | None], count: int, edit: int, number: int = 0) -> None:
         self.slots, self.count, self.edit, self.number = slots, count, edit, number
-        self.order: tuple[str, ...] | None = None
+        self.order: Order | None = None
         self.hashed: bytes | None = None
 
 
 Kids = Bucket | Wide
 
 
-@lru_cache(maxsize=32768)
 def name_hash(name: str) -> int:
     """64 bits of BLAKE3 of the name: fixed for ever, hard to steer (Python's own hash is neither)."""
+    return _known_hash(name) if len(name) <= REMEMBERED else _hash(name)
+
+
+def _hash(name: str) -> int:
     return int.from_bytes(blake3(name.encode()).digest(length=8), "little")
+
+
+_known_hash = lru_cache(maxsize=32768)(_hash)
 
 
 def size(kids: Kids | None) -> int:
@@ -119,16 +129,13 @@ def size(kids: Kids | None) -> int:
 
 def child(kids: Kids | None, name: str) -> Node | None:
     """The node called `name`, or None; O(log32 names), and one load if it was not in memory."""
-    if kids is None:
-        return None
     if kids.__class__ is Wide:
         left = name_hash(name)
         while kids.__class__ is Wide:
-            below = part(kids, left & (FANOUT - 1))
-            if below is None:
-                return None
+            kids = part(kids, left & (FANOUT - 1))
             left >>= BITS
-            kids = below
+    if kids is None:
+        return None
     names = cast("Bucket", kids).names
     found = names.get(name)
     if found.__class__ is Stub:
@@ -144,67 +151,68 @@ def part(wide: Wide, index: int) -> Kids | None:
     return cast("Kids | None", below)
 
 
-def entries(kids: Kids | None) -> Iterator[tuple[str, Node | Stub]]:
-    """Every name with its node, or its stub if that is not loaded; in no order. O(names)."""
+def entries(kids: Kids | None) -> dict[str, Node | Stub]:
+    """Every name with its node, or its stub if that is not loaded; in no order, not to be changed. O(names)."""
     if kids is None:
-        return
+        return {}
     if kids.__class__ is Bucket:
-        yield from kids.names.items()
-        return
+        return kids.names
+    found: dict[str, Node | Stub] = {}
     for index in range(FANOUT):
-        yield from entries(part(cast("Wide", kids), index))
+        found |= entries(part(cast("Wide", kids), index))
+    return found
 
 
 def listing(kids: Kids | None) -> tuple[str, ...]:
     """All names, sorted; kept with the container and carried along by changes. O(1) if it was asked before."""
     if kids is None:
         return ()
-    if kids.order is None:
-        kids.order = tuple(sorted(name for name, _ in entries(kids)))
-    return kids.order
+    order = kids.order
+    if order is None:
+        order = kids.order = tuple(sorted(entries(kids)))
+    elif order.__class__ is Late:
+        order = kids.order = settled(order)
+    return cast("tuple[str, ...]", order)
 
 
 def with_child(kids: Kids | None, name: str, node: Node | Stub, edit: int) -> Kids:
     """`kids` with `name` leading to `node`; in place if `edit` made them. O(log32 names)."""
-    if kids is None:
+    if kids.__class__ is not Wide:
+        return _in_bucket(cast("Bucket | None", kids), name, node, edit, 0)
+    hashed = left = name_hash(name)
+    above: list[Wide] = []
+    while kids.__class__ is Wide:
+        above.append(kids)
+        kids = part(kids, left & (FANOUT - 1))
+        left >>= BITS
+    bucket = cast("Bucket | None", kids)
+    grew = bucket is None or name not in bucket.names
+    changed = _in_bucket(bucket, name, node, edit, len(above))
+    while above:
+        wide = _owned(above.pop(), edit)
+        wide.slots[(hashed >> (BITS * len(above))) & (FANOUT - 1)] = changed
+        if grew:
+            wide.count += 1
+            wide.order = noted(wide.order, name, there=True)
+        changed = wide
+    return changed
+
+
+def _in_bucket(bucket: Bucket | None, name: str, node: Node | Stub, edit: int, depth: int) -> Kids:
+    if bucket is None:
         return Bucket({name: node}, edit)
-    return _put(kids, name, node, edit, 0)[0]
-
-
-def _put(kids: Kids, name: str, node: Node | Stub, edit: int, depth: int) -> tuple[Kids, bool]:
-    if kids.__class__ is Bucket:
-        bucket = kids
-        names = bucket.names
-        grew = name not in names
-        if grew and len(names) >= FANOUT and depth < DEEPEST:
-            spread = _spread([*names.items(), (name, node)], depth, edit)
-            spread.order = _spliced(bucket.order, name)
-            return spread, True
-        if bucket.edit == edit:
-            names[name] = node
-        else:
-            order = bucket.order
-            bucket = Bucket({**names, name: node}, edit)
-            bucket.order = order
-        if grew and bucket.order is not None:
-            bucket.order = _spliced(bucket.order, name)
-        bucket.hashed = None
-        return bucket, grew
-    wide = cast("Wide", kids)
-    index = (name_hash(name) >> (BITS * depth)) & (FANOUT - 1)
-    below = part(wide, index)
-    if below is None:
-        changed: Kids = Bucket({name: node}, edit)
-        grew = True
-    else:
-        changed, grew = _put(below, name, node, edit, depth + 1)
-    wide = _owned(wide, edit)
-    wide.slots[index] = changed
-    if grew:
-        wide.count += 1
-        if wide.order is not None:
-            wide.order = _spliced(wide.order, name)
-    return wide, grew
+    names = bucket.names
+    grew = name not in names
+    if grew and len(names) >= FANOUT and depth < DEEPEST:
+        return _spread([*names.items(), (name, node)], depth, edit)
+    order = None if grew else bucket.order
+    if bucket.edit != edit:
+        names = names.copy()
+        bucket = Bucket(names, edit)
+    names[name] = node
+    bucket.order = order
+    bucket.hashed = None
+    return bucket
 
 
 def without_child(kids: Kids, name: str, edit: int, depth: int = 0) -> Kids | None:
@@ -213,27 +221,22 @@ def without_child(kids: Kids, name: str, edit: int, depth: int = 0) -> Kids | No
         bucket = kids
         if len(bucket.names) == 1:
             return None
-        order = bucket.order
         if bucket.edit != edit:
-            bucket = Bucket(dict(bucket.names), edit)
+            bucket = Bucket(bucket.names.copy(), edit)
         del bucket.names[name]
-        bucket.order = _cut(order, name)
-        bucket.hashed = None
+        bucket.order = bucket.hashed = None
         return bucket
     wide = cast("Wide", kids)
-    order = _cut(wide.order, name)
-    index = (name_hash(name) >> (BITS * depth)) & (FANOUT - 1)
     if wide.count - 1 <= FANOUT:
-        left = dict(entries(wide))
+        left = entries(wide)
         del left[name]
-        small = Bucket(left, edit)
-        small.order = order
-        return small
+        return Bucket(left, edit)
+    index = (name_hash(name) >> (BITS * depth)) & (FANOUT - 1)
     changed = without_child(cast("Kids", part(wide, index)), name, edit, depth + 1)
     wide = _owned(wide, edit)
     wide.slots[index] = changed
     wide.count -= 1
-    wide.order = order
+    wide.order = noted(wide.order, name, there=False)
     return wide
 
 
@@ -271,17 +274,3 @@ def _spread(items: list[tuple[str, Node | Stub]], depth: int, edit: int) -> Wide
         else:
             slots.append(_spread(members, depth + 1, edit))
     return Wide(slots, len(items), edit)
-
-
-def _spliced(order: tuple[str, ...] | None, name: str) -> tuple[str, ...] | None:
-    if order is None:
-        return None
-    at = bisect_left(order, name)
-    return (*order[:at], name, *order[at:])
-
-
-def _cut(order: tuple[str, ...] | None, name: str) -> tuple[str, ...] | None:
-    if order is None:
-        return None
-    at = bisect_left(order, name)
-    return order[:at] + order[at + 1 :]
