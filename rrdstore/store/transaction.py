@@ -38,7 +38,9 @@ class Transaction:
     """
 
     def __init__(self, ledger: Ledger, line: Line, message: str, author: str) -> None:
-        self._ledger, self._line, self._message, self._author = ledger, line, message, author
+        self._ledger, self._line = ledger, line
+        self.message, self.author = message, author
+        """What its commit will say; may be set until the end."""
         self._start = ledger.history.graph.records[line.head]
         self._before = self._root = ledger.root(self._start)
         self._mark = edit.new_edit()
@@ -127,7 +129,7 @@ class Transaction:
             if not self._edits:
                 return Commit(self._ledger, head)
             ready = self._root if not moved and self._ledger.number + 1 == self._number else None
-            record = self._ledger.commit(self._line, self.edits, self._message, self._author, root=ready)
+            record = self._ledger.commit(self._line, self.edits, self.message, self.author, root=ready)
             return Commit(self._ledger, record)
         finally:
             self.abort()
