@@ -1,0 +1,43 @@
+"""Fixtures of the daemon's tests: a daemon without a process, and clients of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.daemon.conversation import Peer, fresh_daemon
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from xsadapter.engine.daemon import Daemon
+
+
+@pytest.fixture
+def daemon() -> Iterator[Daemon]:
+    made = fresh_daemon()
+    yield made
+    assert not [notice for notice in made.notices if notice.fault], "a bug was answered with EIO"
+    made.store.close()
+
+
+@pytest.fixture
+def peer(daemon: Daemon) -> Peer:
+    """A client on the socket: privileged."""
+    return Peer(daemon)
+
+
+@pytest.fixture
+def other(daemon: Daemon) -> Peer:
+    """Another one."""
+    return Peer(daemon)
+
+
+@pytest.fixture
+def guest(daemon: Daemon) -> Peer:
+    """Domain 5, not privileged, with a home that it may read."""
+    toolstack = Peer(daemon)
+    assert toolstack.ask("MKDIR", b"/local/domain/5\0") == b"OK\0"
+    assert toolstack.ask("SET_PERMS", b"/local/domain/5\0n0\0r5\0") == b"OK\0"
+    return Peer(daemon, 5, privileged=False)
