@@ -13,7 +13,7 @@ Tree = dict[str, tuple[bytes, tuple[bytes, ...]]]
 OWN = (b"n0",)
 
 
-@dataclass
+@dataclass(eq=False)
 class Client:
     domid: int
     privileged: bool
@@ -23,7 +23,7 @@ class Client:
     late: list[tuple[bytes, bytes]] = field(default_factory=list)
 
 
-@dataclass
+@dataclass(eq=False)
 class Watch:
     client: Client
     path: str

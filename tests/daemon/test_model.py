@@ -1,6 +1,6 @@
 """Random requests of several clients, privileged or not, in and out of transactions, against the model."""
 
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from tests.daemon.conversation import Peer, fresh_daemon, pair
@@ -65,36 +65,89 @@ def meant(client, operation, arguments):
     return (path, *rest, strip) if operation == "WATCH" else (path, *rest)
 
 
-@settings(max_examples=300)
-@given(steps)
-def test_replies_events_and_trees_are_the_models(asked):
-    daemon, model = fresh_daemon(), Model()
-    peers = [Peer(daemon, domid, privileged=privileged) for domid, privileged in IDENTITIES]
-    clients = [Client(domid, privileged) for domid, privileged in IDENTITIES]
-    for number, (operation, *arguments), choice in asked:
-        peer, client = peers[number], clients[number]
-        transaction = 0
-        if client.transactions and operation not in {"WATCH", "UNWATCH", "TRANSACTION_START"}:
-            transaction = [0, *client.transactions][choice % (len(client.transactions) + 1)]
+class World:
+    """The daemon and the model, asked the same."""
+
+    def __init__(self):
+        self.daemon, self.model = fresh_daemon(), Model()
+        self.peers = [Peer(self.daemon, domid, privileged=privileged) for domid, privileged in IDENTITIES]
+        self.clients = [Client(domid, privileged) for domid, privileged in IDENTITIES]
+
+    def ask(self, number, request, transaction=0):
+        """Ask both, compare the reply and everybody's events; the reply."""
+        operation, *arguments = request
+        peer, client = self.peers[number], self.clients[number]
         found = peer.exchange(operation, payload(operation, arguments), transaction)
-        expected = model.ask(client, operation, meant(client, operation, tuple(arguments)), transaction)
+        expected = self.model.ask(client, operation, meant(client, operation, tuple(arguments)), transaction)
         told = [pair(message) for message in found if message.kind == "EVENT"]
         [reply] = [message for message in found if message.kind != "EVENT"]
         got = reply.payload[:-1].decode() if reply.kind == "ERROR" else reply.payload
-        assert got == expected, (operation, arguments, transaction)
+        assert got == expected, (request, transaction)
         before = told[: len(told) - len(client.late)]
-        assert before == client.events, (operation, arguments)
+        assert before == client.events, request
         assert told[len(before) :] == client.late
         assert found.index(reply) == len(before), "own events come before the reply, a first event after it"
         client.events.clear()
         client.late.clear()
-        for other, watching in zip(peers, clients, strict=True):
+        for other, watching in zip(self.peers, self.clients, strict=True):
             if other is not peer:
-                assert other.events() == watching.events, (operation, arguments)
+                assert other.events() == watching.events, request
                 watching.events.clear()
-    assert not daemon.notices
-    assert {
-        path: (node.value, tuple(node.meta.split(b"\0")[:-1]))
-        for path, node in daemon.branch.tree.descend("/")
-        if not path.startswith(private.ROOT)
-    } == model.tree
+        return got
+
+    def compare_trees(self):
+        assert not self.daemon.notices
+        assert {
+            path: (node.value, tuple(node.meta.split(b"\0")[:-1]))
+            for path, node in self.daemon.branch.tree.descend("/")
+            if not path.startswith(private.ROOT)
+        } == self.model.tree
+
+
+@settings(max_examples=150)
+@given(steps)
+def test_replies_events_and_trees_are_the_models(asked):
+    world = World()
+    for number, request, choice in asked:
+        open_ones = world.clients[number].transactions
+        transaction = 0
+        if open_ones and request[0] not in {"WATCH", "UNWATCH", "TRANSACTION_START"}:
+            transaction = [0, *open_ones][choice % (len(open_ones) + 1)]
+        world.ask(number, request, transaction)
+    world.compare_trees()
+
+
+# One transaction among changes of others, on few enough places that they meet.
+
+near = st.sampled_from(["/", "/a", "/a/b", "/a/b/c", "/a/c", "/b"])
+reads = st.tuples(st.sampled_from(["READ", "DIRECTORY", "GET_PERMS"]), near)
+changes = st.one_of(
+    st.tuples(st.just("WRITE"), near, st.sampled_from([b"1", b"2"])),
+    st.tuples(st.just("MKDIR"), near),
+    st.tuples(st.just("RM"), near),
+    st.tuples(st.just("SET_PERMS"), near, lists),
+)
+
+
+@settings(max_examples=500)
+@given(
+    st.lists(changes, max_size=5),
+    st.lists(st.one_of(reads, changes), min_size=1, max_size=4),
+    st.lists(changes, min_size=1, max_size=3),
+    st.sampled_from([0, 2]),
+)
+def test_a_transaction_ends_as_if_it_had_run_at_its_end(first, inside, meanwhile, who):
+    world = World()
+    for watched in ("/", "/a/b", "/a/b/c"):
+        world.ask(1, ("WATCH", watched, b"t", None))
+    if who:
+        world.ask(0, ("SET_PERMS", "/", (b"b0",)))
+    for request in first:
+        world.ask(0, request)
+    transaction = int(world.ask(who, ("TRANSACTION_START",))[:-1])
+    for request in inside:
+        world.ask(who, request, transaction)
+    for request in meanwhile:
+        world.ask(0, request)
+    event(str(world.ask(who, ("TRANSACTION_END", True), transaction)))
+    world.compare_trees()
