@@ -81,6 +81,22 @@ class InvalidPath(StoreError):
         super().__init__(f"path {path!r}: {reason}")
 
 
+class InvalidName(StoreError):
+    """A name that no branch or tag can have."""
+
+    def __init__(self, what: str, name: object, expected: str) -> None:
+        self.what, self.name, self.expected = what, name, expected
+        super().__init__(f"{what} name {name!r}: expected {expected}")
+
+
+class InvalidSize(StoreError):
+    """A size that cannot be read."""
+
+    def __init__(self, size: object, expected: str) -> None:
+        self.size, self.expected = size, expected
+        super().__init__(f"size {size!r}: expected {expected}")
+
+
 class StoreFull(StoreError):
     """No room for the change, though everything that can be thinned has been counted as free."""
 
@@ -97,6 +113,14 @@ class TooLarge(StoreError):
         super().__init__(f"{what} of {size} bytes; this store takes at most {limit}")
 
 
+class TooSmall(StoreError):
+    """A size that the policy does not fit in; `least` is the smallest that would do, in bytes."""
+
+    def __init__(self, size: int, least: int) -> None:
+        self.size, self.least = size, least
+        super().__init__(f"size of {size} bytes is too small for this policy; it needs at least {least}")
+
+
 class LimitReached(StoreError):
     """A fixed number of things (branches, tags, pins, snapshots) is in use."""
 
@@ -111,6 +135,14 @@ class Held(StoreError):
     def __init__(self, path: str, by: str) -> None:
         self.path, self.by = path, by
         super().__init__(f"{path} is held by {by}: its log cannot be written back; nothing was changed")
+
+
+class Unwritable(StoreError):
+    """The file system refused what was asked of it."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(f"{path}: {reason}; nothing was changed")
 
 
 class Locked(StoreError):

@@ -13,7 +13,7 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING
 
-from rrdstore.errors import Closed, LimitReached, ReadOnly, StoreError, StoreFull, TooLarge
+from rrdstore.errors import Closed, InvalidName, LimitReached, ReadOnly, StoreError, StoreFull, TooLarge
 from rrdstore.history.branch import Line
 from rrdstore.history.clock import RetentionClock, Stamp
 from rrdstore.history.commit import AUTHOR_BYTES, MESSAGE_BYTES, Edit, Record, commit_id, cut
@@ -359,6 +359,6 @@ def check_limit(what: str, used: int, limit: int) -> None:
 
 
 def check_name(what: str, name: str) -> None:
-    """ValueError unless a branch or a tag can be called so."""
+    """InvalidName unless a branch or a tag can be called so."""
     if not isinstance(name, str) or not name or not name.isprintable() or len(name.encode()) > MAX_NAME_BYTES:
-        raise ValueError(f"{what} name {name!r}: expected 1 to {MAX_NAME_BYTES} printable bytes of UTF-8")
+        raise InvalidName(what, name, f"printable text of 1 to {MAX_NAME_BYTES} bytes in UTF-8")
