@@ -29,7 +29,7 @@ _PARTS = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhdwMy])")
 _DURATION = re.compile(rf"-?{_PART}(?: *{_PART})*(?: +ago)?")
 _UNIX = re.compile(r"@-?[0-9]+(?:\.[0-9]+)?")
 _LIKE_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])")
-_LIKE_PAST = re.compile(r"[-@].*|.*\bago", re.DOTALL)
+_LIKE_PAST = re.compile(r"[-@].*|.*\sago", re.DOTALL)
 _EXPECTED = "a moment such as '2h ago', '1d12h', '@1700000000', '2026-01-31' or '2026-01-31T12:00:00Z'"
 
 
