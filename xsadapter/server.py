@@ -81,8 +81,11 @@ class Server:
         """Have `run` return after what it is at."""
         self._stopping = True
 
-    def run(self) -> None:
-        """Serve until `stop`, SIGTERM or SIGINT, then `close`. Call it in the main thread."""
+    def run(self, ready: Callable[[], None]) -> None:
+        """Serve until `stop`, SIGTERM or SIGINT; then call `close`. `ready` is called when signals are heeded.
+
+        Only the main thread may call it: signals are its alone.
+        """
         awake, wake = socket.socketpair()
         for end in (awake, wake):
             end.setblocking(False)
@@ -96,6 +99,7 @@ class Server:
         gc.freeze()
         gc.disable()
         try:
+            ready()
             while not self._stopping:
                 self._once()
         finally:
@@ -164,6 +168,9 @@ class Server:
     def _handle(self, client: _Client, events: int) -> None:
         if events & select.EPOLLOUT:
             self._send(client)
+        if client.connection.serial in self._ready:
+            # It has requests left from the last rounds; what it sent since, its end included, comes after them.
+            return
         if events & select.EPOLLIN:
             try:
                 data = client.socket.recv(_READ)

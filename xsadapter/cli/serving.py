@@ -51,10 +51,13 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
         continued = daemon.begin(boot_id())
         _log.info("listening on %s, %s", settings.socket, "continuing this boot's tree" if continued else "a new tree")
         server = Server(daemon, listener, None if status is None else status.painter(daemon))
-        notify("READY=1")
-        if ready is not None:
-            ready()
-        server.run()
+        server.run(lambda: _ready(ready))
         notify("STOPPING=1")
         server.close()
         _log.info("stopped, everything is stored")
+
+
+def _ready(tell: Callable[[], None] | None) -> None:
+    notify("READY=1")
+    if tell is not None:
+        tell()
