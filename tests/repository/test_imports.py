@@ -1,8 +1,9 @@
 """The direction of imports: which room may know which.
 
-Rule: tree < history < store; policy stands alone; storage serves store; the command line sees the facade and policy;
-the daemon sees the engine's public names. The rooms that decide and do not act import nothing that acts. Imports for
-type checking count like all others: who needs a type knows the room.
+Rule: tree < history < store; policy stands alone; storage serves store; interchange, which carries whole stores, sits
+on top; the command line sees the facade, policy and interchange; the daemon sees the engine's public names. The rooms
+that decide and do not act import nothing that acts. Imports for type checking count like all others: who needs a type
+knows the room.
 """
 
 import ast
@@ -24,9 +25,10 @@ ALLOWED: dict[str, frozenset[str]] = {
     "history": frozenset({"errors", "tree"}),
     "storage": frozenset({"errors", "tree", "history"}),
     "store": frozenset({"errors", "clock", "tree", "policy", "history", "storage"}),
-    "facade": frozenset({"errors", "clock", "tree", "policy", "history", "storage", "store"}),
+    "interchange": frozenset({"errors", "clock", "tree", "policy", "history", "storage", "store"}),
+    "facade": frozenset({"errors", "clock", "tree", "policy", "history", "storage", "store", "interchange"}),
     "testing": frozenset({"errors", "clock", "tree", "policy", "history", "storage", "store", "facade"}),
-    "cli": frozenset({"facade", "policy"}),
+    "cli": frozenset({"facade", "policy", "interchange"}),
 }
 
 # Rooms of the daemon that decide and do not act, and the rooms of the daemon that they must not know.
