@@ -34,8 +34,8 @@ lint: .venv/stamp-test  ## ruff and mypy --strict
 bench: .venv/stamp-test  ## the figures of docs/bench.md, on this machine
 	$(BIN)/python -m pytest bench $(BENCH)
 
-docs: .venv/stamp-test  ## what the documentation has from the code: each docs/*.py writes the pages it owns
-	set -e; for script in docs/*.py; do $(BIN)/python $$script; done
+docs: .venv/stamp-test  ## what the documentation has from the code: each script in docs writes the pages it owns
+	set -e; for script in docs/*.py docs/*/*.py; do $(BIN)/python $$script; done
 
 clean:  ## all that make has made, the store in ./run excepted
 	rm -rf .venv build dist *.egg-info .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
