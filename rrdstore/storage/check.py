@@ -1,0 +1,157 @@
+"""Checking a ring file: every row and object verified, and a full mark against what is not freed.
+
+Rule: freeing decides by two neighbours alone; the mark decides by reaching everything from what is kept.
+They must agree: what is alive and not reached has leaked, what is reached and not alive is lost. Besides,
+every checksum, every number that refers to another, every count that is kept beside what it counts.
+Each fault is a Problem and the check goes on. Cost: O(everything); memory one number an object.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rrdstore.errors import Corrupt, StoreError
+from rrdstore.storage.codec import decode, references, referred
+from rrdstore.storage.container import file_size
+from rrdstore.storage.journal import SUFFIX
+from rrdstore.storage.layout import CHARGE, MIB, PAGE
+from rrdstore.storage.objects import Missing, unpack, whole
+from rrdstore.storage.protocol import Problem
+from rrdstore.storage.records import read_branches, read_pins, read_tags
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rrdstore.storage.container import Container
+    from rrdstore.storage.kept import KeptTable
+    from rrdstore.storage.objects import Objects
+    from rrdstore.storage.records import Dying
+    from rrdstore.tree.node import Bucket, Node, Wide
+
+_QUICK = 64 * MIB
+"""The largest file of which SQLite's own pages are checked too, as that holds the log."""
+
+
+class _Nowhere:
+    """The source of parts that are decoded to be verified only."""
+
+    def load(self, number: int) -> Node | Bucket | Wide:
+        raise Corrupt(f"object {number}", "a part loaded during a check", "none")
+
+
+def check(held: Container, objects: Objects, kept: KeptTable, dying: Sequence[Dying]) -> list[Problem]:
+    """All faults of a file whose tables are as given."""
+    problems = list(_container(held))
+    problems += _rows(held, kept)
+    reached, faults = _marked(objects, kept, dying)
+    problems += faults
+    problems += _placed(objects, reached)
+    return problems
+
+
+def _container(held: Container) -> Iterator[Problem]:
+    path, layout, ledger = held.path, held.layout, held.ledger()
+    found = file_size(path)
+    if found != ledger.pages * PAGE:
+        yield Problem(path, f"{found} bytes", f"{ledger.pages * PAGE}, as at creation")
+    total = sum(file_size(path + end) for end in ("", "-wal", "-shm", SUFFIX))
+    if total > layout.size:
+        yield Problem(path, f"{total} bytes in all its files", f"at most {layout.size}")
+    if layout.size <= _QUICK:
+        for said in held.verdict():
+            yield Problem(f"{path}, its pages", said, "ok")
+
+
+def _rows(held: Container, kept: KeptTable) -> Iterator[Problem]:
+    numbers = {number for number, one in kept.commits.items() if not one.ghost}
+    try:
+        for branch in read_branches(held.rows("branch")):
+            for what, number in (("head", branch.head), ("base", branch.base)):
+                if number and number not in numbers:
+                    yield Problem(f"branch {branch.name!r}", f"{what} {number}", "a kept commit")
+    except StoreError as fault:
+        yield _problem(fault, "table branch")
+    try:
+        for name, key in read_tags(held.rows("tag")).items():
+            if key.number not in numbers:
+                yield Problem(f"tag {name!r}", f"commit {key.number}", "a kept commit")
+    except StoreError as fault:
+        yield _problem(fault, "table tag")
+    try:
+        for number in read_pins(held.rows("pin")) - numbers:
+            yield Problem("a pin", f"commit {number}", "a kept commit")
+    except StoreError as fault:
+        yield _problem(fault, "table pin")
+    for number, one in kept.commits.items():
+        if one.before and one.before not in kept.commits:
+            yield Problem(f"commit {number}", f"stored beside {one.before}", "a stored commit")
+
+
+def _marked(objects: Objects, kept: KeptTable, dying: Sequence[Dying]) -> tuple[set[int], list[Problem]]:
+    """All objects that kept commits reach, and those that dying ones still do; each verified."""
+    reached: set[int] = set()
+    problems: list[Problem] = []
+    roots = [(one.record.root_number, f"commit {number}", True) for number, one in kept.commits.items()]
+    roots += [(one.root, "a dropped commit", False) for one in dying]
+    for root, owner, whole_tree in roots:
+        stack = [(root, 1 << 63)]
+        while stack:
+            number, above = stack.pop()
+            if number in reached:
+                continue
+            if not 0 < number < above:
+                problems.append(Problem(f"object {above} of {owner}", f"a reference to {number}", "a lower number"))
+                continue
+            try:
+                kind, data = objects.read(number)
+                pieces = objects.pieces(number)
+                below = references(kind, data, number)
+                decode(kind, data, number, _Nowhere())
+            except Missing:
+                if whole_tree:
+                    problems.append(Problem(f"object {number} of {owner}", "nothing", "a part of a kept tree"))
+                continue
+            except StoreError as fault:
+                problems.append(_problem(fault, f"object {number} of {owner}"))
+                reached.add(number)
+                continue
+            reached.add(number)
+            reached.update(pieces)
+            stack += [(child, number) for child in referred(below)]
+    return reached, problems
+
+
+def _placed(objects: Objects, reached: set[int]) -> Iterator[Problem]:
+    """Every location against its bytes, and every count against what it counts."""
+    segments, grain, ledger = objects.segments, objects.grain, objects.ledger
+    live: dict[int, int] = {}
+    count = charged = 0
+    for slot, segment, offset in objects.places():
+        where = f"segment {segment} at {offset}"
+        try:
+            number, _, data = unpack(segments.read(segment), offset, where)
+        except StoreError as fault:
+            yield _problem(fault, where)
+            continue
+        if number % objects.count != slot:
+            yield Problem(where, f"object {number}", f"one whose place is {slot}")
+            continue
+        length = whole(len(data), grain)
+        live[segment] = live.get(segment, 0) + length
+        count += 1
+        charged += max(CHARGE, length)
+        if number not in reached:
+            yield Problem(f"object {number}", "alive", "freed, as no kept commit reaches it")
+        if offset + length > segments.used[segment]:
+            yield Problem(where, f"object {number} to {offset + length}", f"nothing beyond {segments.used[segment]}")
+    for segment in range(segments.count):
+        if segments.live[segment] != live.get(segment, 0):
+            yield Problem(f"segment {segment}", f"{segments.live[segment]} bytes alive", f"{live.get(segment, 0)}")
+    if (ledger.objects, ledger.charged) != (count, charged):
+        yield Problem("the ledger", f"{ledger.objects} objects, {ledger.charged} bytes", f"{count}, {charged}")
+
+
+def _problem(fault: StoreError, where: str) -> Problem:
+    if isinstance(fault, Corrupt):
+        return Problem(fault.where, fault.found, fault.expected)
+    return Problem(where, str(fault), "no error")

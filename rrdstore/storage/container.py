@@ -1,0 +1,330 @@
+"""The container: one SQLite file whose tables are filled at creation and never grow.
+
+Rule: rows are only ever overwritten by rows of the same length, so no page is added or freed;
+`max_page_count` makes SQLite refuse what would break that. The log is written back by our own
+checkpoint, never beyond its share: whoever begins a transaction says how many pages it may change.
+A reader that holds the log back makes that wait, then fail with Held, before anything has changed.
+No handle on a blob stays open: SQLite could not truncate the log then.
+
+    meta (k text primary key, v)              written once at creation, but for `ledger`
+    branch, pin, dying, segm, loc (id, d)     rows of 4,032 bytes
+    tag (id, d) 276 bytes     kept (id, d) 261 bytes     seg (id, d) one segment each
+
+The main file is opened by SQLite alone: closing any other descriptor of it would drop SQLite's locks.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from rrdstore.errors import Corrupt, Held, NoStore, StoreError, Unwritable
+from rrdstore.storage.layout import FRAME, KEPT, PAGE, ROW, TAG, Layout, plan
+from rrdstore.storage.ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+APPLICATION = 0x72726462
+"""`rrdb`, in the header of the SQLite file."""
+FORMAT = 1
+WAIT = 0.25
+"""Seconds to wait for another process that holds the log."""
+
+_WRITTEN_AT_ONCE = 64
+_BUSY = ("database is locked", "database table is locked", "database schema is locked")
+
+
+class Container:
+    """An open file. All methods but `read_segment` and `rows` belong to the writing thread."""
+
+    def __init__(self, path: str, connection: sqlite3.Connection, layout: Layout, *, durable: bool) -> None:
+        self.path, self.layout, self.lock = path, layout, threading.RLock()
+        self._connection, self._durable = connection, durable
+        self._full = False
+        self.meta = {key: value for key, value in self._all("SELECT k, v FROM meta") if key != "ledger"}
+        self.uuid: bytes = bytes.fromhex(self.meta["uuid"])
+
+    # Statements
+
+    def execute(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
+        """One statement; sqlite3's errors, which the caller's `faults` translates."""
+        return self._connection.execute(statement, values)
+
+    def _all(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
+        with self.lock, faults(self.path):
+            return self.execute(statement, values).fetchall()
+
+    def rows(self, table: str) -> list[bytes]:
+        """All rows of a table, in order; Corrupt."""
+        return [row[0] for row in self._all(f"SELECT d FROM {table} ORDER BY id")]
+
+    def row(self, table: str, at: int) -> bytes:
+        """One row, counted from 0; Corrupt."""
+        found = self._all(f"SELECT d FROM {table} WHERE id = ?", (at + 1,))
+        if not found:
+            raise Corrupt(f"{self.path}, table {table}", "no row", f"row {at + 1}")
+        return bytes(found[0][0])
+
+    def put(self, table: str, rows: Iterable[tuple[int, bytes]]) -> None:
+        """Overwrite rows, inside a transaction."""
+        statement = f"UPDATE {table} SET d = ? WHERE id = ?"
+        for at, row in rows:
+            self.execute(statement, (row, at + 1))
+
+    def read_segment(self, segment: int) -> bytes:
+        """The bytes of one segment; Corrupt."""
+        return self.row("seg", segment)
+
+    def write_segment(self, segment: int, offset: int, data: bytes | memoryview) -> None:
+        """Overwrite a part of a segment, inside a transaction."""
+        with self._connection.blobopen("seg", "d", segment + 1) as blob:
+            blob.seek(offset)
+            blob.write(data)
+
+    def ledger(self) -> Ledger:
+        """The row that says where the file stands; Corrupt."""
+        found = self._all("SELECT v FROM meta WHERE k = 'ledger'")
+        if not found:
+            raise Corrupt(f"{self.path}, table meta", "no ledger", "a ledger")
+        return Ledger.decode(bytes(found[0][0]))
+
+    def put_ledger(self, ledger: Ledger) -> None:
+        """Overwrite it, inside a transaction."""
+        self.execute("UPDATE meta SET v = ? WHERE k = 'ledger'", (ledger.encode(),))
+
+    # Transactions
+
+    @contextmanager
+    def transaction(self, pages: int, *, durable: bool = False) -> Iterator[None]:
+        """One transaction that changes at most `pages` pages; on disk when it ends if `durable`. Held, Unwritable."""
+        with self.lock, faults(self.path):
+            self.make_way(pages)
+            if durable and self._durable != self._full:
+                self._full = self._durable
+                self.execute(f"PRAGMA synchronous = {'FULL' if self._full else 'NORMAL'}")
+            elif not durable and self._full:
+                self._full = False
+                self.execute("PRAGMA synchronous = NORMAL")
+            self.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.rollback()
+                raise
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """One state of the file for all that is read inside; keep it short, it holds the log."""
+        with self.lock, faults(self.path):
+            self.execute("BEGIN")
+            try:
+                yield
+            finally:
+                if self._connection.in_transaction:
+                    self.execute("COMMIT")
+
+    def make_way(self, pages: int) -> None:
+        """Room in the log for so many pages, writing it back if half its share is used; Held."""
+        used, share = self.log_size(), self.layout.wal
+        wanted = pages * FRAME + 32
+        if used and (used > share // 2 or used + wanted > share) and not self.checkpoint() and used + wanted > share:
+            raise Held(self.path, self.holder())
+
+    def checkpoint(self) -> bool:
+        """Write the log back and truncate it; False if somebody still reads from it."""
+        busy, _, _ = self.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
+
+    def log_size(self) -> int:
+        """Bytes of the log now."""
+        return file_size(self.path + "-wal")
+
+    def verdict(self) -> list[str]:
+        """What SQLite finds wrong with its own pages, and pages that are not in use; O(size)."""
+        said = [row[0] for row in self._all("PRAGMA quick_check(20)") if row[0] != "ok"]
+        unused = self._all("PRAGMA freelist_count")[0][0]
+        return [*said, *([f"{unused} unused pages"] if unused else [])]
+
+    def holder(self) -> str:
+        """Who else uses the log's index, as far as the system tells."""
+        return holder(self.path + "-shm")
+
+    def close(self) -> None:
+        """Close; the last one to do so writes the log back and removes it."""
+        with self.lock:
+            self._connection.close()
+
+
+# Making and opening
+
+
+def create(path: str, layout: Layout, uuid: bytes, epoch: int, progress: Callable[[int, int], object] | None) -> None:
+    """Write a whole new file, all of it once; Unwritable. What is left of a failure is removed."""
+    try:
+        with faults(path):
+            connection = sqlite3.connect(path, isolation_level=None)
+            try:
+                _fill(connection, layout, uuid, epoch, progress)
+            finally:
+                connection.close()
+    except BaseException:
+        for name in (path, path + "-wal", path + "-shm"):
+            Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _fill(
+    connection: sqlite3.Connection,
+    layout: Layout,
+    uuid: bytes,
+    epoch: int,
+    progress: Callable[[int, int], object] | None,
+) -> None:
+    execute = connection.execute
+    for pragma in (
+        f"page_size = {PAGE}",
+        "auto_vacuum = NONE",
+        "journal_mode = OFF",
+        "synchronous = OFF",
+        f"application_id = {APPLICATION}",
+        f"user_version = {FORMAT}",
+        f"max_page_count = {layout.pages}",
+    ):
+        execute(f"PRAGMA {pragma}").fetchall()
+    execute("BEGIN")
+    execute("CREATE TABLE meta (k TEXT PRIMARY KEY, v) WITHOUT ROWID")
+    meta = {"format": FORMAT, "uuid": uuid.hex(), "size": layout.size, "slots": layout.slots}
+    meta |= {"segment": layout.segment, "segments": layout.segments, "grain": layout.grain}
+    for key, value in meta.items():
+        execute("INSERT INTO meta VALUES (?, ?)", (key, str(value)))
+    execute("INSERT INTO meta VALUES ('ledger', zeroblob(128))")
+    tables = {
+        "branch": (layout.branch_rows, ROW),
+        "tag": (layout.tags, TAG),
+        "pin": (layout.pin_rows, ROW),
+        "kept": (layout.kept_rows, KEPT),
+        "dying": (layout.dying_rows, ROW),
+        "segm": (layout.segment_rows, ROW),
+        "loc": (layout.location_rows, ROW),
+        "seg": (layout.segments, layout.segment),
+    }
+    total = sum(count * size for count, size in tables.values())
+    done = 0
+    for table, (count, size) in tables.items():
+        execute(f"CREATE TABLE {table} (id INTEGER PRIMARY KEY, d BLOB NOT NULL)")
+        for at in range(count):
+            execute(f"INSERT INTO {table} VALUES (?, zeroblob(?))", (at + 1, size))
+            done += size
+            if table == "seg" and not (at + 1) % _WRITTEN_AT_ONCE:
+                execute("COMMIT")
+                if progress:
+                    progress(done, total)
+                execute("BEGIN")
+    pages = execute("PRAGMA page_count").fetchone()[0]
+    execute("UPDATE meta SET v = ? WHERE k = 'ledger'", (Ledger(epoch=epoch, pages=pages).encode(),))
+    execute("COMMIT")
+    execute("PRAGMA journal_mode = WAL").fetchall()
+    if progress:
+        progress(total, total)
+
+
+def connect(path: str, *, readonly: bool, durable: bool) -> Container:
+    """Open an existing file; NoStore, Corrupt."""
+    present(path)
+    with faults(path, opening=True):
+        address = f"file:{quote(str(Path(path).absolute()))}?mode={'ro' if readonly else 'rw'}"
+        connection = sqlite3.connect(address, uri=True, isolation_level=None, timeout=WAIT, check_same_thread=False)
+        try:
+            layout = _recognised(path, connection)
+            for pragma in (
+                "wal_autocheckpoint = 0",
+                "cache_spill = OFF",
+                f"cache_size = {max(2048, layout.wal // PAGE)}",
+                "temp_store = MEMORY",
+                f"max_page_count = {layout.pages}",
+                f"synchronous = {'NORMAL' if durable else 'OFF'}",
+            ):
+                connection.execute(f"PRAGMA {pragma}").fetchall()
+            return Container(path, connection, layout, durable=durable)
+        except BaseException:
+            connection.close()
+            raise
+
+
+def present(path: str) -> None:
+    """NoStore if there is no file, or an empty one."""
+    if not Path(path).exists():
+        raise NoStore(path, "nothing")
+    if not Path(path).is_file():
+        raise NoStore(path, "a directory" if Path(path).is_dir() else "something that is no file")
+    if not file_size(path):
+        raise NoStore(path, "an empty file")
+
+
+def _recognised(path: str, connection: sqlite3.Connection) -> Layout:
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    if application != APPLICATION:
+        raise NoStore(path, f"an SQLite file of another application (id {application:#x})")
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version != FORMAT:
+        raise Corrupt(path, f"format {version}", f"format {FORMAT}, which this version reads and writes")
+    meta = dict(connection.execute("SELECT k, v FROM meta WHERE k <> 'ledger'").fetchall())
+    try:
+        layout = plan(int(meta["size"]), int(meta["slots"]))
+        found = tuple(int(meta[key]) for key in ("segment", "segments", "grain"))
+        bytes.fromhex(meta["uuid"])
+    except (KeyError, ValueError, StoreError) as fault:
+        raise Corrupt(f"{path}, table meta", f"{fault!r}", "size, slots, segment, segments, grain and uuid") from fault
+    if found != (layout.segment, layout.segments, layout.grain):
+        raise Corrupt(f"{path}, table meta", f"segments {found}", f"{(layout.segment, layout.segments, layout.grain)}")
+    return layout
+
+
+@contextmanager
+def faults(path: str, *, opening: bool = False) -> Iterator[None]:
+    """Errors of SQLite and the system inside, as the store's own: Held, NoStore, Corrupt, Unwritable."""
+    try:
+        yield
+    except sqlite3.Error as fault:
+        said = str(fault)
+        if said in _BUSY:
+            raise Held(path, holder(path + "-shm")) from fault
+        if "not a database" in said:
+            raise (
+                NoStore(path, "a file that is no SQLite database") if opening else Corrupt(path, said, "a database")
+            ) from fault
+        if "malformed" in said or "no such" in said:
+            raise Corrupt(path, said, "the tables of a store") from fault
+        raise Unwritable(path, said) from fault
+    except OSError as fault:
+        raise Unwritable(path, str(fault)) from fault
+
+
+def file_size(path: str) -> int:
+    """Bytes of a file, 0 if there is none."""
+    try:
+        return Path(path).stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def holder(path: str) -> str:
+    """The process that holds a lock on `path`, as far as /proc tells; never opens the file."""
+    try:
+        status = Path(path).stat()
+        wanted = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+        lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return "another process"
+    fields = (line.split() for line in lines)
+    found = {int(field[4]) for field in fields if len(field) > 5 and field[5] == wanted and field[1] == "POSIX"}
+    others = sorted(found - {os.getpid()} or found)
+    return f"process {' and '.join(map(str, others))}" if others else "another process"

@@ -1,0 +1,130 @@
+"""The table of kept commits, and the lines in which they share objects.
+
+Rule: each stored commit names the one it was stored beside. Dropping one hands that on to the commit stored
+beside it, so what is stored is always a forest in which sharing goes along edges only. A dropped commit
+with two or more beside it (a fork point that nobody wants any more) stays for storage's sake, unseen, until
+all but one of them are gone: there are fewer of these than line ends.
+Cost: O(1) a commit.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rrdstore.storage.layout import KEPT, KEPT_A_PAGE
+from rrdstore.storage.records import Dying, Kept, kept_rows, read_kept
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rrdstore.history.commit import Record
+
+
+class KeptTable:
+    """All stored commits by number. Changes are collected until `changes` is asked for the rows to be written."""
+
+    def __init__(self, rows: Sequence[bytes]) -> None:
+        self.commits: dict[int, Kept] = {}
+        self._beside: dict[int, set[int]] = {}
+        self._touched: set[int] = set()
+        self._emptied: set[int] = set()
+        self._ghosts: set[int] = set()
+        self._newest: dict[int, int] = {}
+        taken: set[int] = set()
+        for kept in read_kept(rows):
+            self.commits[kept.record.number] = kept
+            self._newest[kept.record.branch] = kept.record.number
+            if kept.ghost:
+                self._ghosts.add(kept.record.number)
+            self._beside.setdefault(kept.before, set()).add(kept.record.number)
+            taken.update(kept.rows)
+        self._free = sorted(set(range(len(rows))) - taken, reverse=True)
+
+    def __len__(self) -> int:
+        return len(self.commits)
+
+    def records(self) -> tuple[Record, ...]:
+        """The kept ones, by number."""
+        return tuple(kept.record for _, kept in sorted(self.commits.items()) if not kept.ghost)
+
+    def newest(self, branch: int) -> Kept | None:
+        """The last stored commit of a branch, by its id."""
+        number = self._newest.get(branch)
+        return None if number is None else self.commits[number]
+
+    def add(self, record: Record, before: int) -> None:
+        """A commit stored beside `before` (0: nothing), its `root_number` and `top` known."""
+        number = record.number
+        self.commits[number] = Kept(record, before)
+        self._beside.setdefault(before, set()).add(number)
+        self._touched.add(number)
+        self._newest[record.branch] = number
+
+    def change(self, record: Record) -> None:
+        """Other grafts, another count."""
+        self.commits[record.number].record = record
+        self._touched.add(record.number)
+
+    def drop(self, numbers: Iterable[int]) -> list[Dying]:
+        """Drop these, and whatever stayed for storage only and need not any more; in the order to be freed in."""
+        dying = []
+        for number in sorted(self._ghosts.union(numbers), reverse=True):
+            kept = self.commits[number]
+            after = self._beside.get(number, set())
+            if len(after) <= 1:
+                dying.append(self._taken_out(kept, next(iter(after), 0)))
+            elif not kept.ghost:
+                kept.ghost = True
+                self._ghosts.add(number)
+                self._touched.add(number)
+        # Those that had nothing of their own need no walk.
+        return [one for one in dying if one.root > one.floor and one.root != one.beside]
+
+    def _taken_out(self, kept: Kept, after: int) -> Dying:
+        number, before, branch = kept.record.number, kept.before, kept.record.branch
+        del self.commits[number]
+        self._beside.pop(number, None)
+        self._touched.discard(number)
+        self._ghosts.discard(number)
+        self._emptied.update(kept.rows)
+        siblings = self._beside[before]
+        siblings.discard(number)
+        if after:
+            self.commits[after].before = before
+            siblings.add(after)
+            self._touched.add(after)
+        if not siblings:
+            del self._beside[before]
+        if self._newest[branch] == number:
+            del self._newest[branch]
+            left = [other for other, one in self.commits.items() if one.record.branch == branch]
+            if left:
+                self._newest[branch] = max(left)
+        floor = self.commits[before].record.top if before else 0
+        return Dying(kept.record.root_number, floor, self.commits[after].record.root_number if after else 0)
+
+    def changes(self) -> dict[int, bytes]:
+        """The rows that changed since the table was read, or asked this; LimitReached."""
+        self._free += sorted(self._emptied, reverse=True)
+        rows = dict.fromkeys(self._emptied, bytes(KEPT))
+        waiting = sum(1 for number in self._touched if not self.commits[number].rows)
+        for number in sorted(self._touched):
+            kept = self.commits[number]
+            # Every commit not in the file yet must find a row after this one has taken its own.
+            waiting -= not kept.rows
+            written = kept_rows(kept, max(len(kept.rows) - 1, 0) + max(0, len(self._free) - waiting))
+            while len(kept.rows) < len(written):
+                kept.rows += (self._free.pop(),)
+            for row in kept.rows[len(written) :]:
+                rows[row] = bytes(KEPT)
+                self._free.append(row)
+            kept.rows = kept.rows[: len(written)]
+            rows.update(zip(kept.rows, written, strict=True))
+        self._touched.clear()
+        self._emptied.clear()
+        return rows
+
+
+def pages_of(rows: Iterable[int]) -> int:
+    """How many pages these rows lie on, at most."""
+    return 2 * len({row // KEPT_A_PAGE for row in rows})

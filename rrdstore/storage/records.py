@@ -1,0 +1,292 @@
+"""Fixed rows: kept commits, branches, tags, pins and what is dying, as bytes.
+
+Rule: every row has one length for ever, and a checksum over all of it (CRC-32, last four bytes); a row of
+zeros is free. What does not fit in one row goes on in others of the same table.
+
+    kept     kind:u8 (1 kept, 2 held for storage only, 3 more links) parents:u8 grafts:u16 author:u8 message:u8
+             epoch:u32 number:u48 branch:u48 before:u48 top:u48 root:u48 thinned:u40 rt:i64 wall:i64
+             author and message, then the links: parents (number:u48 epoch:u32), grafts (number:u48)
+             kind 3: kind:u8 index:u8 number:u48, then more links
+    branch   kind:u8 index:u16 of:u16 length:u16, then a part of: id head fork upstream base:u64
+             name:u8 keep:u16 rings:u32, name, keep, rings
+    tag      length:u8 epoch:u32 number:u64 name
+    pin      count:u32, numbers:u64
+    dying    count:u32, root:u64 floor:u64 beside:u64 each
+
+A kept row takes at least two parents and four grafts beside the longest author and message; more is rare.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from struct import Struct
+from typing import TYPE_CHECKING, NamedTuple
+from zlib import crc32
+
+from rrdstore.errors import Corrupt, LimitReached, TooLarge
+from rrdstore.history.commit import Key, Record
+from rrdstore.storage.layout import DYING_A_ROW, KEPT, PINS_A_ROW, ROW, TAG
+from rrdstore.storage.protocol import BranchState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+KEPT_ROW, GHOST_ROW, LINKS_ROW = 1, 2, 3
+
+_KEPT = Struct("<BBHBBI")
+_NUMBERS = ("number", "branch", "before", "top", "root")
+_KEPT_FIXED = _KEPT.size + 6 * len(_NUMBERS) + 5 + 16
+_BRANCH = Struct("<BHHH")
+_BRANCH_BODY = Struct("<QQQQQBHI")
+_TAG = Struct("<BIQ")
+_DYING = Struct("<QQQ")
+_CHECK = 4
+_LINKS = 2 + 6
+_LINKS_ROOM = KEPT - _CHECK - _LINKS
+NAME_BYTES = 255
+
+
+def sealed(data: bytes, size: int) -> bytes:
+    """`data` as a row of `size` bytes with its checksum."""
+    data = data.ljust(size - _CHECK, b"\0")
+    return data + crc32(data).to_bytes(_CHECK, "little")
+
+
+def opened(row: bytes, where: str) -> bytes | None:
+    """The data of a row, None if it is free; Corrupt."""
+    if row == bytes(len(row)):
+        return None
+    data, check = row[:-_CHECK], int.from_bytes(row[-_CHECK:], "little")
+    if crc32(data) != check:
+        raise Corrupt(where, f"checksum {crc32(data):08x}", f"{check:08x}")
+    return data
+
+
+@dataclass(slots=True)
+class Kept:
+    """A stored commit: its record, the one it shares with, and whether only storage needs it still."""
+
+    record: Record
+    before: int
+    """The number of the commit it was stored beside; 0 is none."""
+    ghost: bool = False
+    rows: tuple[int, ...] = ()
+
+
+# Kept commits
+
+
+def kept_rows(kept: Kept, spare: int) -> list[bytes]:
+    """The rows of a kept commit: one, and at most `spare` more for its links; LimitReached.
+
+    If the links need more, the oldest grafts are left out.
+    """
+    record = kept.record
+    author, message = record.author.encode(), record.message.encode()
+    room = KEPT - _CHECK - _KEPT_FIXED - len(author) - len(message) + spare * _LINKS_ROOM
+    most = (room - 10 * len(record.parents)) // 6
+    if most < 0:
+        raise LimitReached("rows for the parents of a merge", spare)
+    grafts = record.grafts if len(record.grafts) <= most else tuple(sorted(record.grafts)[-most:] if most else ())
+    numbers = (record.number, record.branch, kept.before, record.top, record.root_number)
+    links = b"".join(
+        [_six(number) + epoch.to_bytes(4, "little") for number, epoch in record.parents]
+        + [_six(number) for number in grafts]
+    )
+    kind = GHOST_ROW if kept.ghost else KEPT_ROW
+    head = b"".join((
+        _KEPT.pack(kind, len(record.parents), len(grafts), len(author), len(message), record.epoch),
+        *map(_six, numbers),
+        min(record.thinned, (1 << 40) - 1).to_bytes(5, "little"),
+        record.rt.to_bytes(8, "little", signed=True),
+        record.wall.to_bytes(8, "little", signed=True),
+        author,
+        message,
+    ))  # fmt: skip
+    here = KEPT - _CHECK - len(head)
+    rows = [sealed(head + links[:here], KEPT)]
+    for index, at in enumerate(range(here, len(links), _LINKS_ROOM)):
+        rows.append(sealed(bytes((LINKS_ROW, index)) + _six(record.number) + links[at : at + _LINKS_ROOM], KEPT))
+    return rows
+
+
+def read_kept(rows: Sequence[bytes]) -> list[Kept]:
+    """All stored commits, by number; Corrupt."""
+    heads: list[tuple[int, bytes]] = []
+    more: dict[int, list[tuple[int, int, bytes]]] = {}
+    for at, row in enumerate(rows):
+        data = opened(row, f"table kept, row {at + 1}")
+        if data is None:
+            continue
+        if data[0] == LINKS_ROW:
+            more.setdefault(int.from_bytes(data[2:8], "little"), []).append((data[1], at, data[_LINKS:]))
+        else:
+            heads.append((at, data))
+    found = [_read_kept(at, data, sorted(more.pop(int.from_bytes(data[10:16], "little"), []))) for at, data in heads]
+    if more:
+        raise Corrupt("table kept", f"links of commits {sorted(more)}", "these commits")
+    return sorted(found, key=lambda kept: kept.record.number)
+
+
+def _read_kept(at: int, data: bytes, more: list[tuple[int, int, bytes]]) -> Kept:
+    kind, parent_count, graft_count, author_size, message_size, epoch = _KEPT.unpack_from(data)
+    number, branch, before, top, root = (
+        int.from_bytes(data[_KEPT.size + 6 * i : _KEPT.size + 6 * i + 6], "little") for i in range(len(_NUMBERS))
+    )
+    fixed = data[_KEPT.size + 30 : _KEPT_FIXED]
+    end = _KEPT_FIXED + author_size + message_size
+    links = data[end:] + b"".join(part for _, _, part in more)
+    if kind not in {KEPT_ROW, GHOST_ROW} or len(links) < 10 * parent_count + 6 * graft_count:
+        raise Corrupt(f"table kept, row {at + 1}", f"kind {kind} and {len(links)} bytes of links", "a kept commit")
+    parents = tuple(
+        Key(int.from_bytes(links[i : i + 6], "little"), int.from_bytes(links[i + 6 : i + 10], "little"))
+        for i in range(0, 10 * parent_count, 10)
+    )
+    start = 10 * parent_count
+    grafts = tuple(
+        int.from_bytes(links[i : i + 6], "little") for i in range(start, start + 6 * graft_count, 6)
+    )  # fmt: skip
+    record = Record(
+        number, epoch, branch, parents,
+        int.from_bytes(fixed[5:13], "little", signed=True),
+        int.from_bytes(fixed[13:21], "little", signed=True),
+        data[_KEPT_FIXED : _KEPT_FIXED + author_size].decode(),
+        data[_KEPT_FIXED + author_size : end].decode(),
+        None, grafts, int.from_bytes(fixed[:5], "little"), root, top,
+    )  # fmt: skip
+    return Kept(record, before, kind == GHOST_ROW, (at, *(row for _, row, _ in more)))
+
+
+def _six(number: int) -> bytes:
+    return number.to_bytes(6, "little")
+
+
+# Branches, tags, pins
+
+
+def branch_rows(branches: Iterable[BranchState], count: int) -> list[bytes]:
+    """All rows of the table `branch`; TooLarge if the branches take more than `count`."""
+    parts: list[bytes] = []
+    room = ROW - _CHECK - _BRANCH.size
+    for branch in branches:
+        name, keep = branch.name.encode(), branch.keep.encode()
+        numbers = (branch.id, branch.head, branch.fork, branch.upstream, branch.base)
+        body = _BRANCH_BODY.pack(*numbers, len(name), len(keep), len(branch.rings)) + name + keep + branch.rings
+        pieces = [body[at : at + room] for at in range(0, len(body), room)]
+        parts += [
+            sealed(_BRANCH.pack(1, index, len(pieces), len(piece)) + piece, ROW) for index, piece in enumerate(pieces)
+        ]
+    if len(parts) > count:
+        raise TooLarge("the table of branches", len(parts) * ROW, count * ROW)
+    return parts + [bytes(ROW)] * (count - len(parts))
+
+
+def read_branches(rows: Sequence[bytes]) -> list[BranchState]:
+    """All branches; Corrupt."""
+    found: list[BranchState] = []
+    pieces: list[bytes] = []
+    for at, row in enumerate(rows):
+        where = f"table branch, row {at + 1}"
+        data = opened(row, where)
+        if data is None:
+            continue
+        _, index, of, length = _BRANCH.unpack_from(data)
+        if index != len(pieces):
+            raise Corrupt(where, f"part {index}", f"part {len(pieces)}")
+        pieces.append(data[_BRANCH.size : _BRANCH.size + length])
+        if index + 1 == of:
+            body = b"".join(pieces)
+            *numbers, name, keep, rings = _BRANCH_BODY.unpack_from(body)
+            at_keep = _BRANCH_BODY.size + name
+            at_rings = at_keep + keep
+            ident, head, fork, upstream, base = numbers
+            found.append(
+                BranchState(
+                    body[_BRANCH_BODY.size : at_keep].decode(), ident, head, fork, upstream, base,
+                    body[at_keep:at_rings].decode(), body[at_rings : at_rings + rings],
+                )
+            )  # fmt: skip
+            pieces = []
+    if pieces:
+        raise Corrupt("table branch", "a branch that ends in the middle", "all its parts")
+    return found
+
+
+def tag_rows(tags: dict[str, Key], count: int) -> list[bytes]:
+    """All rows of the table `tag`; TooLarge."""
+    if len(tags) > count:
+        raise TooLarge("the table of tags", len(tags) * TAG, count * TAG)
+    rows = []
+    for name, (number, epoch) in sorted(tags.items()):
+        data = name.encode()
+        if len(data) > NAME_BYTES:
+            raise TooLarge(f"the name of tag {name!r}", len(data), NAME_BYTES)
+        rows.append(sealed(_TAG.pack(len(data), epoch, number) + data, TAG))
+    return rows + [bytes(TAG)] * (count - len(rows))
+
+
+def read_tags(rows: Sequence[bytes]) -> dict[str, Key]:
+    """All tags; Corrupt."""
+    tags = {}
+    for at, row in enumerate(rows):
+        data = opened(row, f"table tag, row {at + 1}")
+        if data is not None:
+            length, epoch, number = _TAG.unpack_from(data)
+            tags[data[_TAG.size : _TAG.size + length].decode()] = Key(number, epoch)
+    return tags
+
+
+def pin_rows(pins: Iterable[int], count: int) -> list[bytes]:
+    """All rows of the table `pin`; TooLarge."""
+    return _packed([number.to_bytes(8, "little") for number in sorted(pins)], PINS_A_ROW, count, "the table of pins")
+
+
+def read_pins(rows: Sequence[bytes]) -> frozenset[int]:
+    """All pins; Corrupt."""
+    return frozenset(int.from_bytes(item, "little") for item in _unpacked(rows, 8, "table pin"))
+
+
+# What is dying
+
+
+class Dying(NamedTuple):
+    """A dropped commit to be freed: its tree, the `top` of the one before it, the tree of the one after it or 0."""
+
+    root: int
+    floor: int
+    beside: int
+
+
+def dying_rows(dying: Sequence[Dying], count: int) -> list[bytes]:
+    """The rows of the table `dying` that these take; TooLarge."""
+    rows = _packed([_DYING.pack(*one) for one in dying], DYING_A_ROW, count, "the table of what is dying")
+    return rows[: -(-len(dying) // DYING_A_ROW)]
+
+
+def read_dying(rows: Sequence[bytes], count: int) -> list[Dying]:
+    """The first `count` of what is dying; Corrupt."""
+    used = rows[: -(-count // DYING_A_ROW)]
+    found = [Dying(*_DYING.unpack(item)) for item in _unpacked(used, _DYING.size, "table dying")]
+    if len(found) < count:
+        raise Corrupt("table dying", f"{len(found)} commits", f"{count}")
+    return found[:count]
+
+
+def _packed(items: Sequence[bytes], a_row: int, count: int, what: str) -> list[bytes]:
+    if len(items) > a_row * count:
+        raise TooLarge(what, len(items), a_row * count)
+    rows = []
+    for row in range(count):
+        here = items[row * a_row : (row + 1) * a_row]
+        rows.append(sealed(len(here).to_bytes(4, "little") + b"".join(here), ROW) if here else bytes(ROW))
+    return rows
+
+
+def _unpacked(rows: Sequence[bytes], size: int, table: str) -> list[bytes]:
+    found = []
+    for at, row in enumerate(rows):
+        data = opened(row, f"{table}, row {at + 1}")
+        if data is not None:
+            count = int.from_bytes(data[:4], "little")
+            found += [data[4 + i * size : 4 + (i + 1) * size] for i in range(count)]
+    return found

@@ -1,0 +1,127 @@
+"""The ring file: a whole store in one SQLite file of constant size, and a journal beside it.
+
+Rule: what is created is there in full or not at all, and whoever writes holds the journal's lock from before
+the first look at the file until after the last. The files of store `host.rrdb`: `host.rrdb`, SQLite's own
+`host.rrdb-wal` and `host.rrdb-shm` while it is open, and the journal `host.rrdb-ring`.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rrdstore.errors import Corrupt, Exists
+from rrdstore.storage import container, journal
+from rrdstore.storage.layout import plan
+from rrdstore.storage.reader import RingReader
+from rrdstore.storage.writer import RingWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rrdstore.storage.protocol import Storage
+
+_NEW = "-new"
+
+
+def create(
+    path: str,
+    size: int,
+    slots: int,
+    sync: str = "tick",
+    progress: Callable[[int, int], object] | None = None,
+    uuid: bytes | None = None,
+    epoch: int = 0,
+) -> RingWriter:
+    """A new file of `size` bytes for a policy of `slots` commits, open. Exists, TooSmall, Locked, Unwritable.
+
+    All of it is written once; the name appears when everything is there. `uuid` and `epoch` are those of the
+    store that this one continues, if it does.
+    """
+    layout, uuid = plan(size, slots), uuid or secrets.token_bytes(16)
+    if Path(path).exists():
+        raise Exists("file", path)
+    ring = path + journal.SUFFIX
+    descriptor = journal.lock(ring, make=True)
+    try:
+        try:
+            if Path(path).exists():
+                raise Exists("file", path)
+            journal.fill(descriptor, ring, layout.ring, uuid)
+            container.create(path + _NEW, layout, uuid, epoch, progress)
+            with container.faults(path):
+                _synced(path + _NEW)
+                Path(path + _NEW).rename(path)
+                _synced(str(Path(path).absolute().parent))
+        except Exists:
+            raise
+        except BaseException:
+            Path(path + _NEW).unlink(missing_ok=True)
+            Path(ring).unlink(missing_ok=True)
+            raise
+        return _writer(path, descriptor, sync)
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def open(path: str, *, readonly: bool = False, sync: str = "tick") -> Storage:  # noqa: A001 - as the facade's
+    """An existing file; NoStore, Locked, Corrupt. What a crash cut short is finished first."""
+    if readonly:
+        return RingReader(container.connect(path, readonly=True, durable=False))
+    container.present(path)
+    descriptor = _ring(path)
+    try:
+        return _writer(path, descriptor, sync)
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def remove(path: str) -> None:
+    """Remove a closed store's files; Locked, Unwritable."""
+    descriptor = _ring(path)
+    try:
+        with container.faults(path):
+            for end in ("", "-wal", "-shm", journal.SUFFIX):
+                Path(path + end).unlink(missing_ok=True)
+    finally:
+        os.close(descriptor)
+
+
+def _writer(path: str, descriptor: int, sync: str) -> RingWriter:
+    """The writer, which owns the descriptor if it comes into being."""
+    held = container.connect(path, readonly=False, durable=sync != "none")
+    try:
+        ring = journal.attach(descriptor, path + journal.SUFFIX, held.layout.ring, held.uuid, readonly=False)
+        return RingWriter(held, ring, flush=sync == "commit")
+    except BaseException:
+        held.close()
+        raise
+
+
+def _ring(path: str) -> int:
+    """The journal, locked. One that is missing is made again if nothing can have been in it."""
+    name = path + journal.SUFFIX
+    try:
+        return journal.lock(name)
+    except Corrupt:
+        held = container.connect(path, readonly=True, durable=False)
+        try:
+            if not held.ledger().clean:
+                raise
+            descriptor = journal.lock(name, make=True)
+            journal.fill(descriptor, name, held.layout.ring, held.uuid)
+            return descriptor
+        finally:
+            held.close()
+
+
+def _synced(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

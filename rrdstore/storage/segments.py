@@ -1,0 +1,155 @@
+"""Segments: where in the file the bytes of objects lie.
+
+Rule: bytes are only ever appended to one of two open segments, one for what is new and one for what the
+cleaner moves (what has lived long, lives longer), and a segment is used again when nothing in it lives.
+`SPARE` segments are left to the cleaner alone. What is in memory is what the file will hold after `write`;
+after a failed transaction `load` goes back to what it does hold.
+A row of `segm` is 504 times (used:u32, live:u32), in bytes. Cost: an append copies its bytes once; reading
+a cold segment is one row, after that it is in a cache of at most 2 MiB or 16 segments.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections import OrderedDict
+from heapq import nsmallest
+from typing import TYPE_CHECKING
+
+from rrdstore.errors import StoreFull
+from rrdstore.storage.layout import PAGE, ROW, SEGMENTS_A_ROW, SPARE
+
+if TYPE_CHECKING:
+    from rrdstore.storage.container import Container
+
+NEW, MOVED = 0, 1
+"""The two open segments."""
+
+_CACHED = 2 << 20
+
+
+class Segments:
+    """How full each segment is, what of it lives, and the open ones."""
+
+    def __init__(self, container: Container) -> None:
+        self._container = container
+        self.size, self.count = container.layout.segment, container.layout.segments
+        self._cached = max(16, _CACHED // self.size)
+        self.load()
+
+    def load(self) -> None:
+        """Be what the file holds; Corrupt."""
+        pairs = array("I", b"".join(self._container.rows("segm")))
+        if sys.byteorder == "big":
+            pairs.byteswap()
+        self.used, self.live = pairs[0 : 2 * self.count : 2], pairs[1 : 2 * self.count : 2]
+        self._cache: OrderedDict[int, bytearray | bytes] = OrderedDict()
+        self._open: list[int] = [-1, -1]
+        self._dirty: dict[int, tuple[int, int]] = {}
+        self._changed: set[int] = set()
+        free = [segment for segment in range(self.count) if not self.live[segment]]
+        for segment in free:
+            self.used[segment] = 0
+        self._free = free[::-1]
+
+    @property
+    def free(self) -> int:
+        """Segments that hold nothing."""
+        return len(self._free)
+
+    @property
+    def pages(self) -> int:
+        """Pages that `write` would change, at most."""
+        rows = {segment // SEGMENTS_A_ROW for segment in self._changed}
+        return len(rows) + sum((end - start) // (PAGE - 4) + 3 for start, end in self._dirty.values())
+
+    def append(self, record: bytes, stream: int) -> tuple[int, int] | None:
+        """Put these bytes in an open segment: which, and where; None if the cleaner has to go first. StoreFull."""
+        segment = self._open[stream]
+        if segment < 0 or self.used[segment] + len(record) > self.size:
+            if stream == NEW and len(self._free) <= SPARE:
+                return None
+            if not self._free:
+                raise StoreFull(len(record), 0)
+            segment = self._begin(stream)
+        offset = self.used[segment]
+        end = offset + len(record)
+        buffer = self._cache[segment]
+        buffer[offset:end] = record  # type: ignore[index]  # an open segment's is a bytearray
+        start, _ = self._dirty.get(segment, (offset, end))
+        self._dirty[segment] = (start, end)
+        self.used[segment] = end
+        self.live[segment] += len(record)
+        self._changed.add(segment)
+        return segment, offset
+
+    def _begin(self, stream: int) -> int:
+        ended = self._open[stream]
+        segment = self._free.pop()
+        self._open[stream] = segment
+        self.used[segment] = 0
+        self._cache[segment] = bytearray(self.size)
+        if ended >= 0:
+            self._release(ended)
+        return segment
+
+    def read(self, segment: int) -> bytes | bytearray:
+        """All bytes of a segment; Corrupt."""
+        cache = self._cache
+        found = cache.get(segment)
+        if found is None:
+            found = cache[segment] = self._container.read_segment(segment)
+            if len(cache) > self._cached:
+                self._shrink()
+        return found
+
+    def _shrink(self) -> None:
+        """Forget the segments loaded longest ago, but for those that are open or not written."""
+        for segment in list(self._cache):
+            if len(self._cache) <= self._cached // 2:
+                break
+            if segment not in self._open and segment not in self._dirty:
+                del self._cache[segment]
+
+    def forget(self, segment: int, length: int) -> None:
+        """So many bytes of a segment live no more."""
+        self.live[segment] -= length
+        self._changed.add(segment)
+        if not self.live[segment]:
+            self._release(segment)
+
+    def _release(self, segment: int) -> None:
+        if not self.live[segment] and segment not in self._open:
+            self.used[segment] = 0
+            self._free.append(segment)
+            self._cache.pop(segment, None)
+            self._dirty.pop(segment, None)
+            self._changed.add(segment)
+
+    def emptiest(self, count: int) -> list[int]:
+        """Segments that cost the cleaner least, least first; none that is open, free or full of life. O(segments)."""
+        used, live, size = self.used, self.live, self.size
+        worth = [segment for segment in range(self.count) if used[segment] and live[segment] < size]
+        return nsmallest(count, (segment for segment in worth if segment not in self._open), key=live.__getitem__)
+
+    def write(self) -> None:
+        """Bring all changes to the container, inside a transaction."""
+        container = self._container
+        for segment, (start, end) in self._dirty.items():
+            container.write_segment(segment, start, memoryview(self._cache[segment])[start:end])
+        rows = []
+        for row in {segment // SEGMENTS_A_ROW for segment in self._changed}:
+            first = row * SEGMENTS_A_ROW
+            pairs = array("I", bytes(ROW))
+            here = self.used[first : first + SEGMENTS_A_ROW]
+            pairs[0 : 2 * len(here) : 2] = here
+            pairs[1 : 2 * len(here) : 2] = self.live[first : first + SEGMENTS_A_ROW]
+            if sys.byteorder == "big":
+                pairs.byteswap()
+            rows.append((row, pairs.tobytes()))
+        container.put("segm", rows)
+
+    def written(self) -> None:
+        """The transaction is done."""
+        self._dirty.clear()
+        self._changed.clear()
