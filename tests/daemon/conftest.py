@@ -1,4 +1,4 @@
-"""Fixtures of the daemon's tests: a daemon without a process, and clients of it."""
+"""Fixtures of the daemon's tests: a daemon without a process and its clients, and one in a process of its own."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.compat.peers import short_directory
 from tests.daemon.conversation import Peer, fresh_daemon
+from tests.daemon.processes import Process, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from xsadapter.client import Client
     from xsadapter.engine.daemon import Daemon
 
 
@@ -41,3 +44,18 @@ def guest(daemon: Daemon) -> Peer:
     assert toolstack.ask("MKDIR", b"/local/domain/5\0") == b"OK\0"
     assert toolstack.ask("SET_PERMS", b"/local/domain/5\0n0\0r5\0") == b"OK\0"
     return Peer(daemon, 5, privileged=False)
+
+
+@pytest.fixture(scope="session")
+def process() -> Iterator[Process]:
+    """A daemon in memory, in a process of its own, for all tests that leave only /test behind."""
+    with short_directory() as directory, running(directory, "--memory") as made:
+        yield made
+
+
+@pytest.fixture
+def client(process: Process) -> Iterator[Client]:
+    """A client of it; /test is empty at the start and gone at the end."""
+    with process.client() as made:
+        yield made
+        made.rm("/test")

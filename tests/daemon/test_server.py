@@ -18,19 +18,6 @@ from xsadapter.client import Client, RequestError
 from xsadapter.wire import pack
 
 
-@pytest.fixture(scope="module")
-def process():
-    with short_directory() as directory, running(directory, "--memory") as made:
-        yield made
-
-
-@pytest.fixture
-def client(process):
-    with process.client() as made:
-        yield made
-        made.rm("/test")
-
-
 def raw(process):
     stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     stream.settimeout(PATIENCE)

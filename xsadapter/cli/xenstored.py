@@ -142,7 +142,8 @@ def _in_background(settings: Settings) -> None:
     try:
         serve(settings, ready=lambda: _detach(tell))
         status = 0
-    except PidFileHeldError:
+    except PidFileHeldError as error:
+        _log.info("%s", error)
         os.write(tell, b"ready")
         status = 0
     except Exception as error:  # noqa: BLE001 - the last chance to tell the waiting process why

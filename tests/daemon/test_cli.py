@@ -1,0 +1,187 @@
+"""The command lines: the clients in this process, the daemon's in their own."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tests.compat.peers import short_directory
+from tests.daemon.processes import PATIENCE, environment, run, running
+from xsadapter import address
+from xsadapter.cli import main
+from xsadapter.cli.verbs import printable
+from xsadapter.client import Client
+
+
+@pytest.fixture
+def ask(process, client):
+    """Run `xsadapter ...` on the daemon: exit status, stdout, stderr."""
+    runner = CliRunner()
+
+    def invoke(*words):
+        result = runner.invoke(main, words, env={"XENSTORED_PATH": str(process.socket)})
+        return result.exit_code, result.stdout, result.stderr
+
+    return invoke
+
+
+def test_write_read_ls_rm(ask):
+    assert ask("write", "/test/a", "one") == (0, "", "")
+    assert ask("write", "/test/b/c", "two", "/test/b/d", "") == (0, "", "")
+    assert ask("read", "/test/a", "/test/b/c") == (0, "one\ntwo\n", "")
+    assert ask("ls", "/test") == (
+        0,
+        '/test = ""\n/test/a = "one"\n/test/b = ""\n/test/b/c = "two"\n/test/b/d = ""\n',
+        "",
+    )
+    assert ask("ls", "-p", "/test/a") == (0, '/test/a = "one"  (n0)\n', "")
+    assert ask("ls")[1].startswith('/ = ""\n/test = ""\n')
+    assert ask("rm", "/test/a", "/test/b") == (0, "", "")
+    assert ask("ls", "/test") == (0, '/test = ""\n', "")
+
+
+def test_refusals_are_errors(ask):
+    assert ask("read", "/test/none") == (1, "", "Error: READ /test/none: ENOENT\n")
+    assert ask("ls", "/test/none")[0] == 1
+    assert ask("rm", "/test/no/ne") == (1, "", "Error: RM /test/no/ne: ENOENT\n")
+    assert ask("write", "/test/a")[0] == 2
+    assert ask("write", "/test/a", "1", "/test/b")[0] == 2
+    assert ask("read", "--socket", "/nowhere/socket", "/") == (
+        1,
+        "",
+        "Error: /nowhere/socket: No such file or directory\n",
+    )
+
+
+def test_bytes_are_escaped_unless_raw(ask, client):
+    client.write("/test/a", b"\x00\x07\x08\t\n\r\\ ~\x7f\xff")
+    assert ask("read", "/test/a")[1] == "\\000\\007\\x08\\t\\n\\r\\\\ ~\\x7f\\xff\n"
+    assert printable(bytes(range(32, 127)).replace(b"\\", b"")) == bytes(range(32, 127)).replace(b"\\", b"").decode()
+
+
+def test_raw_prints_the_bytes(process, client):
+    client.write("/test/a", b"\0\xff\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "xsadapter", "read", "--raw", "/test/a"],
+        env=environment(XENSTORED_PATH=str(process.socket)),
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout == b"\0\xff\n"
+
+
+def test_watch(process, client):
+    program = [sys.executable, "-m", "xsadapter", "watch", "-n", "3", "-d", "1", "/test/w"]
+    variables = environment(XENSTORED_PATH=str(process.socket))
+    with subprocess.Popen(program, env=variables, stdout=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout.readline() == "/test/w\n"
+        for path in ("/test/w/a/b", "/test/w/a", "/test/w/b"):
+            client.write(path, b"")
+        assert watching.communicate(timeout=PATIENCE)[0] == "/test/w/a\n/test/w/b\n"
+        assert watching.returncode == 0
+
+
+def test_where_the_socket_is():
+    def place(asked=None, rundir=None, **environment):
+        return str(address.socket_path(asked, rundir, environment))
+
+    both = {"XENSTORED_PATH": "/p", "XENSTORED_RUNDIR": "/d"}
+    assert place("/asked", "/r", **both) == "/asked"
+    assert place(None, "/r", **both) == "/r/socket"
+    assert place(**both) == "/p"
+    assert place(XENSTORED_RUNDIR="/d") == "/d/socket"
+    assert place() == "/var/run/xenstored/socket"
+    assert str(address.rundir(None, both)) == "/d"
+    assert str(address.rundir("/r", both)) == "/r"
+    assert str(address.rundir(None, {})) == "/var/run/xenstored"
+
+
+def test_run_finds_its_place_in_the_environment():
+    with short_directory() as directory:
+        place = directory / "elsewhere"
+        program = [sys.executable, "-m", "xsadapter", "run", "--memory"]
+        variables = environment(XENSTORED_RUNDIR=str(directory / "made"), XENSTORED_PATH=str(place))
+        with subprocess.Popen(program, env=variables, stderr=subprocess.PIPE, text=True) as process:
+            assert str(place) in process.stderr.readline()
+            with Client(place) as client:
+                assert client.list("/") == ["tool"]
+            process.send_signal(signal.SIGINT)
+            assert process.wait(PATIENCE) == 0
+        assert (directory / "made").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (("run", "--memory", "--store", "x"), 2, "--memory excludes"),
+        (("run", "--memory", "--rundir", "{}", "--keep", "sometimes"), 1, "policy"),
+        (("run", "--rundir", "{}/file/below"), 1, "file"),
+        (("run", "extra"), 2, "extra"),
+        (("nosuch",), 2, "nosuch"),
+    ],
+)
+def test_what_cannot_run_says_why(words, status, said):
+    with short_directory() as directory:
+        (directory / "file").write_text("")
+        done = run(*(word.format(directory) for word in words))
+        assert done.returncode == status
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+        assert not (directory / "socket").exists()
+
+
+def xenstored(*words):
+    return subprocess.run(
+        [sys.executable, "-m", "xsadapter.cli.xenstored", *words],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def test_xenstored_goes_to_the_background_and_returns_when_it_serves():
+    with short_directory() as directory:
+        pid_file = directory / "pid"
+        done = xenstored("--memory", "--rundir", str(directory), "--pid-file", str(pid_file))
+        pid = int(pid_file.read_text())
+        try:
+            assert (done.returncode, "listening on" in done.stderr) == (0, True)
+            with Client(directory / "socket", timeout=PATIENCE) as client:
+                assert client.list("/") == ["tool"]
+                assert Path(f"/proc/{pid}/cwd").readlink() == Path("/")
+                assert Path(f"/proc/{pid}/fd/1").readlink() == Path(os.devnull)
+
+                again = xenstored("--memory", "--rundir", str(directory / "x"), "--pid-file", str(pid_file))
+                assert again.returncode == 0
+                assert "locked by another daemon" in again.stderr
+                other = xenstored("--memory", "--rundir", str(directory))
+                assert other.returncode == 1
+                assert "a daemon that listens there" in other.stderr
+                os.kill(pid, signal.SIGTERM)
+                with pytest.raises(ConnectionError):
+                    client.next_event()
+        finally:
+            if pid_file.exists() and pid_file.read_text() == f"{pid}\n":
+                os.kill(pid, signal.SIGKILL)
+
+
+def test_xenstored_takes_the_options_of_c_xenstored():
+    with short_directory() as directory:
+        options = ["-N", "--memory", "-D", "-I", "-T", "trace", "--trace-control=+io", "-S", "1", "-Q", "nodes=5"]
+        options += ["--quota", "watches=9", "-w", "watch-event=20", "--master-domid", "0", "-K", "-t", "20", "-V"]
+        with running(directory, *options, program="xsadapter.cli.xenstored") as made, made.client() as client:
+            assert client.read("/tool") == b""
+            for name in ("no-domain-init", "trace-file", "quota", "keep-orphans", "transaction"):
+                assert f"--{name} is accepted and ignored" in made.log
+            assert "--live-update" not in made.log
+
+
+@pytest.mark.parametrize("words", [("-N", "positional"), ("--nosuch",), ("-N", "--memory", "--size", "1MiB")])
+def test_xenstored_refuses_what_it_does_not_know(words):
+    assert xenstored(*words).returncode == 2
