@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 KEYS = 10_000
 VALUE = 16  # bytes
+LOADED_AT_ONCE = 50  # keys: a commit to a file store may change only so much at once
 AUTHOR, MESSAGE = "dom0", "WRITE"
 
 SHAPES: dict[str, tuple[str, ...]] = {
@@ -55,9 +56,10 @@ class Ours:
         self.store = store
         self.branch = store.branch("main")
         self.changes = changes(paths)
-        with self.branch.transaction(message="load") as transaction:
-            for path in paths:
-                transaction.set(path, bytes(VALUE))
+        for begin in range(0, len(paths), LOADED_AT_ONCE):
+            with self.branch.transaction(message="load") as transaction:
+                for path in paths[begin : begin + LOADED_AT_ONCE]:
+                    transaction.set(path, bytes(VALUE))
         store.tick()
 
     def lap(self) -> Lap:
