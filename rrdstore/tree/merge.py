@@ -50,26 +50,17 @@ def merge(base: Node, ours: Node, theirs: Node, number: int) -> Merged:
         if was is their or our is their:
             continue
         if our is not None and their is not None:
-            value, meta = our.value, our.meta
-            taken = [
-                _pick(was.value if was else None, our.value, their.value),
-                _pick(was.meta if was else None, our.meta, their.meta),
-            ]
-            if None in taken:
+            value = _pick(was.value if was else None, our.value, their.value)
+            meta = _pick(was.meta if was else None, our.meta, their.meta)
+            if value is None or meta is None:
                 clashes.append(Clash(join(names), was, our, their))
-            else:
-                value, meta = taken[0] or b"", taken[1] or b""
-                if (value, meta) != (our.value, our.meta):
-                    root = edit.put(root, names, value, meta, number, mark)
-            for name, before, after in sorted(differing(was.kids if was else None, their.kids), key=lambda row: row[0]):
+            elif (value, meta) != (our.value, our.meta):
+                root = edit.put(root, names, value, meta, number, mark)
+            for name, before, after in differing(was.kids if was else None, their.kids):
                 stack.append(((*names, name), before, child(our.kids, name), after))
         elif equal(was, our):
-            if their is None:
-                if our is not None:
-                    root = edit.remove(root, names, mark)
-            else:
-                root = edit.graft(root, names, their, number, mark)
-        elif not equal(was, their) and not equal(our, their):
+            root = edit.remove(root, names, mark) if their is None else edit.graft(root, names, their, number, mark)
+        elif not equal(was, their):
             clashes.append(Clash(join(names), was, our, their))
     return Merged(root, tuple(sorted(clashes, key=lambda clash: clash.path)))
 

@@ -20,9 +20,9 @@ Model = dict[Names, Content]  # every place of a tree, the root among them
 EMPTY: Model = {(): (b"", b"")}
 
 # A tree as a model is hashable by nothing and small: few names, so that changes meet.
-few = st.sampled_from(["a", "b", "c", "\xe9", "\U0001f600"])
+few = st.sampled_from(["a", "b", "\U0001f600"])
 many = st.integers(0, 120).map("n{}".format)
-places = st.lists(few, max_size=4).map(tuple) | st.tuples(st.sampled_from(["a", "w"]), many)
+places = st.lists(few, max_size=3).map(tuple) | st.tuples(st.sampled_from(["a", "w"]), many)
 contents = st.sampled_from([b"", b"0", b"1", b"22"])
 metas = st.none() | st.sampled_from([b"", b"m", b"n"])
 sets = st.tuples(st.just("set"), places, contents, metas)

@@ -49,7 +49,10 @@ def test_each_place_and_each_byte_counts(made, names, value, meta) -> None:
 around = st.sampled_from([(), ("w",), ("a",), ("w", "n1"), ("w", "n99"), ("a", "n1"), ("a", "n99"), ("w", "n1", "x")])
 
 
-@given(st.lists(st.just("digest") | st.tuples(st.just("set"), around, contents, contents), max_size=20))
+changes = st.tuples(st.just("set"), around, contents, contents) | st.tuples(st.just("remove"), around)
+
+
+@given(st.lists(st.just("digest") | changes, max_size=20))
 def test_a_digest_asked_for_in_the_middle_of_an_edit_is_not_remembered_beyond_a_change(made) -> None:
     root, model, mark = edit.EMPTY, dict(EMPTY), edit.new_edit()
     for step in [*wide("w", range(33)), *wide("a", range(32)), *made]:

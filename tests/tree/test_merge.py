@@ -118,6 +118,14 @@ def test_value_and_meta_merge_apart() -> None:
     assert (done.clashes, node.value, node.meta, node.modified) == ((), b"1", b"n", 9)
 
 
+def test_a_clash_of_meta_alone_is_a_clash_of_the_place() -> None:
+    ours = side(BASE, ("set", ("d", "k"), b"0", b"o"))
+    theirs = side(BASE, ("set", ("d", "k"), b"1", b"t"))
+    done = merge(BASE, ours, theirs, 9)
+    assert [clash.path for clash in done.clashes] == ["/d/k"]
+    assert model_of(done.root) == model_of(ours), "the value that theirs alone changed is not taken by halves"
+
+
 def test_a_removal_against_a_change_below_it_is_a_clash_either_way() -> None:
     gone, changed = side(BASE, ("remove", ("d",))), side(BASE, ("set", ("d", "new"), b"", None))
     for ours, theirs in ((gone, changed), (changed, gone)):
