@@ -29,6 +29,8 @@ class History:
         self.graph = Graph()
         self.holds = Holds()
         self.lines: dict[int, Line] = {}
+        self.last_line = 0
+        """The highest branch id ever given: a handle of a deleted branch must not come to mean another one."""
         self.names: dict[str, Line] = {}
         self.tags: dict[str, Key] = {}
         self.pins: set[int] = set()
@@ -46,6 +48,7 @@ class History:
     def add_line(self, line: Line) -> None:
         """A branch, new or from storage. Its commits' holds follow from it."""
         self.lines[line.id] = line
+        self.last_line = max(self.last_line, line.id)
         if line.name:
             self.names[line.name] = line
         for number, reason in ((line.head, HEAD), (line.fork, FORK), (line.base, BASE)):
@@ -62,9 +65,8 @@ class History:
         """A new branch, forked from the head of `origin` or from nothing; Exists."""
         if name in self.names:
             raise Exists("branch", name)
-        used = [*self.lines, *(record.branch for record in self.graph.records.values())]
         head, upstream = (origin.head, origin.id) if origin else (0, 0)
-        line = Line(name, max(used, default=0) + 1, head, head, upstream, head, keep, rings)
+        line = Line(name, self.last_line + 1, head, head, upstream, head, keep, rings)
         self.add_line(line)
         return line
 

@@ -140,9 +140,7 @@ class Branch:
 
     def fork(self, name: str, keep: str | None = None) -> Branch:
         """A new branch from the head of this one, with its own policy; Exists, LimitReached, PolicyError."""
-        line = self._ledger.begin(name, keep, self._line)
-        self._ledger.settle()
-        return Branch(self._ledger, line)
+        return Branch(self._ledger, self._ledger.begin(name, keep, self._line))
 
     def merge(self, other: str | Branch, message: str | None = None, author: str = "") -> Commit:
         """Merge the head of `other` into this one; Conflict naming the paths, Unmergeable, and nothing is changed.

@@ -55,14 +55,18 @@ class Ledger:
         self.recovered: list[tuple[Record, bytes]] = []
         """What the journal held at opening, each commit with its opaque part."""
         self.closed = False
+        self.history = History()
         self._load()
+        self.recovered = self._replayed
 
     # Opening and ending
 
     def _load(self) -> None:
         state = self.storage.state()
         self.uuid, self.epoch, self.number = state.uuid, state.epoch, state.number
+        last_line = self.history.last_line
         self.history = history = History()
+        history.last_line = last_line
         for (number, reason), count in self.leases.items():
             for _ in range(count):
                 history.holds.hold(number, reason)
@@ -86,7 +90,7 @@ class Ledger:
         last = state.commits[-1] if state.commits else None
         self._clock = RetentionClock(self.clock, Stamp(last.rt, last.wall) if last else None)
         self._rooted: set[int] = set()
-        self.recovered = [(self._replay(entry), entry.opaque) for entry in state.pending]
+        self._replayed = [(self._replay(entry), entry.opaque) for entry in state.pending]
         if state.pending:
             last_entry = state.pending[-1]
             self._clock = RetentionClock(self.clock, Stamp(last_entry.rt, last_entry.wall))
@@ -95,7 +99,8 @@ class Ledger:
         """Do again what the journal holds, by the code that did it first."""
         line = self.history.lines[entry.branch]
         head = self.history.graph.records[line.head] if line.head else None
-        root = applied(self.root(head) if head else EMPTY, entry.edits, entry.number)
+        before = self.root(head) if head else EMPTY
+        root = applied(before, entry.edits, entry.number)
         record = Record(
             entry.number,
             entry.epoch,
@@ -107,8 +112,12 @@ class Ledger:
             entry.message,
             root,
         )
+        record.cost = self._cost(before, entry.edits)
         self._admit(line, record)
         return record
+
+    def _cost(self, before: Node, edits: tuple[Edit, ...]) -> int:
+        return change_cost(before, edits) if self.storage.forgets_trees else 0
 
     def close(self) -> None:
         """Store everything and let go of the storage."""
@@ -123,13 +132,24 @@ class Ledger:
 
     # Branches
 
-    def begin(self, name: str, keep: str | None, origin: Line | None) -> Line:
-        """A new branch from the head of `origin` or from nothing; the caller settles it. Exists, LimitReached."""
+    def begin(self, name: str, keep: str | None, origin: Line | None, message: str = "") -> Line:
+        """A new branch from the head of `origin`, or from nothing with one empty commit.
+
+        Exists, LimitReached, PolicyError, InvalidName, StoreFull.
+        """
         self.check_writable()
         check_name("branch", name)
         check_limit("branches", len(self.history.lines), self.storage.max_branches)
-        policy = parse(keep or BRANCH_DEFAULT)
-        return self.history.begin(name, str(policy), Rings(policy), origin)
+        policy = parse(BRANCH_DEFAULT if keep is None else keep)
+        if origin is None and self.storage.forgets_trees:
+            # Before there is a branch that has no commit yet, in case there is no room for it.
+            self._make_room(change_cost(EMPTY, ()), shrinks=False)
+        line = self.history.begin(name, str(policy), Rings(policy), origin)
+        if origin is None:
+            self.commit(line, (), message, "", straight=True)
+        else:
+            self.settle()
+        return self.history.lines[line.id]
 
     def merge(self, line: Line, other: Line, message: str | None, author: str) -> Record:
         """Merge the head of `other` into `line`; the head as it is if there is nothing new. Conflict, Unmergeable."""
@@ -168,7 +188,7 @@ class Ledger:
         before = self.root(head) if head else EMPTY
         number = self.number + 1
         after = applied(before, edits, number) if root is None else root
-        cost = change_cost(before, edits) if self.storage.forgets_trees else 0
+        cost = self._cost(before, edits)
         if cost:
             self._make_room(cost, shrinks=all(step.value is None for step in edits))
         stamp = self._clock.stamp()

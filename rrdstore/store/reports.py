@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rrdstore.errors import Thinned
 from rrdstore.history.commit import commit_id
+from rrdstore.history.holds import SNAPSHOT, TRANSACTION
 from rrdstore.policy import Fill, Plan, Reason, Rings, parse, plan
 
 if TYPE_CHECKING:
@@ -42,12 +43,15 @@ class Plans:
     """
 
     branches: Mapping[str, Plan]
+    others: Mapping[int, tuple[Reason, ...]]
+    """The commits of deleted branches that are held, by number."""
     ids: Mapping[int, str]
 
     @property
     def keep(self) -> dict[str, tuple[Reason, ...]]:
         """Of each commit that stays, by id, the reasons."""
-        return {self.ids[number]: why for made in self.branches.values() for number, why in made.keep.items()}
+        kept = {number: why for made in self.branches.values() for number, why in made.keep.items()}
+        return {self.ids[number]: why for number, why in {**kept, **self.others}.items()}
 
     @property
     def drop(self) -> dict[str, str]:
@@ -99,21 +103,26 @@ class Info:
     ticks: int = 0
 
 
+LEASES = (TRANSACTION, SNAPSHOT)
+
+
 def always(ledger: Ledger) -> dict[int, str]:
     """What is kept beside the tiers, by number, with the reasons in words."""
     history = ledger.history
     said: dict[int, list[str]] = {}
-    for line in history.names.values():
+    for line in history.lines.values():
+        name = line.name or "a deleted branch"
         for number, what in ((line.head, "head"), (line.fork, "fork point"), (line.base, "merge base")):
             if number:
-                said.setdefault(number, []).append(f"{what} of {line.name}")
+                said.setdefault(number, []).append(f"{what} of {name}")
     for name, key in history.tags.items():
         said.setdefault(key.number, []).append(f"tag {name}")
     for number in history.pins:
         said.setdefault(number, []).append("pin")
     for number in history.holds.numbers():
-        if number not in said:
-            said[number] = [f"open {reason}" for reason in history.holds.reasons(number)]
+        leased = [f"open {reason}" for reason in history.holds.reasons(number) if reason in LEASES]
+        if leased:
+            said.setdefault(number, []).extend(leased)
     return {number: ", ".join(words) for number, words in said.items()}
 
 
@@ -125,7 +134,12 @@ def plans(ledger: Ledger) -> Plans:
     for line in history.names.values():
         own = [(records[number].rt, number) for number in history.graph.lines.get(line.id, ())]
         made[line.name] = plan(parse(line.keep), own, held)
-    return Plans(made, {number: commit_id(ledger.uuid, record.key) for number, record in records.items()})
+    others = {
+        number: (Reason(held[number]),)
+        for number, record in records.items()
+        if record.branch not in history.lines or not history.lines[record.branch].name
+    }
+    return Plans(made, others, {number: commit_id(ledger.uuid, record.key) for number, record in records.items()})
 
 
 def explain(ledger: Ledger, name: str) -> Explanation:

@@ -38,7 +38,7 @@ class Store:
     def begin(cls, storage: Storage, clock: Clock, path: str, keep: str) -> Store:
         """A new store on an empty storage: a branch main with one commit of the empty tree."""
         ledger = Ledger(storage, clock, path)
-        ledger.commit(ledger.begin(MAIN, keep, None), (), "store created", "", straight=True)
+        ledger.begin(MAIN, keep, None, "store created")
         return cls(ledger)
 
     @property
@@ -80,7 +80,7 @@ class Store:
         """The branch of that name; NotFound unless it exists or `create` makes it, empty, with the policy `keep`."""
         ledger = self.ledger
         if create and name not in ledger.history.names:
-            ledger.commit(ledger.begin(name, keep, None), (), f"branch {name} created", "", straight=True)
+            ledger.begin(name, keep, None, f"branch {name} created")
         return Branch(ledger, ledger.history.line(name))
 
     def delete_branch(self, name: str) -> None:
@@ -90,8 +90,8 @@ class Store:
         if name == MAIN:
             raise ReadOnly(f"the name of branch {MAIN!r}")
         self.ledger.history.end(line)
-        self.ledger.watches.pop(line.id, None)
         self.ledger.settle()
+        self.ledger.watches.pop(line.id, None)
 
     # Trees
 

@@ -10,7 +10,7 @@ Cost: O(1) to start; at the end O(reads + changes), and O(1) for the reads if th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from rrdstore.errors import Closed, Conflict, InvalidPath, NotFound
 from rrdstore.history.commit import Edit
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rrdstore.tree.node import Node
 
 What = Literal["exists", "value", "meta", "list"]
+WHATS: tuple[What, ...] = get_args(What)
 
 
 class Transaction:
@@ -38,7 +39,7 @@ class Transaction:
     """
 
     def __init__(self, ledger: Ledger, line: Line, message: str, author: str) -> None:
-        self._ledger, self._line = ledger, line
+        self._ledger, self._branch, self._name = ledger, line.id, line.name
         self.message, self.author = message, author
         """What its commit will say; may be set until the end."""
         self._start = ledger.history.graph.records[line.head]
@@ -58,9 +59,9 @@ class Transaction:
 
     @property
     def tree(self) -> Tree:
-        """The private tree as it is now; reads through it are not remembered (see `note`)."""
+        """The private tree as it is now, immutable; reads through it are not remembered (see `note`)."""
         self._check()
-        return Tree(self._root)
+        return Tree(self._shown(self._root))
 
     @property
     def edits(self) -> tuple[Edit, ...]:
@@ -68,7 +69,18 @@ class Transaction:
         return tuple(self._edits)
 
     def note(self, path: str, what: What) -> None:
-        """Remember that something was decided by this: the node's existence, value, meta or list of children."""
+        """Remember that something was decided by this: the node's existence, value, meta or list of children.
+
+        InvalidPath; ValueError for another word.
+        """
+        self._check()
+        if (path, what) not in self._reads:
+            split(path)
+            if what not in WHATS:
+                raise ValueError(f"what {what!r}: expected one of {', '.join(WHATS)}")
+            self._note(path, what)
+
+    def _note(self, path: str, what: What) -> None:
         if (path, what) not in self._own:
             self._reads[path, what] = None
 
@@ -77,10 +89,10 @@ class Transaction:
         return self._find(path, "value").value
 
     def stat(self, path: str) -> Node:
-        """The node at `path`; NotFound. Its value and meta are remembered."""
+        """The node at `path`; NotFound. Its value and meta are remembered, how many children it has is not."""
         node = self._find(path, "value")
-        self.note(path, "meta")
-        return node
+        self._note(path, "meta")
+        return self._shown(node)
 
     def list(self, path: str) -> tuple[str, ...]:
         """The names below `path`, sorted; NotFound. Remembered."""
@@ -89,7 +101,7 @@ class Transaction:
     def __contains__(self, path: str) -> bool:
         self._check()
         names = split(path)
-        self.note(path, "exists")
+        self._note(path, "exists")
         return edit.find(self._root, names) is not None
 
     def set(self, path: str, value: bytes, meta: bytes | None = None) -> None:
@@ -109,7 +121,7 @@ class Transaction:
         names = split(path)
         if not names:
             raise InvalidPath(path, "the root cannot be removed")
-        self.note(path, "exists")
+        self._note(path, "exists")
         try:
             self._root = edit.remove(self._root, names, self._mark)
         except KeyError:
@@ -117,19 +129,23 @@ class Transaction:
         self._edits.append(Edit(path, None))
 
     def commit(self) -> Commit:
-        """End it: one commit of the changes, or the head as it is if there are none; Conflict, StoreFull, Closed."""
+        """End it: one commit of the changes, or the head as it is if there are none.
+
+        Conflict, StoreFull, NotFound if the branch was deleted, Closed: nothing was done.
+        """
         self._check()
         try:
-            head = self._ledger.history.graph.records[self._line.head]
-            if not self._line.name:
-                raise NotFound("branch", "(deleted)")
-            moved = head is not self._start
+            line = self._ledger.history.lines.get(self._branch)
+            if line is None or not line.name:
+                raise NotFound("branch", self._name)
+            head = self._ledger.history.graph.records[line.head]
+            moved = head.number != self._start.number
             if moved:
                 self._validate(self._ledger.root(head))
             if not self._edits:
                 return Commit(self._ledger, head)
             ready = self._root if not moved and self._ledger.number + 1 == self._number else None
-            record = self._ledger.commit(self._line, self.edits, self.message, self.author, root=ready)
+            record = self._ledger.commit(line, self.edits, self.message, self.author, root=ready)
             return Commit(self._ledger, record)
         finally:
             self.abort()
@@ -155,10 +171,15 @@ class Transaction:
         if not self._open:
             raise Closed("transaction")
 
+    def _shown(self, node: Node) -> Node:
+        """The node, which from now on somebody else sees: later changes copy what is below it."""
+        self._mark = edit.new_edit()
+        return node
+
     def _find(self, path: str, what: What) -> Node:
         self._check()
         node = edit.find(self._root, split(path))
-        self.note(path, what if node is not None else "exists")
+        self._note(path, what if node is not None else "exists")
         if node is None:
             raise NotFound("node", path)
         return node
