@@ -20,7 +20,7 @@ class Memory:
 
     readonly = False
     forgets_trees = False
-    max_branches = max_tags = max_pins = 0
+    max_branches = max_tags = max_pins = max_snapshots = max_slots = 0
     largest = 0
     due = False
 

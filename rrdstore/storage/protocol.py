@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Entry(NamedTuple):
-    """A commit as the journal holds it: what made it, not what it made. (A tuple: one is made for each commit.)"""
+    """A commit as the journal holds it: what made it, not what it made. A tuple, as there is one for each commit."""
 
     number: int
     epoch: int
@@ -131,7 +131,12 @@ class Storage(Source, Protocol):
     max_branches: int
     max_tags: int
     max_pins: int
-    """What there is room for; 0 is no limit. Deleted branches of which commits are kept count."""
+    max_snapshots: int
+    max_slots: int
+    """What there is room for; 0 is no limit. Deleted branches of which commits are kept count.
+
+    Snapshots are commits that snapshots and transactions hold; slots are those of all branches' policies.
+    """
 
     def state(self) -> State:
         """What there is: called after opening, and again after a tick that failed, to go back to what was acknowledged.

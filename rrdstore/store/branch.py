@@ -8,7 +8,6 @@ from rrdstore.errors import Conflict, InvalidPath, NotFound
 from rrdstore.history.commit import Edit
 from rrdstore.history.when import parse_when
 from rrdstore.store.commit import Commit
-from rrdstore.store.ledger import check_limit
 from rrdstore.store.snapshot import Snapshot
 from rrdstore.store.transaction import Transaction
 from rrdstore.store.watch import Watches
@@ -28,9 +27,6 @@ if TYPE_CHECKING:
     from rrdstore.tree.tree import Tree
 
 T = TypeVar("T")
-
-MAX_SNAPSHOTS = 1024
-"""Open at once, of one store."""
 
 
 class Branch:
@@ -158,7 +154,6 @@ class Branch:
         NotFound before the first commit, Thinned for an id that was dropped, InvalidWhen.
         """
         found = self._ledger.find(self._line, when)
-        check_limit("snapshots", len(self._ledger.leases), MAX_SNAPSHOTS)
         return Snapshot(self._ledger, found.record, found.following, exact=found.exact)
 
     def log(

@@ -1,0 +1,70 @@
+"""The storage of a dry run: it reads from another and forgets what it is told.
+
+Rule: a dry run is the same path less its last line. The store on top makes its changes in memory by the
+code that makes them always; here the line that would have written them does nothing.
+Cost: O(1). Nothing reaches the file, so the one below may be a reader's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rrdstore.history.commit import Record
+    from rrdstore.storage.protocol import Entry, Problem, State, Storage, Tick, Usage
+    from rrdstore.tree.node import Bucket, Node, Wide
+
+
+class Rehearsal:
+    """A storage that takes every change and keeps none."""
+
+    readonly = False
+    forgets_trees = False
+    largest = 0
+    due = False
+
+    def __init__(self, below: Storage) -> None:
+        self._below = below
+        self.max_branches, self.max_tags, self.max_pins = below.max_branches, below.max_tags, below.max_pins
+        self.max_snapshots, self.max_slots = below.max_snapshots, below.max_slots
+
+    def state(self) -> State:
+        """What is there."""
+        return self._below.state()
+
+    def lacking(self, cost: int, *, shrinks: bool) -> int:  # noqa: ARG002 - the protocol's
+        """Nothing is ever lacking: nothing is stored."""
+        return 0
+
+    def append(self, entry: Entry) -> bool:  # noqa: ARG002 - the protocol's
+        """Forgotten."""
+        return True
+
+    def tick(self, tick: Tick) -> None:
+        """Forgotten: this is the last line of the path."""
+
+    def root(self, commit: Record) -> Node:
+        """The tree of a commit that is there."""
+        return self._below.root(commit)
+
+    def load(self, number: int) -> Node | Bucket | Wide:
+        """A part of a tree that is there."""
+        return self._below.load(number)
+
+    def usage(self) -> Usage:
+        """What is there takes."""
+        return self._below.usage()
+
+    def weigh(self, commits: Sequence[Record]) -> int:
+        """Bytes of what is there."""
+        return self._below.weigh(commits)
+
+    def check(self) -> list[Problem]:
+        """What is wrong with what is there."""
+        return self._below.check()
+
+    def close(self) -> None:
+        """Let go of what is below."""
+        self._below.close()
