@@ -50,10 +50,10 @@ def check(held: Container, objects: Objects, kept: KeptTable, dying: Sequence[Dy
 
 
 def _container(held: Container) -> Iterator[Problem]:
-    path, layout, ledger = held.path, held.layout, held.ledger()
+    path, layout, superblock = held.path, held.layout, held.superblock()
     found = file_size(path)
-    if found != ledger.pages * PAGE:
-        yield Problem(path, f"{found} bytes", f"{ledger.pages * PAGE}, as at creation")
+    if found != superblock.pages * PAGE:
+        yield Problem(path, f"{found} bytes", f"{superblock.pages * PAGE}, as at creation")
     total = sum(file_size(path + end) for end in ("", "-wal", "-shm", SUFFIX))
     if total > layout.size:
         yield Problem(path, f"{total} bytes in all its files", f"at most {layout.size}")
@@ -123,7 +123,7 @@ def _marked(objects: Objects, kept: KeptTable, dying: Sequence[Dying]) -> tuple[
 
 def _placed(objects: Objects, reached: set[int]) -> Iterator[Problem]:
     """Every location against its bytes, and every count against what it counts."""
-    segments, grain, ledger = objects.segments, objects.grain, objects.ledger
+    segments, grain, superblock = objects.segments, objects.grain, objects.superblock
     live: dict[int, int] = {}
     count = charged = 0
     for slot, segment, offset in objects.places():
@@ -147,8 +147,10 @@ def _placed(objects: Objects, reached: set[int]) -> Iterator[Problem]:
     for segment in range(segments.count):
         if segments.live[segment] != live.get(segment, 0):
             yield Problem(f"segment {segment}", f"{segments.live[segment]} bytes alive", f"{live.get(segment, 0)}")
-    if (ledger.objects, ledger.charged) != (count, charged):
-        yield Problem("the ledger", f"{ledger.objects} objects, {ledger.charged} bytes", f"{count}, {charged}")
+    if (superblock.objects, superblock.charged) != (count, charged):
+        yield Problem(
+            "the superblock", f"{superblock.objects} objects, {superblock.charged} bytes", f"{count}, {charged}"
+        )
 
 
 def _problem(fault: StoreError, where: str) -> Problem:

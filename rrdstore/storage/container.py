@@ -6,7 +6,7 @@ checkpoint, never beyond its share: whoever begins a transaction says how many p
 A reader that holds the log back makes that wait, then fail with Held, before anything has changed.
 No handle on a blob stays open: SQLite could not truncate the log then.
 
-    meta (k text primary key, v)              written once at creation, but for `ledger`
+    meta (k text primary key, v)              written once at creation, but for `superblock`
     branch, pin, dying, segm, loc (id, d)     rows of 4,032 bytes
     tag (id, d) 276 bytes     kept (id, d) 261 bytes     seg (id, d) one segment each
 
@@ -25,7 +25,7 @@ from urllib.parse import quote
 
 from rrdstore.errors import Corrupt, Held, NoStore, StoreError, Unwritable
 from rrdstore.storage.layout import FRAME, KEPT, PAGE, ROW, TAG, Layout, plan
-from rrdstore.storage.ledger import Ledger
+from rrdstore.storage.superblock import Superblock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -47,7 +47,7 @@ class Container:
         self.path, self.layout, self.lock = path, layout, threading.RLock()
         self._connection, self._durable = connection, durable
         self._full = False
-        self.meta = {key: value for key, value in self._all("SELECT k, v FROM meta") if key != "ledger"}
+        self.meta = {key: value for key, value in self._all("SELECT k, v FROM meta") if key != "superblock"}
         self.uuid: bytes = bytes.fromhex(self.meta["uuid"])
 
     # Statements
@@ -87,16 +87,16 @@ class Container:
             blob.seek(offset)
             blob.write(data)
 
-    def ledger(self) -> Ledger:
+    def superblock(self) -> Superblock:
         """The row that says where the file stands; Corrupt."""
-        found = self._all("SELECT v FROM meta WHERE k = 'ledger'")
+        found = self._all("SELECT v FROM meta WHERE k = 'superblock'")
         if not found:
-            raise Corrupt(f"{self.path}, table meta", "no ledger", "a ledger")
-        return Ledger.decode(bytes(found[0][0]))
+            raise Corrupt(f"{self.path}, table meta", "no superblock", "a superblock")
+        return Superblock.decode(bytes(found[0][0]))
 
-    def put_ledger(self, ledger: Ledger) -> None:
+    def put_superblock(self, superblock: Superblock) -> None:
         """Overwrite it, inside a transaction."""
-        self.execute("UPDATE meta SET v = ? WHERE k = 'ledger'", (ledger.encode(),))
+        self.execute("UPDATE meta SET v = ? WHERE k = 'superblock'", (superblock.encode(),))
 
     # Transactions
 
@@ -205,7 +205,7 @@ def _fill(
     meta |= {"segment": layout.segment, "segments": layout.segments, "grain": layout.grain}
     for key, value in meta.items():
         execute("INSERT INTO meta VALUES (?, ?)", (key, str(value)))
-    execute("INSERT INTO meta VALUES ('ledger', zeroblob(128))")
+    execute("INSERT INTO meta VALUES ('superblock', zeroblob(128))")
     tables = {
         "branch": (layout.branch_rows, ROW),
         "tag": (layout.tags, TAG),
@@ -229,7 +229,7 @@ def _fill(
                     progress(done, total)
                 execute("BEGIN")
     pages = execute("PRAGMA page_count").fetchone()[0]
-    execute("UPDATE meta SET v = ? WHERE k = 'ledger'", (Ledger(epoch=epoch, pages=pages).encode(),))
+    execute("UPDATE meta SET v = ? WHERE k = 'superblock'", (Superblock(epoch=epoch, pages=pages).encode(),))
     execute("COMMIT")
     execute("PRAGMA journal_mode = WAL").fetchall()
     if progress:
@@ -276,7 +276,7 @@ def _recognised(path: str, connection: sqlite3.Connection) -> Layout:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version != FORMAT:
         raise Corrupt(path, f"format {version}", f"format {FORMAT}, which this version reads and writes")
-    meta = dict(connection.execute("SELECT k, v FROM meta WHERE k <> 'ledger'").fetchall())
+    meta = dict(connection.execute("SELECT k, v FROM meta WHERE k <> 'superblock'").fetchall())
     try:
         layout = plan(int(meta["size"]), int(meta["slots"]))
         found = tuple(int(meta[key]) for key in ("segment", "segments", "grain"))

@@ -179,7 +179,7 @@ def _divided(size: int, slots: int) -> Layout:
     branches = _clamp(size // (512 * KIB), 4, 64)
     tags = _clamp(size // (128 * KIB), 16, 256)
     pins = _clamp(size // (128 * KIB), 16, 256)
-    branch_slots = _clamp(size // (32 * KIB), 64, 4096)
+    branch_slots = _clamp(size // (16 * KIB), 96, 4096)
     snapshots = _clamp(size // (64 * KIB), 16, 1024)
     ring = _page_multiple(_clamp(size // 32, 64 * KIB, 8 * MIB))
     wal = _page_multiple(_clamp(size // 16, 128 * KIB, 8 * MIB))

@@ -41,7 +41,7 @@ _LENGTH = (1 << 24) - 1
 _LOW = (1 << 32) - 1
 _CANDIDATES = 32
 _FIXED_PAGES = 3
-"""The ledger and a page for each new row of locations begun."""
+"""The superblock and a page for each new row of locations begun."""
 
 
 class Missing(Exception):
@@ -72,7 +72,7 @@ class Objects:
             self._load_own()
 
     def _load_own(self) -> None:
-        self.ledger = self._container.ledger()
+        self.superblock = self._container.superblock()
         locations = array("I", b"".join(self._container.rows("loc")))
         if sys.byteorder == "big":
             locations.byteswap()
@@ -83,11 +83,11 @@ class Objects:
 
     def number(self) -> int:
         """The next number."""
-        ledger = self.ledger
-        number = ledger.next
+        superblock = self.superblock
+        number = superblock.next
         for _ in range(self.count):
             if not self._locations[number % self.count]:
-                ledger.next = number + 1
+                superblock.next = number + 1
                 return number
             number += 1
         raise StoreFull(CHARGE, 0)
@@ -116,8 +116,8 @@ class Objects:
         record = _HEADER.pack(number, word, crc32(data, (number ^ word) & _LOW)) + data
         short = -len(record) % self.grain
         self._place(number, record + bytes(short) if short else record, stream)
-        self.ledger.objects += 1
-        self.ledger.charged += max(CHARGE, len(record) + short)
+        self.superblock.objects += 1
+        self.superblock.charged += max(CHARGE, len(record) + short)
         if stream == NEW and self.pages > self.slice_pages:
             self.commit()
 
@@ -188,8 +188,8 @@ class Objects:
             self._locations[slot] = 0
             self._changed.add(slot // LOCATIONS_A_ROW)
             self.segments.forget(segment, length)
-            self.ledger.objects -= 1
-            self.ledger.charged -= max(CHARGE, length)
+            self.superblock.objects -= 1
+            self.superblock.charged -= max(CHARGE, length)
 
     def places(self) -> Iterator[tuple[int, int, int]]:
         """Slot, segment and offset of every location in use. For checks: O(locations)."""
@@ -212,13 +212,13 @@ class Objects:
         container = self._container
         with self._lock:
             try:
-                self.ledger.writes += 1
+                self.superblock.writes += 1
                 with container.transaction(self.pages + pages, durable=durable):
                     self.segments.write()
                     container.put("loc", ((row, self._row(row)) for row in sorted(self._changed)))
                     if also:
                         also()
-                    container.put_ledger(self.ledger)
+                    container.put_superblock(self.superblock)
             except BaseException:
                 self.load()
                 raise

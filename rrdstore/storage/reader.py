@@ -61,13 +61,15 @@ class RingReader:
         held = self._container
         for _ in range(_ATTEMPTS):
             with held.reading():
-                ledger = held.ledger()
+                superblock = held.superblock()
                 kept = KeptTable(held.rows("kept"))
                 branches, tags = read_branches(held.rows("branch")), read_tags(held.rows("tag"))
                 pins = read_pins(held.rows("pin"))
-            pending = self._journal.recover(ledger.tick)
-            if held.ledger().tick == ledger.tick:
-                return State(held.uuid, ledger.epoch, ledger.number, kept.records(), branches, tags, pins, pending)
+            pending = self._journal.recover(superblock.tick)
+            if held.superblock().tick == superblock.tick:
+                return State(
+                    held.uuid, superblock.epoch, superblock.number, kept.records(), branches, tags, pins, pending
+                )
         raise Corrupt(held.path, f"another tick at each of {_ATTEMPTS} attempts", "a moment of rest to read in")
 
     # Objects
@@ -143,7 +145,7 @@ class RingReader:
     def lacking(self, cost: int, *, shrinks: bool) -> int:
         """Bytes that are lacking for `cost` more."""
         layout = self._layout
-        return self._container.ledger().charged + cost - layout.room + (0 if shrinks else layout.reserve)
+        return self._container.superblock().charged + cost - layout.room + (0 if shrinks else layout.reserve)
 
     def usage(self) -> Usage:
         """Bytes and fill now; of the journal what the last `state` saw."""
@@ -155,13 +157,15 @@ class RingReader:
         problems: list[Problem] = []
         for attempt in range(4):
             with held.reading():
-                ledger = held.ledger()
+                superblock = held.superblock()
                 objects = Objects(held)
                 kept = KeptTable(held.rows("kept"))
-                dying = read_dying(held.rows("dying"), ledger.dying)[ledger.reaped :] if ledger.dying else []
+                dying = (
+                    read_dying(held.rows("dying"), superblock.dying)[superblock.reaped :] if superblock.dying else []
+                )
             found = check.check(held, objects, kept, dying)
             problems = found if not attempt else [problem for problem in found if problem in problems]
-            if not problems or held.ledger().writes == ledger.writes:
+            if not problems or held.superblock().writes == superblock.writes:
                 break
         return problems
 
@@ -184,15 +188,15 @@ class RingReader:
 
 def usage(held: Container, journal_used: int) -> Usage:
     """Bytes and fill of an open file now."""
-    layout, ledger, path = held.layout, held.ledger(), held.path
+    layout, superblock, path = held.layout, held.superblock(), held.path
     names = (path, path + "-wal", path + "-shm", path + journal.SUFFIX)
     return Usage(
         layout.size,
         {name.rpartition("/")[2]: file_size(name) for name in names},
         layout.room - layout.reserve,
-        ledger.charged,
-        ledger.objects,
+        superblock.charged,
+        superblock.objects,
         layout.ring,
         journal_used,
-        ledger.tick - 1,
+        superblock.tick - 1,
     )

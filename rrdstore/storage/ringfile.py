@@ -110,7 +110,7 @@ def _ring(path: str) -> int:
     except Corrupt:
         held = container.connect(path, readonly=True, durable=False)
         try:
-            if not held.ledger().clean:
+            if not held.superblock().clean:
                 raise
             descriptor = journal.lock(name, make=True)
             journal.fill(descriptor, name, held.layout.ring, held.uuid)

@@ -65,9 +65,9 @@ class RingWriter:
         self._roots: dict[int, tuple[int, Node]] = {}
         self._stale = False
         self._load()
-        ledger = self._objects.ledger
-        ledger.epoch += 1
-        ledger.clean = 0
+        superblock = self._objects.superblock
+        superblock.epoch += 1
+        superblock.clean = 0
         self._objects.commit(durable=True)
         with suppress(Held):  # A reader is in the way; the next tick tries again.
             self._settle()
@@ -77,9 +77,9 @@ class RingWriter:
         self._objects.load()
         self._kept = KeptTable(self._container.rows("kept"))
         self._rows = {table: self._container.rows(table) for table in _TABLES}
-        ledger = self._objects.ledger
-        dying = self._container.rows("dying") if ledger.dying > ledger.reaped else []
-        self._dying: Sequence[Dying] = read_dying(dying, ledger.dying) if dying else ()
+        superblock = self._objects.superblock
+        dying = self._container.rows("dying") if superblock.dying > superblock.reaped else []
+        self._dying: Sequence[Dying] = read_dying(dying, superblock.dying) if dying else ()
         self._stale = False
 
     # What there is
@@ -87,16 +87,16 @@ class RingWriter:
     def state(self) -> State:
         """As of the last tick, and the journal since."""
         self._load()
-        ledger, rows = self._objects.ledger, self._rows
+        superblock, rows = self._objects.superblock, self._rows
         return State(
             self._container.uuid,
-            ledger.epoch,
-            ledger.number,
+            superblock.epoch,
+            superblock.number,
             self._kept.records(),
             read_branches(rows["branch"]),
             read_tags(rows["tag"]),
             read_pins(rows["pin"]),
-            self._journal.recover(ledger.tick),
+            self._journal.recover(superblock.tick),
         )
 
     def root(self, commit: Record) -> Node:
@@ -118,7 +118,7 @@ class RingWriter:
         """Bytes that are lacking for `cost` more; what shrinks the tree may use the reserve."""
         layout = self._layout
         limit = layout.room - (0 if shrinks else layout.reserve)
-        return self._objects.ledger.charged + cost - limit
+        return self._objects.superblock.charged + cost - limit
 
     def weigh(self, commits: Sequence[Record]) -> int:
         """What the objects that these commits reach count for; O(objects)."""
@@ -170,7 +170,7 @@ class RingWriter:
             record.root = root
             self._roots[record.branch] = record.number, root
         self._roots = {branch: newest for branch, newest in self._roots.items() if branch in branches}
-        self._journal.reset(self._objects.ledger.tick)
+        self._journal.reset(self._objects.superblock.tick)
         try:
             self._reap()
             self._objects.clean(SPARE + 2)
@@ -182,9 +182,9 @@ class RingWriter:
         if self._stale:
             self._load()
         objects = self._objects
-        ledger = objects.ledger
-        if ledger.next - 1 > ledger.top:
-            for number in range(ledger.top + 1, ledger.next):
+        superblock = objects.superblock
+        if superblock.next - 1 > superblock.top:
+            for number in range(superblock.top + 1, superblock.next):
                 objects.free(number)
                 if objects.pages > objects.slice_pages:
                     objects.commit()
@@ -220,7 +220,7 @@ class RingWriter:
             else:
                 before = 0
             root = self._storing.store(record.root or self.root(record), beside)
-            record.root_number, record.top = root.number, self._objects.ledger.next - 1
+            record.root_number, record.top = root.number, self._objects.superblock.next - 1
             fresh[record.number] = record, root
             newest[record.branch] = record.number
             stored.append((record, root, before))
@@ -249,10 +249,10 @@ class RingWriter:
             self._container.put("dying", enumerate(doomed))
             for table, some in changed.items():
                 self._container.put(table, some)
-            ledger = objects.ledger
-            ledger.tick += 1
-            ledger.number, ledger.top = tick.number, ledger.next - 1
-            ledger.dying, ledger.reaped, ledger.kept = len(dying), 0, len(self._kept)
+            superblock = objects.superblock
+            superblock.tick += 1
+            superblock.number, superblock.top = tick.number, superblock.next - 1
+            superblock.dying, superblock.reaped, superblock.kept = len(dying), 0, len(self._kept)
 
         objects.commit(also, pages, durable=True)
         self._rows, self._dying = rows, dying
@@ -260,12 +260,12 @@ class RingWriter:
     def _reap(self) -> None:
         """Free what dropped commits alone had, in slices; what is done is on record."""
         objects = self._objects
-        while objects.ledger.reaped < len(self._dying):
-            for number in self._freeing.private(*self._dying[objects.ledger.reaped]):
+        while objects.superblock.reaped < len(self._dying):
+            for number in self._freeing.private(*self._dying[objects.superblock.reaped]):
                 objects.free(number)
                 if objects.pages > objects.slice_pages:
                     objects.commit()
-            objects.ledger.reaped += 1
+            objects.superblock.reaped += 1
         if self._dying:
             objects.commit()
             self._dying = ()
@@ -274,7 +274,7 @@ class RingWriter:
         """Let go of everything."""
         try:
             if not self._stale and not self._journal.used:
-                self._objects.ledger.clean = 1
+                self._objects.superblock.clean = 1
                 self._objects.commit(durable=True)
         except StoreError:
             pass  # Only the note that the journal may be missing is not made.

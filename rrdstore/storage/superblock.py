@@ -1,4 +1,4 @@
-"""The ledger: where a ring file stands, in one fixed row that every transaction writes.
+"""The superblock: where a ring file stands, in one fixed row that every transaction writes.
 
 Rule: what it says and what the tables hold change together, so after a crash it tells what is finished:
 objects numbered above `top` belong to a tick that never ended, and of `dying` dropped commits the first
@@ -18,7 +18,7 @@ SIZE = 128
 
 
 @dataclass(slots=True)
-class Ledger:
+class Superblock:
     """All counts are of the last finished transaction."""
 
     tick: int = 1
@@ -52,9 +52,9 @@ class Ledger:
         return data.ljust(SIZE - 4, b"\0") + crc32(data).to_bytes(4, "little")
 
     @classmethod
-    def decode(cls, row: bytes) -> Ledger:
-        """The ledger of a row; Corrupt."""
+    def decode(cls, row: bytes) -> Superblock:
+        """The superblock of a row; Corrupt."""
         data, check = row[: _FORM.size], int.from_bytes(row[SIZE - 4 : SIZE], "little")
         if len(row) != SIZE or crc32(data) != check:
-            raise Corrupt("the ledger", f"checksum {crc32(data):08x}", f"{check:08x}")
+            raise Corrupt("the superblock", f"checksum {crc32(data):08x}", f"{check:08x}")
         return cls(*_FORM.unpack(data))
