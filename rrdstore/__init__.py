@@ -38,6 +38,7 @@ from rrdstore.history.clock import Clock, SystemClock
 from rrdstore.policy import BRANCH_DEFAULT, DEFAULT, Fill, Plan, Reason
 from rrdstore.store.branch import Branch
 from rrdstore.store.commit import Commit
+from rrdstore.store.estimate import Estimate, estimate
 from rrdstore.store.opening import DEFAULT_SIZE, create, memory, open  # noqa: A004 - `rrdstore.open` is what a user expects
 from rrdstore.store.reports import BranchInfo, Explanation, Info, Plans
 from rrdstore.store.size import format_size, parse_size
@@ -61,6 +62,7 @@ __all__ = [
     "Commit",
     "Conflict",
     "Corrupt",
+    "Estimate",
     "Exists",
     "Explanation",
     "Fill",
@@ -94,6 +96,7 @@ __all__ = [
     "Unwritable",
     "Watch",
     "create",
+    "estimate",
     "format_size",
     "memory",
     "open",

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 from rrdstore.history.clock import SystemClock
 from rrdstore.policy import DEFAULT, parse
+from rrdstore.storage import ringfile
 from rrdstore.storage.memory import Memory
+from rrdstore.storage.rehearsal import Rehearsal
 from rrdstore.store.ledger import Ledger
 from rrdstore.store.size import parse_size
 from rrdstore.store.store import Store
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rrdstore.history.clock import Clock
+    from rrdstore.storage.protocol import Storage
 
 Sync = Literal["tick", "commit", "none"]
 """When bytes are forced to the disk: at each tick, before each answer, or when the system likes.
@@ -41,23 +44,27 @@ def create(
     Writes all of it once, calling `progress(bytes done, bytes in all)`. Exists, PolicyError, TooSmall
     naming the least size that the policy needs.
     """
-    from rrdstore.storage import ringfile
-
     policy = parse(keep)
     storage = ringfile.create(os.fspath(path), parse_size(size), slots=policy.slots, sync=sync, progress=progress)
     return Store.begin(storage, clock or SystemClock(), os.fspath(path), str(policy))
 
 
 def open(  # noqa: A001 - `rrdstore.open` is what a user expects
-    path: str | Path, *, readonly: bool = False, clock: Clock | None = None, sync: Sync = "tick"
+    path: str | Path,
+    *,
+    readonly: bool = False,
+    rehearse: bool = False,
+    clock: Clock | None = None,
+    sync: Sync = "tick",
 ) -> Store:
     """An existing store. One process may write; any number may read meanwhile with `readonly`.
 
+    With `rehearse` it is opened for reading too, and takes all changes, which end with it: a dry run.
     After a crash nothing acknowledged is lost. NoStore, Locked, Corrupt.
     """
-    from rrdstore.storage import ringfile
-
-    storage = ringfile.open(os.fspath(path), readonly=readonly, sync=sync)
+    storage: Storage = ringfile.open(os.fspath(path), readonly=readonly or rehearse, sync=sync)
+    if rehearse:
+        storage = Rehearsal(storage)
     return Store(Ledger(storage, clock or SystemClock(), os.fspath(path)))
 
 

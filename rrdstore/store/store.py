@@ -12,6 +12,7 @@ from rrdstore.errors import ReadOnly
 from rrdstore.store import reports
 from rrdstore.store.branch import Branch
 from rrdstore.store.commit import Commit
+from rrdstore.store.compaction import compact
 from rrdstore.store.ledger import MAIN, Ledger, check_limit, check_name
 from rrdstore.store.snapshot import Snapshot
 from rrdstore.tree.diff import Change, diff
@@ -169,6 +170,10 @@ class Store:
         """Bring what is kept now to disk; nothing if nothing is new. Held if another process is in the way."""
         self.ledger.check_writable()
         self.ledger.tick()
+
+    def compact(self) -> tuple[str, ...]:
+        """Do what `plan` says now: drop what it drops, store the rest; the ids of what went. O(kept log kept)."""
+        return compact(self.ledger)
 
     # Reports
 

@@ -1,0 +1,82 @@
+"""Which store a command works on, and the options that several commands share.
+
+Rule: who reads opens readonly, so that it works beside a writer; a dry run is a rehearsal on what a reader
+sees: the same calls, on a store whose changes end with it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+import rrdstore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+def reading() -> rrdstore.Store:
+    """The store of -C, for reading."""
+    return rrdstore.open(_file(), readonly=True)
+
+
+def writing(*, dry_run: bool = False) -> rrdstore.Store:
+    """The store of -C, for changing; in a dry run, a rehearsal that changes nothing."""
+    return rrdstore.open(_file(), rehearse=True) if dry_run else rrdstore.open(_file())
+
+
+def _file() -> str:
+    path = click.get_current_context().find_root().params.get("store")
+    if not path:
+        raise click.UsageError("no store: give -C FILE before the command, or set $RRDSTORE")
+    return str(path)
+
+
+def place(store: rrdstore.Store, branch: str, when: str | None) -> rrdstore.Tree:
+    """The tree of a branch, now or at a moment."""
+    return store.branch(branch).tree if when is None else store.branch(branch).at(when).tree
+
+
+def commit_of(store: rrdstore.Store, branch: str, what: str | None) -> rrdstore.Commit:
+    """The commit meant by a tag, a branch (its head), a moment on `branch`, an id or its beginning; None: the head."""
+    if what is None:
+        return store.branch(branch).head
+    if what in store.branches and what not in store.tags:
+        return store.branch(what).head
+    with store.branch(branch).at(what) as snapshot:
+        return snapshot.commit
+
+
+branch_option = click.option("-b", "--branch", default="main", show_default=True, metavar="NAME", help="The branch.")
+at_option = click.option(
+    "--at",
+    metavar="WHEN",
+    help="As it was then: '2h ago', '-2h', 2026-01-31T12:00, @1700000000, a tag, an id or the beginning of one.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+dry_run_option = click.option(
+    "-n", "--dry-run", is_flag=True, help="Do all but the last step: say what would happen, and change nothing."
+)
+
+
+def said_options(function: F) -> F:
+    """What a commit says of itself: -m and --author."""
+    message = click.option(
+        "-m", "--message", default="", help="What the commit says; 112 bytes are kept.", callback=_utf8
+    )
+    author = click.option(
+        "--author",
+        envvar=["RRDSTORE_AUTHOR", "USER"],
+        default="",
+        help="Who made it; 40 bytes are kept. Else $RRDSTORE_AUTHOR, else $USER.",
+        callback=_utf8,
+    )
+    return message(author(function))
+
+
+def _utf8(ctx: click.Context, param: click.Parameter, value: str) -> str:  # noqa: ARG001 - click's signature
+    return os.fsencode(value).decode(errors="replace")

@@ -1,0 +1,206 @@
+"""Verbs on the store as a whole: create, info, check."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import rrdstore
+from rrdstore.cli.opening import json_option, reading
+from rrdstore.cli.output import columns, duration, json_micros, print_json, shown
+from rrdstore.cli.program import ERROR, OK, verb
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+size_option = click.option(
+    "--size",
+    default=rrdstore.DEFAULT_SIZE,
+    show_default=True,
+    help="What the files together never exceed: 64MiB, 16M, or bytes.",
+)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[int, int], object] | None]:
+    """Show how far the writing of a new file is, on a terminal only."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    with click.progressbar(length=1, label="writing", file=sys.stderr) as bar:
+
+        def advance(done: int, total: int) -> None:
+            bar.length = total
+            bar.update(done - bar.pos)
+
+        yield advance
+
+
+@verb(
+    "create",
+    "rrdstore create host.rrdb --size 64MiB",
+    "rrdstore create host.rrdb --size 16MiB --keep 'last:100 1m:2h 1h:7d *:32'",
+    "rrdstore create host.rrdb --keep '1s:1h 1m:1w' --estimate",
+)
+@click.argument("file")
+@size_option
+@click.option(
+    "--keep", default=rrdstore.DEFAULT, show_default=True, metavar="POLICY", help="Which commits of main stay."
+)
+@click.option("--estimate", is_flag=True, help="Say what it would be, and create nothing.")
+@json_option
+def create(file: str, size: str, keep: str, estimate: bool, as_json: bool) -> None:
+    """Create a store in FILE.
+
+    It takes its whole size at once and never more. A policy is a list of tiers: `last:N` keeps the N newest
+    commits, `1m:2h` the last one of each minute for two hours, `16c:64` every 16th for 64 of them, `*:N` spreads N
+    over the whole life of the store. JSON, with --estimate: {keep, size, least, room, slots, tiers: [{tier, slots,
+    reach}]}, reach in seconds.
+    """
+    if estimate:
+        _print_estimate(rrdstore.estimate(size, keep), as_json)
+        return
+    with progress_bar() as progress, rrdstore.create(file, size, keep, progress=progress) as store:
+        info = store.info()
+    if as_json:
+        print_json(_json_info(info))
+    else:
+        click.echo(f"{file}: {rrdstore.format_size(info.size)}, keeps {info.branches[0].keep}")
+
+
+def _print_estimate(made: rrdstore.Estimate, as_json: bool) -> None:
+    tiers = made.forecast.tiers
+    if as_json:
+        rows = [{"tier": t.tier, "slots": t.slots, "reach": None if t.reach is None else t.reach / 1e6} for t in tiers]
+        print_json(
+            {
+                "keep": made.keep,
+                "size": made.size,
+                "least": made.least,
+                "room": made.room,
+                "slots": made.forecast.slots,
+                "tiers": rows,
+            }
+        )
+        return
+    table = [("tier", "commits", "reach")]
+    table += [(t.tier, str(t.slots), "" if t.reach is None else duration(t.reach)) for t in tiers]
+    for line in [*columns(table, " r "), ""]:
+        click.echo(line)
+    click.echo(f"keeps at most {made.forecast.slots} commits, and needs {rrdstore.format_size(made.least)} at least")
+    if made.room:
+        each = rrdstore.format_size(made.room // made.forecast.slots)
+        click.echo(
+            f"{rrdstore.format_size(made.size)}: {rrdstore.format_size(made.room)} of room, {each} a commit on average"
+        )
+    else:
+        click.echo(f"{rrdstore.format_size(made.size)} is too small")
+
+
+@verb("info", "rrdstore -C host.rrdb info", "RRDSTORE=host.rrdb rrdstore info --json")
+@json_option
+def info(as_json: bool) -> None:
+    """Show size, fill and reach.
+
+    Of the files, the journal, and each tier of each branch. JSON: {path, uuid, epoch, size, used, files, room,
+    live, objects, journal, journal_used, ticks, commits, kept, bound, unstored, tags, pins, branches: [{name,
+    head, keep, kept, made, tiers: [{tier, used, rows, oldest, newest}]}]}; bytes, and times.
+    """
+    with reading() as store:
+        found = store.info()
+    if as_json:
+        print_json(_json_info(found))
+        return
+    for line in _table(found):
+        click.echo(line)
+
+
+def _table(found: rrdstore.Info) -> Iterator[str]:
+    size = rrdstore.format_size
+    rows = [
+        ("store", shown(found.path)),
+        ("uuid", found.uuid),
+        ("size", f"{size(found.used)} in {len(found.files)} files, never above {size(found.size)}"),
+        ("room", f"{size(found.live)} of {size(found.room)} in use by {found.objects} objects"),
+        ("journal", f"{size(found.journal_used)} of {size(found.journal)}, {found.unstored} commits not stored yet"),
+        ("commits", f"{found.commits} made, {found.kept} kept, never more than {found.bound}"),
+        ("kept by hand", f"{found.tags} tags, {found.pins} pins"),
+    ]
+    yield from columns(rows)
+    for branch in found.branches:
+        yield ""
+        yield f"branch {shown(branch.name)}  head {branch.head}, {branch.kept} kept of {branch.made} made"
+        tiers = [
+            (f"  {tier.tier}", f"{tier.used}/{tier.rows}", "" if tier.oldest is None else f"reaches {_reach(tier)}")
+            for tier in branch.tiers
+        ]
+        yield from columns(tiers, " r")
+
+
+def _reach(tier: rrdstore.Fill) -> str:
+    return duration((tier.newest or 0) - (tier.oldest or 0))
+
+
+def _json_info(found: rrdstore.Info) -> dict[str, Any]:
+    return {
+        "path": found.path,
+        "uuid": found.uuid,
+        "epoch": found.epoch,
+        "size": found.size,
+        "used": found.used,
+        "files": dict(found.files),
+        "room": found.room,
+        "live": found.live,
+        "objects": found.objects,
+        "journal": found.journal,
+        "journal_used": found.journal_used,
+        "ticks": found.ticks,
+        "commits": found.commits,
+        "kept": found.kept,
+        "bound": found.bound,
+        "unstored": found.unstored,
+        "tags": found.tags,
+        "pins": found.pins,
+        "branches": [_json_branch(branch) for branch in found.branches],
+    }
+
+
+def _json_branch(branch: rrdstore.BranchInfo) -> dict[str, Any]:
+    return {
+        "name": branch.name,
+        "head": branch.head,
+        "keep": branch.keep,
+        "kept": branch.kept,
+        "made": branch.made,
+        "tiers": [
+            {
+                "tier": tier.tier,
+                "used": tier.used,
+                "rows": tier.rows,
+                "oldest": json_micros(tier.oldest),
+                "newest": json_micros(tier.newest),
+            }
+            for tier in branch.tiers
+        ],
+    }
+
+
+@verb("check", "rrdstore -C host.rrdb check")
+@json_option
+def check(as_json: bool) -> int:
+    """Verify the whole store.
+
+    Checksums, sizes, every tree, what is freed and what is not. Prints each problem on a line, and nothing if
+    there is none; exit code 1 if there is one. JSON: a list.
+    """
+    with reading() as store:
+        problems = store.check()
+    if as_json:
+        print_json(problems)
+    else:
+        for problem in problems:
+            click.echo(problem)
+    return ERROR if problems else OK

@@ -1,0 +1,99 @@
+"""One line of a dump: what it may hold, and how bytes are written.
+
+Rule: a line is a JSON object whose first key tells its kind; each kind has exactly the fields of KINDS, of
+exactly these types. What does not fit is Corrupt, naming the line. Cost: O(length).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import Any
+
+from rrdstore.errors import Corrupt
+
+FORMAT = 1
+
+Line = dict[str, Any]
+
+KINDS: dict[str, dict[str, type]] = {
+    "rrdstore": {"rrdstore": str, "format": int, "uuid": str, "epoch": int, "number": int, "size": int},
+    "commit": {
+        "commit": str,
+        "epoch": int,
+        "branch": int,
+        "parents": list,
+        "time": int,
+        "wall": int,
+        "author": str,
+        "message": str,
+        "thinned": int,
+        "grafts": list,
+        "from": int,
+        "removed": list,
+        "set": list,
+    },
+    "branch": {
+        "branch": str,
+        "id": int,
+        "head": int,
+        "fork": int,
+        "upstream": int,
+        "base": int,
+        "keep": str,
+        "rings": str,
+        "digest": str,
+    },
+    "tag": {"tag": str, "commit": int},
+    "pin": {"pin": int},
+    "end": {"end": int, "blake3": str},
+}
+
+
+def write(line: Line) -> str:
+    """The text of a line, its end included."""
+    return json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def read(text: str, number: int) -> tuple[str, Line]:
+    """Kind and fields of line `number`; Corrupt."""
+    try:
+        line = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Corrupt(where(number), f"no JSON ({error})", "a JSON object") from None
+    kind = next(iter(line), "") if isinstance(line, dict) else ""
+    fields = KINDS.get(kind)
+    if fields is None:
+        raise Corrupt(where(number), text[:40].strip() or "nothing", f"a line of one of the kinds {', '.join(KINDS)}")
+    found = {name: type(value) for name, value in line.items()}
+    if found != fields:
+        wrong = next(name for name in {**fields, **found} if fields.get(name) is not found.get(name))
+        expected = fields[wrong].__name__ if wrong in fields else "no such field"
+        raise Corrupt(where(number), f"{wrong!r}: {line.get(wrong)!r:.40}", f"{wrong!r}: {expected}")
+    return kind, line
+
+
+def where(number: int) -> str:
+    """What an error calls the line."""
+    return f"dump, line {number}"
+
+
+def encode(data: bytes) -> str | dict[str, str]:
+    """Bytes as JSON: text if they are UTF-8, else base64."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(data).decode()}
+
+
+def decode(data: object, number: int) -> bytes:
+    """The bytes again; Corrupt."""
+    try:
+        if isinstance(data, str):
+            return data.encode()
+        if isinstance(data, dict) and list(data) == ["base64"]:
+            return base64.b64decode(data["base64"], validate=True)
+    except (TypeError, ValueError, binascii.Error):
+        pass
+    raise Corrupt(where(number), f"{data!r:.40}", 'text or {"base64": text}')

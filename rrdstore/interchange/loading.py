@@ -1,0 +1,237 @@
+"""From lines to all that a store is, in memory, and proved.
+
+Rule: what is returned fits together: every line is there and unchanged, every commit that another line speaks
+of came before it, ids and the digests of heads are what they should be. Cost: memory for all kept trees
+together, what they share counted once.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from blake3 import blake3
+
+from rrdstore.errors import Corrupt, InvalidPath
+from rrdstore.history.commit import AUTHOR_BYTES, MESSAGE_BYTES, Key, Record, commit_id
+from rrdstore.interchange.delta import Step, applied
+from rrdstore.interchange.line import FORMAT, Line, decode, read, where
+from rrdstore.policy import Rings, parse
+from rrdstore.storage.protocol import BranchState, State
+from rrdstore.store.ledger import MAIN, check_name
+from rrdstore.tree.digest import digest
+from rrdstore.tree.edit import EMPTY
+from rrdstore.tree.node import Node
+from rrdstore.tree.path import split
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+T = TypeVar("T")
+
+_LIMIT = 1 << 63
+
+
+@dataclass(slots=True)
+class Loading:
+    """What the lines so far have said."""
+
+    uuid: bytes = b""
+    epoch: int = 0
+    number: int = 0
+    size: int = 0
+    records: dict[int, Record] = field(default_factory=dict)
+    branches: dict[int, BranchState] = field(default_factory=dict)
+    tags: dict[str, Key] = field(default_factory=dict)
+    pins: set[int] = field(default_factory=set)
+    ended: bool = False
+
+    def state(self) -> State:
+        """The same, as a storage says it."""
+        return State(
+            self.uuid,
+            self.epoch,
+            self.number,
+            list(self.records.values()),
+            [self.branches[key] for key in sorted(self.branches)],
+            self.tags,
+            frozenset(self.pins),
+        )
+
+
+def read_all(lines: Iterable[str]) -> Loading:
+    """Read a whole dump; Corrupt, naming the line."""
+    made, proof = Loading(), blake3()
+    number = 0
+    for number, text in enumerate(lines, 1):
+        kind, line = read(text, number)
+        if made.ended:
+            raise Corrupt(where(number), "a line", "nothing after the end")
+        if (kind == "rrdstore") != (number == 1):
+            raise Corrupt(where(number), f"a line {kind!r}", "a line 'rrdstore' at the beginning, and only there")
+        if kind == "end":
+            _same(number, "lines", line["end"], number - 1)
+            _same(number, "blake3", line["blake3"], proof.hexdigest())
+            made.ended = True
+        else:
+            proof.update(text.encode())
+            _READERS[kind](made, line, number)
+    if not made.ended:
+        raise Corrupt(where(number + 1), "the end of the text", "a line 'end'")
+    if not any(branch.name == MAIN for branch in made.branches.values()):
+        raise Corrupt("dump", "no branch main", "one")
+    return made
+
+
+def _begin(made: Loading, line: Line, number: int) -> None:
+    _same(number, "format", (line["rrdstore"], line["format"]), ("dump", FORMAT))
+    made.epoch, made.number, made.size = line["epoch"], line["number"], line["size"]
+    made.uuid = _decoded(number, "uuid", line["uuid"], bytes.fromhex)
+    _same(number, "bytes of the uuid", len(made.uuid), 16)
+
+
+def _commit(made: Loading, line: Line, number: int) -> None:
+    name, _, _ = line["commit"].partition("-")
+    key = Key(int(name) if name.isdecimal() and len(name) < 20 else 0, line["epoch"])
+    newest = next(reversed(made.records), 0)
+    for what in ("time", "wall", "thinned", "branch"):
+        if not -_LIMIT <= line[what] < _LIMIT or (line[what] < 0 and what in {"thinned", "branch"}):
+            raise Corrupt(where(number), f"{what}: {line[what]}", "a number of 64 bits")
+    if not newest < key.number <= made.number or not 0 <= key.epoch <= made.epoch:
+        expected = f"a number above {newest} and up to {made.number}, an epoch up to {made.epoch}"
+        raise Corrupt(where(number), f"commit {key.number} of epoch {key.epoch}", expected)
+    _same(number, "commit", line["commit"], commit_id(made.uuid, key))
+    for what, limit in (("author", AUTHOR_BYTES), ("message", MESSAGE_BYTES)):
+        _text(number, what, line[what], limit)
+    grafts = _all_of(number, "grafts", line["grafts"], lambda graft: _kept(made, graft, number))
+    parents = _all_of(number, "parents", line["parents"], lambda pair: _parent(pair, number))
+    start = line["from"]
+    before = _root(made.records[_kept(made, start, number)]) if start else EMPTY
+    steps = _all_of(number, "removed", line["removed"], lambda path: _removal(path, number))
+    steps += _all_of(number, "set", line["set"], lambda row: _step(row, key.number, number))
+    try:
+        root = applied(before, steps)
+    except KeyError as error:
+        raise Corrupt(where(number), f"removed {error}", "a node that is there") from None
+    record = Record(
+        key.number,
+        key.epoch,
+        line["branch"],
+        tuple(parents),
+        line["time"],
+        line["wall"],
+        line["author"],
+        line["message"],
+        root,
+        tuple(grafts),
+        line["thinned"],
+    )
+    made.records[key.number] = record
+
+
+def _branch(made: Loading, line: Line, number: int) -> None:
+    if line["branch"]:
+        check_name("branch", line["branch"])
+    for what in ("head", "fork", "base"):
+        if line[what]:
+            _kept(made, line[what], number)
+    if line["id"] in made.branches:
+        raise Corrupt(where(number), f"branch {line['id']} again", "one of each")
+    rings = _decoded(number, "rings", line["rings"], lambda text: base64.b64decode(text, validate=True))
+    keep = str(parse(line["keep"]))
+    if line["branch"]:
+        own = [(record.rt, record.number) for record in made.records.values() if record.branch == line["id"]]
+        Rings.restore(parse(keep), rings, own)
+        head = _root(made.records[_kept(made, line["head"], number)])
+        _same(number, "digest", line["digest"], digest(head).hex())
+    made.branches[line["id"]] = BranchState(
+        line["branch"], line["id"], line["head"], line["fork"], line["upstream"], line["base"], keep, rings
+    )
+
+
+def _tag(made: Loading, line: Line, number: int) -> None:
+    check_name("tag", line["tag"])
+    made.tags[line["tag"]] = made.records[_kept(made, line["commit"], number)].key
+
+
+def _pin(made: Loading, line: Line, number: int) -> None:
+    made.pins.add(_kept(made, line["pin"], number))
+
+
+_READERS: dict[str, Callable[[Loading, Line, int], None]] = {
+    "rrdstore": _begin,
+    "commit": _commit,
+    "branch": _branch,
+    "tag": _tag,
+    "pin": _pin,
+}
+
+
+def _same(number: int, what: str, found: object, expected: object) -> None:
+    if found != expected:
+        raise Corrupt(where(number), f"{what}: {found}", str(expected))
+
+
+def _kept(made: Loading, commit: object, number: int) -> int:
+    if type(commit) is not int or commit not in made.records:
+        raise Corrupt(where(number), f"commit {commit!r:.40}", "one of the lines before")
+    return commit
+
+
+def _parent(pair: object, number: int) -> Key:
+    if not isinstance(pair, list) or [type(part) for part in pair] != [int, int]:
+        raise Corrupt(where(number), f"a parent {pair!r:.40}", "[number, epoch]")
+    return Key(*pair)
+
+
+def _names(path: object, number: int) -> tuple[str, ...]:
+    if not isinstance(path, str):
+        raise Corrupt(where(number), f"a path {path!r:.40}", "text")
+    try:
+        return split(path)
+    except InvalidPath as error:
+        raise Corrupt(where(number), str(error), "a path") from None
+
+
+def _removal(path: object, number: int) -> Step:
+    names = _names(path, number)
+    if not names:
+        raise Corrupt(where(number), "the root removed", "a path below it")
+    return names, None
+
+
+def _step(row: object, commit: int, number: int) -> Step:
+    if not isinstance(row, list) or [type(made) for made in row[3:]] != [int, int]:
+        raise Corrupt(where(number), f"{row!r:.40}", "[path, value, meta, created, modified]")
+    path, value, meta, created, modified = row
+    if not 0 <= created <= modified <= commit:
+        raise Corrupt(where(number), f"{path!r:.40} of commits {created} and {modified}", f"0 to {commit}, in order")
+    return _names(path, number), Node(decode(value, number), decode(meta, number), created, modified)
+
+
+def _all_of(number: int, what: str, rows: object, convert: Callable[[object], T]) -> list[T]:
+    if not isinstance(rows, list):
+        raise Corrupt(where(number), f"{what}: {rows!r:.40}", "a list")
+    return [convert(row) for row in rows]
+
+
+def _text(number: int, what: str, text: str, limit: int) -> None:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        size = limit + 1
+    if size > limit:
+        raise Corrupt(where(number), f"{what}: {text:.40}", f"at most {limit} bytes of UTF-8")
+
+
+def _decoded(number: int, what: str, text: str, convert: Callable[[str], bytes]) -> bytes:
+    try:
+        return convert(text)
+    except (ValueError, binascii.Error):
+        raise Corrupt(where(number), f"{what}: {text:.40}", "bytes as text") from None
+
+
+def _root(record: Record) -> Node:
+    return record.root if record.root is not None else EMPTY

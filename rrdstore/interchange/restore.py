@@ -1,0 +1,80 @@
+"""From lines to a store.
+
+Rule: nothing is made before the last line was read and proved, and a file that cannot be finished is removed:
+a dump that was cut or changed, or that does not fit, leaves nothing behind.
+The new store continues the old one: same uuid, same ids, the next number. Of the two only one should go on.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from rrdstore.history.clock import SystemClock
+from rrdstore.interchange.loading import Loading, read_all
+from rrdstore.policy import parse
+from rrdstore.storage import ringfile
+from rrdstore.storage.memory import Memory
+from rrdstore.storage.protocol import State, Tick
+from rrdstore.store import opening
+from rrdstore.store.ledger import MAIN, Ledger, check_limit
+from rrdstore.store.size import parse_size
+from rrdstore.store.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from rrdstore.history.clock import Clock
+
+
+class Loaded(Memory):
+    """A memory store that begins with what was loaded."""
+
+    def __init__(self, loading: Loading) -> None:
+        self._loading = loading
+
+    def state(self) -> State:
+        """What was loaded."""
+        return self._loading.state()
+
+
+def load(lines: Iterable[str], *, clock: Clock | None = None) -> Store:
+    """The dumped store, in memory; Corrupt, naming the line. O(size of the dump)."""
+    return Store(Ledger(Loaded(read_all(lines)), clock or SystemClock(), "(memory)"))
+
+
+def restore(
+    path: str | Path,
+    lines: Iterable[str],
+    size: str | int | None = None,
+    *,
+    clock: Clock | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> Store:
+    """The dumped store, in a new file of `size`, or of its old size. O(size of both).
+
+    Corrupt, naming the line; Exists, TooSmall, LimitReached, StoreFull: nothing is left behind.
+    """
+    loading = read_all(lines)
+    state = loading.state()
+    main = next(branch for branch in state.branches if branch.name == MAIN)
+    storage = ringfile.create(
+        os.fspath(path),
+        parse_size(size or loading.size or opening.DEFAULT_SIZE),
+        slots=parse(main.keep).slots,
+        progress=progress,
+        uuid=state.uuid,
+        epoch=state.epoch,
+    )
+    try:
+        check_limit("branches", len(state.branches), storage.max_branches)
+        check_limit("tags", len(state.tags), storage.max_tags)
+        check_limit("pins", len(state.pins), storage.max_pins)
+        storage.tick(Tick(state.number, state.commits, (), (), state.branches, state.tags, state.pins))
+    except BaseException:
+        storage.close()
+        ringfile.remove(os.fspath(path))
+        raise
+    storage.close()
+    return opening.open(path, clock=clock)
