@@ -39,6 +39,8 @@ log = logging.getLogger("rrdstore")
 
 MAIN = "main"
 MAX_NAME_BYTES = 255
+MAX_SNAPSHOTS = 1024
+"""Commits that snapshots and transactions hold at once, where the storage sets no limit."""
 
 
 class Ledger:
@@ -141,6 +143,8 @@ class Ledger:
         check_name("branch", name)
         check_limit("branches", len(self.history.lines), self.storage.max_branches)
         policy = parse(BRANCH_DEFAULT if keep is None else keep)
+        slots = policy.slots + sum(parse(line.keep).slots for line in self.history.names.values())
+        check_limit("slots of policies", slots - 1, self.storage.max_slots)
         if origin is None and self.storage.forgets_trees:
             # Before there is a branch that has no commit yet, in case there is no room for it.
             self._make_room(change_cost(EMPTY, ()), shrinks=False)
@@ -283,6 +287,8 @@ class Ledger:
     def lease(self, record: Record, reason: str) -> tuple[int, str]:
         """Keep a commit while a snapshot or transaction of it is open; the lease is given back by `end_lease`."""
         lease = (record.number, reason)
+        if lease not in self.leases:
+            check_limit("snapshots", len(self.leases), self.storage.max_snapshots or MAX_SNAPSHOTS)
         self.leases[lease] = self.leases.get(lease, 0) + 1
         self.history.holds.hold(*lease)
         return lease
@@ -294,7 +300,8 @@ class Ledger:
             del self.leases[lease]
         self.history.release(*lease)
 
-    def _end_leases(self) -> None:
+    def end_leases(self) -> None:
+        """Give back all that have ended. On the writing thread only."""
         while self.leases_ended:
             self.end_lease(self.leases_ended.popleft())
 
@@ -302,7 +309,7 @@ class Ledger:
 
     def tick(self) -> None:
         """Bring what is kept now to disk; nothing if nothing is new."""
-        self._end_leases()
+        self.end_leases()
         history = self.history
         if history.fresh or history.gone or history.changed:
             self._store()
@@ -339,7 +346,7 @@ class Ledger:
     def settle(self) -> None:
         """Tick after a change that the journal does not hold; if that fails, be again what was acknowledged."""
         try:
-            self._end_leases()
+            self.end_leases()
             self._store()
         except BaseException:
             self._load()
@@ -365,7 +372,7 @@ class Ledger:
         if self.storage.readonly:
             raise ReadOnly(f"store {self.path}")
         if self.leases_ended:
-            self._end_leases()
+            self.end_leases()
 
     def id(self, record: Record) -> str:
         """The id of a commit of this store."""

@@ -179,14 +179,17 @@ class Store:
 
     def plan(self) -> reports.Plans:
         """What is kept and why, by branch; what the next compaction drops (nothing, unless a policy changed)."""
+        self.ledger.end_leases()
         return reports.plans(self.ledger)
 
     def explain(self, commit: Commit | str) -> reports.Explanation:
         """Why one commit is kept and until when at the earliest, or that and between which it was thinned."""
+        self.ledger.end_leases()
         return reports.explain(self.ledger, _name(commit))
 
     def info(self) -> reports.Info:
         """Size, fill and reach of everything, in one value."""
+        self.ledger.end_leases()
         return reports.info(self.ledger)
 
     def check(self) -> list[str]:
