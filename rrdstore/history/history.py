@@ -138,15 +138,20 @@ class History:
         record = self.graph.records.get(number)
         if record is None or self.keeps(record):
             return
-        for changed in self.graph.drop(record):
-            if changed.stored:
-                self.changed[changed.number] = changed
+        changed = self.graph.drop(record)
+        for other in changed:
+            if other.stored:
+                self.changed[other.number] = other
         self.changed.pop(number, None)
         if record.stored:
             self.gone.append(record)
         else:
             self.fresh.pop(number, None)
-            self.reserved -= record.cost
+            if changed and changed[0].branch == record.branch:
+                # What it changed is stored with the next one of its branch.
+                changed[0].cost += record.cost
+            else:
+                self.reserved -= record.cost
         record.root = None
         line = self.lines.get(record.branch)
         if line is not None:
