@@ -33,6 +33,7 @@ CACHE = Path(
 )
 FAKEXEN = Path(os.environ.get("FAKEXEN_SO") or CACHE / "fakexen.so")
 TEST_XENSTORE = XEN / "test-xenstore"
+PROGRAMS = Path(sys.executable).parent  # where rrdstore and xsadapter are installed
 SYSTEM_PYTHON = Path("/usr/bin/python3")  # Debian's pyxs is installed for this one
 
 PATIENCE = 30.0  # seconds until a daemon that does not answer is given up; it takes a fraction of one
@@ -145,6 +146,7 @@ def our_xenstored(directory: Path, *options: str, name: str = "rrdstore") -> Ite
     """Ours, from the moment it says that it is ready."""
     command = [sys.executable, "-m", "xsadapter", "run", "--rundir", str(directory), *options]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notices:
+        (directory / "notify").unlink(missing_ok=True)
         notices.bind(str(directory / "notify"))
         notices.settimeout(0.05)
         with _running(name, directory, command, NOTIFY_SOCKET=str(directory / "notify")) as daemon:
