@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 KEYS = 10_000
 VALUE = 16  # bytes
-LOADED_AT_ONCE = 50  # keys: a commit to a file store may change only so much at once
+LOADED_AT_ONCE = 500  # keys: a commit to a file store may change only so much at once
 AUTHOR, MESSAGE = "dom0", "WRITE"
 
 SHAPES: dict[str, tuple[str, ...]] = {
