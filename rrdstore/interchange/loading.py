@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from blake3 import blake3
 
-from rrdstore.errors import Corrupt, InvalidPath
+from rrdstore.errors import Corrupt, InvalidName, InvalidPath, PolicyError
 from rrdstore.history.commit import AUTHOR_BYTES, MESSAGE_BYTES, Key, Record, commit_id
 from rrdstore.interchange.delta import Step, applied
 from rrdstore.interchange.line import FORMAT, Line, decode, read, where
@@ -77,7 +77,10 @@ def read_all(lines: Iterable[str]) -> Loading:
             made.ended = True
         else:
             proof.update(text.encode())
-            _READERS[kind](made, line, number)
+            try:
+                _READERS[kind](made, line, number)
+            except (InvalidName, PolicyError) as error:
+                raise Corrupt(where(number), str(error), f"a line {kind!r} that a store wrote") from None
     if not made.ended:
         raise Corrupt(where(number + 1), "the end of the text", "a line 'end'")
     if not any(branch.name == MAIN for branch in made.branches.values()):
