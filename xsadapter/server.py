@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("xsadapter")
 
+_IN: Final = select.EPOLLIN
+_OUT: Final = select.EPOLLOUT
+_GONE: Final = select.EPOLLHUP | select.EPOLLERR
+
 _ROUNDS: Final = 64
 _READ: Final = 32768
 _WAITING_MAX: Final = 1 << 20
@@ -56,7 +60,7 @@ class _Client:
 
     def __init__(self, client: socket.socket, connection: Connection) -> None:
         self.socket, self.connection = client, connection
-        self.interest = select.EPOLLIN
+        self.interest = _IN
         self.backlog = False
 
 
@@ -75,7 +79,7 @@ class Server:
         self._tick_at: float | None = None
         self._listen_at: float | None = None
         self._second_at = 0.0
-        self._epoll.register(listener, select.EPOLLIN)
+        self._epoll.register(listener, _IN)
 
     def stop(self) -> None:
         """Have `run` return after what it is at."""
@@ -89,7 +93,7 @@ class Server:
         awake, wake = socket.socketpair()
         for end in (awake, wake):
             end.setblocking(False)
-        self._epoll.register(awake, select.EPOLLIN)
+        self._epoll.register(awake, _IN)
         signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
         before = {
             number: signal.signal(number, lambda _number, _frame: self.stop())
@@ -118,7 +122,7 @@ class Server:
             self._end(client)
         self._report()
         self._epoll.close()
-        self._daemon.store.tick()
+        self._daemon.tick()
 
     def _once(self) -> None:
         for descriptor, events in self._epoll.poll(self._patience(), _EVENTS):
@@ -128,12 +132,15 @@ class Server:
             elif descriptor == self._listener.fileno():
                 self._accept()
             # What is left is the wake-up of a signal, whose handler has run: the loop ends.
-        self._rounds()
-        for connection in self._daemon.waiting:
-            client = self._of.get(connection.serial)
-            if client is not None and not client.interest & select.EPOLLOUT:
-                self._send(client)
-        self._daemon.waiting.clear()
+        if self._ready:
+            self._rounds()
+        waiting = self._daemon.waiting
+        if waiting:
+            for connection in waiting:
+                client = self._of.get(connection.serial)
+                if client is not None and not client.interest & _OUT:
+                    self._send(client)
+            waiting.clear()
         if self._daemon.notices:
             self._report()
         self._timers()
@@ -142,10 +149,12 @@ class Server:
         """How long the poll may last, in seconds; -1 is for ever."""
         if self._ready:
             return 0
+        if self._tick_at is None and self._listen_at is None and self._each_second is None:
+            return -1
         moments = [moment for moment in (self._tick_at, self._listen_at) if moment is not None]
         if self._each_second is not None:
             moments.append(self._second_at)
-        return max(0.0, min(moments) - time.monotonic()) if moments else -1
+        return max(0.0, min(moments) - time.monotonic())
 
     def _accept(self) -> None:
         for _ in range(_ACCEPTS):
@@ -166,41 +175,48 @@ class Server:
             self._epoll.register(accepted, client.interest)
 
     def _handle(self, client: _Client, events: int) -> None:
-        if events & select.EPOLLOUT:
+        if events & _OUT:
             self._send(client)
         if client.connection.serial in self._ready:
             # It has requests left from the last rounds; what it sent since, its end included, comes after them.
             return
-        if events & select.EPOLLIN:
+        if events & _IN:
             try:
                 data = client.socket.recv(_READ)
             except BlockingIOError:
                 return
             except OSError:
                 data = b""
-            if data:
-                client.connection.reader.feed(data)
-                self._ready[client.connection.serial] = client
-            else:
+            if not data:
                 self._end(client)
-        elif events & (select.EPOLLHUP | select.EPOLLERR):
+                return
+            client.connection.reader.feed(data)
+            # The first round: everyone who sent something has one request carried out as it arrives.
+            if self._step(client) and client.connection.reader.pending:
+                self._ready[client.connection.serial] = client
+        elif events & _GONE:
             self._end(client)
 
     def _rounds(self) -> None:
-        step = self._daemon.step
+        """The other rounds, among those who have more bytes waiting."""
         for _ in range(_ROUNDS):
+            for serial, client in list(self._ready.items()):
+                if not self._step(client):
+                    self._ready.pop(serial, None)
             if not self._ready:
                 return
-            for serial, client in list(self._ready.items()):
-                try:
-                    more = not client.backlog and not client.connection.closed and step(client.connection)
-                except FrameError as error:
-                    _log.warning("%s: %s; closed", client.connection.author, error)
-                    self._send(client)
-                    self._end(client)
-                    more = False
-                if not more:
-                    self._ready.pop(serial, None)
+
+    def _step(self, client: _Client) -> bool:
+        """One request of a client, if it has a complete one and takes what it is sent."""
+        if client.backlog:
+            return False
+        try:
+            return self._daemon.step(client.connection)
+        except FrameError as error:
+            _log.warning("%s: %s; closed", client.connection.author, error)
+            self._send(client)
+            self._end(client)
+            return False
 
     def _send(self, client: _Client) -> None:
         connection = client.connection
@@ -216,6 +232,8 @@ class Server:
             return
         if sent == len(data):
             connection.sent_all()
+            if client.interest == _IN:
+                return
         else:
             connection.sent(sent)
         self._attend(client, len(data) - sent)
@@ -225,7 +243,7 @@ class Server:
         if client.backlog and not waiting:
             self._ready[client.connection.serial] = client
         client.backlog = waiting > _WAITING_MAX or (client.backlog and waiting > 0)
-        interest = (select.EPOLLOUT if waiting else 0) | (0 if client.backlog else select.EPOLLIN)
+        interest = (_OUT if waiting else 0) | (0 if client.backlog else _IN)
         if interest != client.interest:
             client.interest = interest
             self._epoll.modify(client.socket, interest)
@@ -264,7 +282,7 @@ class Server:
             self._tick()
         if self._listen_at is not None and now >= self._listen_at:
             self._listen_at = None
-            self._epoll.modify(self._listener, select.EPOLLIN)
+            self._epoll.modify(self._listener, _IN)
         if self._each_second is not None and now >= self._second_at:
             self._second_at = now + 1
             self._each_second(now)
@@ -272,7 +290,7 @@ class Server:
     def _tick(self) -> None:
         """Store; a store that cannot be written now keeps what was answered in its journal, and is asked again."""
         try:
-            self._daemon.store.tick()
+            self._daemon.tick()
         except (OSError, rrdstore.StoreError) as error:
             _log.error("storing is put off: %s", error)
             self._tick_at = time.monotonic() + _TICK_AGAIN

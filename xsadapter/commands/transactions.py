@@ -24,7 +24,7 @@ def transaction_start(daemon: Daemon, connection: Connection, view: View, _: Non
     """The new transaction's id; EBUSY."""
     if view is not connection.live:
         raise RequestError("EBUSY")
-    opened = Transaction(daemon.branch, connection.author)
+    opened = Transaction(daemon.head, connection.author)
     number = connection.take_transaction_id()
     connection.transactions[number] = opened
     return b"%d\0" % number

@@ -19,6 +19,7 @@ import rrdstore
 from xsadapter.commands import HANDLERS
 from xsadapter.engine import private
 from xsadapter.engine.connection import Connection
+from xsadapter.engine.head import Head
 from xsadapter.engine.notices import Notice, escaped
 from xsadapter.engine.permissions import DEFAULT
 from xsadapter.engine.view import Live, View
@@ -48,6 +49,7 @@ class Daemon:
         "_serial",
         "branch",
         "connections",
+        "head",
         "introduced",
         "listings",
         "notices",
@@ -59,6 +61,7 @@ class Daemon:
 
     def __init__(self, store: rrdstore.Store) -> None:
         self.store, self.branch = store, store.branch("main")
+        self.head = Head(self.branch)
         self.connections: dict[int, Connection] = {}
         self.watches = Watches()
         self.waiting: list[Connection] = []
@@ -83,13 +86,20 @@ class Daemon:
             for name in private.SPECIAL_NAMES:
                 change.set(private.special_place(name), b"", meta=DEFAULT)
             change.set(private.BOOT, boot.encode(), meta=DEFAULT)
+        self.head.moved()
         return False
+
+    def tick(self) -> None:
+        """Have the store bring what is kept to disk; any StoreError."""
+        self.store.tick()
+        # Stored, the same tree may be another object, whose parts can be dropped from memory.
+        self.head.moved()
 
     def connect(self, peer: str, domid: int = 0, privileged: bool = True) -> Connection:
         """A new client; `peer` says who it is, for the history."""
         self._serial += 1
         connection = Connection(self._serial, domid, privileged, peer, self.waiting)
-        connection.live = Live(self.branch, self.watches, connection.author)
+        connection.live = Live(self.head, self.watches, connection.author)
         self.connections[connection.serial] = connection
         return connection
 
@@ -156,6 +166,7 @@ class Daemon:
         return view.carry_out(request, operation.prefix_varies)
 
     def _refused(self, connection: Connection, kind: int, error: rrdstore.StoreError) -> bytes:
+        self.head.moved()
         name = next((name for known, name in _STORE_ERRORS if isinstance(error, known)), "EIO")
         fault = error if name == "EIO" else None
         self.notices.append(Notice(f"conn {connection.serial}: type {kind}: answered {name}: {error}", fault))

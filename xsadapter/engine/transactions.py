@@ -29,6 +29,7 @@ from xsadapter.errors import RequestError
 
 if TYPE_CHECKING:
     import rrdstore
+    from xsadapter.engine.head import Head
     from xsadapter.engine.view import What
     from xsadapter.engine.watches import Watches
 
@@ -41,11 +42,11 @@ _MESSAGE_MAX = 100
 class Transaction:
     """The view of an open transaction; see `view.View` for what the methods promise."""
 
-    __slots__ = ("_branch", "_changes", "_effects", "_requests", "_tx", "author")
+    __slots__ = ("_changes", "_effects", "_head", "_requests", "_tx", "author")
 
-    def __init__(self, branch: rrdstore.Branch, author: str) -> None:
-        self._branch, self.author = branch, author
-        self._tx = branch.transaction(author=author)
+    def __init__(self, head: Head, author: str) -> None:
+        self._head, self.author = head, author
+        self._tx = head.branch.transaction(author=author)
         self._effects: dict[str, bool] = {}
         self._changes: list[str] = []
         self._requests: list[tuple[Request, bool, bytes | str]] = []
@@ -62,14 +63,15 @@ class Transaction:
 
     def commit(self, watches: Watches) -> None:
         """END with T; raises RequestError EAGAIN. The transaction is gone whatever happens."""
-        before = self._branch.tree
+        before = self._head.tree
         done = self
         try:
             self._commit()
         except Conflict:
             done = self._replayed()
             done._commit()
-        tell(watches, done._effects.items(), before, self._branch.tree)
+        self._head.moved()
+        tell(watches, done._effects.items(), before, self._head.tree)
 
     def abort(self) -> None:
         """END with F, or the end of the connection."""
@@ -122,7 +124,7 @@ class Transaction:
 
     def _replayed(self) -> Transaction:
         """The same requests on the head, if they have the same outcomes; raises RequestError EAGAIN."""
-        again = Transaction(self._branch, self.author)
+        again = Transaction(self._head, self.author)
         for request, prefix_varies, outcome in self._requests:
             try:
                 found: bytes | str = _settled(request(again), prefix_varies)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import rrdstore
+    from xsadapter.engine.head import Head
     from xsadapter.engine.watches import Watches
 
 
@@ -56,54 +57,56 @@ class View(Protocol):
 class Live:
     """The head of the branch, and commits of one request each."""
 
-    __slots__ = ("_branch", "_watches", "author")
+    __slots__ = ("_head", "_watches", "author")
 
-    def __init__(self, branch: rrdstore.Branch, watches: Watches, author: str) -> None:
-        self._branch, self._watches, self.author = branch, watches, author
+    def __init__(self, head: Head, watches: Watches, author: str) -> None:
+        self._head, self._watches, self.author = head, watches, author
 
     def node(self, path: str, what: What) -> rrdstore.Node | None:  # noqa: ARG002 - a transaction's view needs it
         """See View."""
-        return self._branch.tree.get(path)
+        return self._head.tree.get(path)
 
     def names(self, path: str) -> tuple[str, ...]:
         """See View."""
-        return self._branch.tree.list(path)
+        return self._head.tree.list(path)
 
     def write(self, operation: str, path: str, value: bytes) -> None:
         """See View."""
-        if not self._watches.count:
-            self._branch.set(path, value, message=f"{operation} {path}", author=self.author)
-            return
-        before = self._branch.tree
-        self._branch.set(path, value, message=f"{operation} {path}", author=self.author)
-        tell(self._watches, ((path, False),), before, self._branch.tree)
+        head = self._head
+        before = head.tree
+        head.branch.set(path, value, message=f"{operation} {path}", author=self.author)
+        head.moved()
+        if self._watches.count:
+            tell(self._watches, ((path, False),), before, head.tree)
 
     def create(self, operation: str, created: Sequence[tuple[str, bytes]], value: bytes) -> None:
         """See View."""
-        before = self._branch.tree
         path, meta = created[-1]
         message = f"{operation} {path}"
         if len(created) == 1:
-            self._branch.set(path, value, meta=meta, message=message, author=self.author)
+            self._head.branch.set(path, value, meta=meta, message=message, author=self.author)
         else:
-            with self._branch.transaction(message=message, author=self.author) as change:
+            with self._head.branch.transaction(message=message, author=self.author) as change:
                 for above, inherited in created[:-1]:
                     change.set(above, b"", meta=inherited)
                 change.set(path, value, meta=meta)
-        tell(self._watches, ((path, False),), before, self._branch.tree)
+        self._tell(path)
 
     def permit(self, operation: str, path: str, meta: bytes) -> None:
         """See View."""
-        before = self._branch.tree
-        value = before.stat(path).value
-        self._branch.set(path, value, meta=meta, message=f"{operation} {path}", author=self.author)
-        tell(self._watches, ((path, False),), before, self._branch.tree)
+        value = self._head.tree.stat(path).value
+        self._head.branch.set(path, value, meta=meta, message=f"{operation} {path}", author=self.author)
+        self._tell(path)
 
     def remove(self, operation: str, path: str) -> None:
         """See View."""
-        before = self._branch.tree
-        self._branch.remove(path, message=f"{operation} {path}", author=self.author)
-        tell(self._watches, ((path, True),), before, self._branch.tree)
+        self._head.branch.remove(path, message=f"{operation} {path}", author=self.author)
+        self._tell(path, removed=True)
+
+    def _tell(self, path: str, removed: bool = False) -> None:
+        before = self._head.tree
+        self._head.moved()
+        tell(self._watches, ((path, removed),), before, self._head.tree)
 
 
 def nearest(view: View, path: str) -> tuple[str, rrdstore.Node]:
