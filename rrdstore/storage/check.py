@@ -14,16 +14,16 @@ from rrdstore.errors import Corrupt, StoreError
 from rrdstore.storage.codec import decode, references, referred
 from rrdstore.storage.container import file_size
 from rrdstore.storage.journal import SUFFIX
+from rrdstore.storage.kept import KeptTable
 from rrdstore.storage.layout import CHARGE, MIB, PAGE
 from rrdstore.storage.objects import Missing, unpack, whole
 from rrdstore.storage.protocol import Problem
-from rrdstore.storage.records import read_branches, read_pins, read_tags
+from rrdstore.storage.records import read_branches, read_dying, read_pins, read_tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rrdstore.storage.container import Container
-    from rrdstore.storage.kept import KeptTable
     from rrdstore.storage.objects import Objects
     from rrdstore.storage.records import Dying
     from rrdstore.tree.node import Bucket, Node, Wide
@@ -39,14 +39,19 @@ class _Nowhere:
         raise Corrupt(f"object {number}", "a part loaded during a check", "none")
 
 
-def check(held: Container, objects: Objects, kept: KeptTable, dying: Sequence[Dying]) -> list[Problem]:
-    """All faults of a file whose tables are as given."""
+def check(held: Container, objects: Objects) -> list[Problem]:
+    """All faults of a file; `objects` as of now."""
     problems = list(_container(held))
+    superblock = objects.superblock
+    try:
+        kept = KeptTable(held.rows("kept"))
+        dying = read_dying(held.rows("dying"), superblock.dying)[superblock.reaped :] if superblock.dying else []
+    except StoreError as fault:
+        # Without these nothing can be said of what should be alive.
+        return [*problems, _problem(fault, "table kept")]
     problems += _rows(held, kept)
     reached, faults = _marked(objects, kept, dying)
-    problems += faults
-    problems += _placed(objects, reached)
-    return problems
+    return [*problems, *faults, *_placed(objects, reached)]
 
 
 def _container(held: Container) -> Iterator[Problem]:

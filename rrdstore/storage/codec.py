@@ -20,7 +20,6 @@ Little endian throughout. Cost: O(bytes); about 10 us for a bucket of 20 leaves.
 
 from __future__ import annotations
 
-from itertools import repeat
 from struct import Struct, error
 from sys import intern
 from typing import TYPE_CHECKING, cast
@@ -47,6 +46,7 @@ _LONG = Struct("<BQQII")
 _BUCKET = Struct("<HHHH")
 _WIDE = Struct("<IIB")
 _HAS_BUCKET, _HAS_WIDE, _IS_LONG = 1, 2, 4
+_ALL = (1 << FANOUT) - 1
 _CODES = "BHIQ"
 _SIZES = (1, 2, 4, 8)
 _COLUMNS = [[Struct(f"<{count}{code}") for count in range(2 * FANOUT + 1)] for code in _CODES]
@@ -161,42 +161,41 @@ def _bucket(bucket: Bucket, number: int) -> bytes:
     created: list[int] = []
     modified: list[int] = []
     for name, node in bucket.names.items():
-        if node.__class__ is Stub or not is_inline(cast("Node", node)):
+        if node.__class__ is Node and node.kids is None and len(node.value) + len(node.meta) <= INLINE:
+            names.append(name.encode())
+            values.append(node.value)
+            indexes.append(metas.setdefault(node.meta, len(metas)))
+            created.append(node.created)
+            modified.append(node.modified)
+        else:
             distances.append(number - node.number)
             child_names.append(name.encode())
-            continue
-        leaf = cast("Node", node)
-        names.append(name.encode())
-        values.append(leaf.value)
-        indexes.append(metas.setdefault(leaf.meta, len(metas)))
-        created.append(leaf.created)
-        modified.append(leaf.modified)
-    widths, shift = 0, 0
+    widths = 0
     parts: list[bytes] = [b""]
-    columns: tuple[Sequence[int], ...] = (
-        distances,
-        [len(name) for name in child_names],
-        [len(name) for name in names],
-        [len(value) for value in values],
-        indexes,
-        created,
-        modified,
-        [len(meta) for meta in metas],
-    )
-    for column in columns:
-        if column:
-            code, packed = _column(column)
-            widths |= code << shift
-            parts.append(packed)
-        shift += 2
+    if distances:
+        widths = _packed(distances, 0, parts) | _packed(list(map(len, child_names)), 2, parts)
+    if names:
+        widths |= (
+            _packed(list(map(len, names)), 4, parts)
+            | _packed(list(map(len, values)), 6, parts)
+            | _packed(indexes, 8, parts)
+            | _packed(created, 10, parts)
+            | _packed(modified, 12, parts)
+            | _packed(list(map(len, metas)), 14, parts)
+        )
     parts[0] = _BUCKET.pack(len(distances), len(names), len(metas), widths)
     return b"".join((*parts, *child_names, *names, *values, *metas))
 
 
-def _column(values: Sequence[int]) -> tuple[int, bytes]:
+def _packed(values: Sequence[int], shift: int, parts: list[bytes]) -> int:
+    """Add a column to the parts; its width, to be shifted to its place."""
     top = max(values)
-    code = 0 if top < _TOPS[0] else 1 if top < _TOPS[1] else 2 if top < _TOPS[2] else 3
-    return code, _struct(code, len(values)).pack(*values)
+    if top < _TOPS[0]:
+        parts.append(bytes(values))
+        return 0
+    code = 1 if top < _TOPS[1] else 2 if top < _TOPS[2] else 3
+    parts.append(_struct(code, len(values)).pack(*values))
+    return code << shift
 
 
 def _struct(code: int, count: int) -> Struct:
@@ -263,32 +262,29 @@ def _read_bucket(data: bytes, at: int, number: int, source: Source) -> Bucket:
 
 
 def _wide(wide: Wide, number: int) -> bytes:
-    filled = 0
-    distances = []
-    for index, below in enumerate(wide.slots):
-        if below is not None:
-            filled |= 1 << index
-            distances.append(number - below.number)
-    code, packed = _column(distances)
-    return _WIDE.pack(wide.count, filled, code) + packed
+    slots = wide.slots
+    distances = [number - below.number for below in slots if below is not None]
+    filled = _ALL
+    if len(distances) < FANOUT:
+        filled = sum(1 << index for index, below in enumerate(slots) if below is not None)
+    parts: list[bytes] = []
+    code = _packed(distances, 0, parts)
+    return _WIDE.pack(wide.count, filled, code) + parts[0]
 
 
 def _wide_numbers(data: bytes, at: int, number: int) -> tuple[int, list[int]]:
     count, filled, code = _WIDE.unpack_from(data, at)
     distances, at = _read_column(data, at + _WIDE.size, code, filled.bit_count())
     _expect(at == len(data), "its last set")
+    if filled == _ALL:
+        return count, [number - distance for distance in distances]
     left = iter(distances)
     return count, [number - next(left) if filled >> index & 1 else 0 for index in range(FANOUT)]
 
 
 def _read_wide(data: bytes, at: int, number: int, source: Source) -> Wide:
     count, numbers = _wide_numbers(data, at, number)
-    slots: list[Bucket | Wide | Stub | None] = list(map(_stub, numbers, repeat(source)))
-    return Wide(slots, count, 0, number)
-
-
-def _stub(number: int, source: Source) -> Stub | None:
-    return Stub(number, source) if number else None
+    return Wide([Stub(below, source) if below else None for below in numbers], count, 0, number)
 
 
 def _expect(holds: bool, what: str) -> None:

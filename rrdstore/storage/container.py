@@ -47,6 +47,7 @@ class Container:
         self.path, self.layout, self.lock = path, layout, threading.RLock()
         self._connection, self._durable = connection, durable
         self._full = False
+        self._written_back_at = layout.wal // 2
         self.meta = {key: value for key, value in self._all("SELECT k, v FROM meta") if key != "superblock"}
         self.uuid: bytes = bytes.fromhex(self.meta["uuid"])
 
@@ -134,9 +135,15 @@ class Container:
     def make_way(self, pages: int) -> None:
         """Room in the log for so many pages, writing it back if half its share is used; Held."""
         used, share = self.log_size(), self.layout.wal
-        wanted = pages * FRAME + 32
-        if used and (used > share // 2 or used + wanted > share) and not self.checkpoint() and used + wanted > share:
+        must = used + pages * FRAME + 32 > share
+        if not used or not (must or used > self._written_back_at):
+            return
+        if self.checkpoint():
+            self._written_back_at = share // 2
+        elif must:
             raise Held(self.path, self.holder())
+        else:
+            self._written_back_at = used + share // 8  # Waiting for whoever reads takes time: not at each transaction.
 
     def checkpoint(self) -> bool:
         """Write the log back and truncate it; False if somebody still reads from it."""

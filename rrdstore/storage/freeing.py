@@ -12,7 +12,7 @@ birth times; its dead lists lose data here as soon as there are merges or revert
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from rrdstore.storage.codec import references, referred
 from rrdstore.storage.objects import Missing, Objects
@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
     from rrdstore.storage.codec import References
 
-_REMEMBERED = 4096
+_REMEMBERED = 8192
+_Place = tuple[int, "int | References", int]
+"""An object, what is across from it (a number, or references where that has another shape), its levels of hash.
+
+Of an object whose own are done, the levels are -1.
+"""
 
 
 class Freeing:
@@ -45,52 +50,45 @@ class Freeing:
 
     def private(self, root: int, floor: int, beside: int) -> Iterator[int]:
         """The objects of tree `root` above `floor` that tree `beside` (0: none) has not there; children first."""
-        stack: list[tuple[int, int | References, int, bool]] = [(root, beside, 0, False)]
+        stack: list[_Place] = [(root, beside, 0)] if root > floor and root != beside else []
         while stack:
-            number, other, depth, entered = stack.pop()
-            if entered:
+            number, other, depth = stack.pop()
+            if depth < 0:
                 self._seen.pop(number, None)
                 yield number
-                continue
-            if number <= floor or number == other:
                 continue
             try:
                 below = self.references(number)
             except Missing:
                 continue
-            stack.append((number, 0, 0, True))
+            stack.append((number, 0, -1))
             if below:
-                across = self._across(other)
-                stack.extend((child, found, level, False) for child, found, level in self._pairs(below, across, depth))
+                across = other
+                if across.__class__ is int:
+                    across = self.references(across) if across else {}
+                stack += self._pairs(below, cast("References", across), depth, floor)
 
-    def _across(self, other: int | References) -> References:
-        if other.__class__ is int:
-            return self.references(other) if other else {}
-        return other  # type: ignore[return-value]  # it is no number
-
-    def _pairs(self, below: References, across: References, depth: int) -> Iterator[tuple[int, int | References, int]]:
-        """Each child, what is across from it at the same place, and its levels of hash."""
-        if below.__class__ is dict:
-            if across.__class__ is dict:
-                for name, child in below.items():
-                    yield child, across.get(name, 0), 0
-            else:
-                for name, child in below.items():
-                    yield child, self._under(across, name, depth), 0
-            return
-        for index in range(FANOUT):
-            child = below[index]  # type: ignore[index]  # a list, as it is no dict
-            if child:
-                yield child, across[index] if across.__class__ is list else across, depth + 1
+    def _pairs(self, below: References, across: References, depth: int, floor: int) -> list[_Place]:
+        """The children above the floor that are not the same across, each with what is there."""
+        if isinstance(below, list):
+            if isinstance(across, list):
+                both = zip(below, across, strict=True)
+                return [(child, other, depth + 1) for child, other in both if child > floor and child != other]
+            return [(child, across, depth + 1) for child in below if child > floor]
+        if isinstance(across, dict):
+            pairs = ((child, across.get(name, 0)) for name, child in below.items() if child > floor)
+        else:
+            pairs = ((child, self._under(across, name, depth)) for name, child in below.items() if child > floor)
+        return [(child, other, 0) for child, other in pairs if child != other]
 
     def _under(self, across: References, name: str, depth: int) -> int:
         """The number that a wide set, `depth` levels of hash down, has under a name."""
         left = name_hash(name) >> (BITS * depth)
-        while across.__class__ is list:
+        while isinstance(across, list):
             below = across[left & (FANOUT - 1)]
             across = self.references(below) if below else {}
             left >>= BITS
-        return across.get(name, 0)  # type: ignore[union-attr]  # a dict, as it is no list
+        return across.get(name, 0)
 
 
 def weigh(roots: Iterable[int], references: Callable[[int], References], weight: Callable[[int], int]) -> int:

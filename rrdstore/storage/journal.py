@@ -58,8 +58,8 @@ class Journal:
         self.size = len(self._map)
         self._tick = self._seed = 0
         self._at = START
-        self.held = False
-        """Whether a tick failed because another process holds the log."""
+        self._held = False
+        self._due = self.size // 2
 
     # Records
 
@@ -97,7 +97,7 @@ class Journal:
         end = at + _PREFIX + len(data)
         follows = end + (-end & 7)
         if len(data) > self.size // 4 or follows + 4 > self.size:
-            if self.held and len(data) <= self.size // 4:
+            if self._held and len(data) <= self.size // 4:
                 raise Held(self.path, "whoever holds the store's log, and is full")
             return False
         check = crc32(data, self._seed)
@@ -123,7 +123,13 @@ class Journal:
         """Begin a tick: what the last one left is stored."""
         self._begin(tick)
         self._words[self._at >> 2] = 0
-        self.held = False
+        self._held = False
+        self._due = self.size // 2
+
+    def hold(self) -> None:
+        """A tick failed because another process holds the log: it is due again when some more is full."""
+        self._held = True
+        self._due = self._at + self.size // 32
 
     def _begin(self, tick: int) -> None:
         self._tick, self._at = tick, START
@@ -136,8 +142,8 @@ class Journal:
 
     @property
     def due(self) -> bool:
-        """Whether half of the ring is full."""
-        return self._at > self.size // 2
+        """Whether half of the ring is full, or some more where a tick was put off."""
+        return self._at > self._due
 
     def close(self) -> None:
         """Let go of the file and of its lock."""

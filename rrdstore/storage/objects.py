@@ -176,15 +176,19 @@ class Objects:
 
     def free(self, number: int) -> None:
         """Let go of an object and its pieces; nothing if that was done before. Corrupt."""
+        slot = number % self.count
         with self._lock:
-            try:
-                segment, length, tag, _ = self._find(number)
-            except Missing:
+            location = self._locations[slot]
+            if not location:
                 return
-            if tag >> 4:
+            segment, offset = divmod((location - 1) * self.grain, self._layout.segment)
+            found, word, _ = _HEADER.unpack_from(self.segments.read(segment), offset)
+            if found != number:
+                return
+            if word >> 28:
                 for piece in self.pieces(number):
                     self.free(piece)
-            slot = number % self.count
+            length = whole(word & _LENGTH, self.grain)
             self._locations[slot] = 0
             self._changed.add(slot // LOCATIONS_A_ROW)
             self.segments.forget(segment, length)

@@ -23,7 +23,7 @@ from rrdstore.storage.kept import KeptTable
 from rrdstore.storage.layout import CHARGE, LOCATIONS_A_ROW
 from rrdstore.storage.objects import Missing, Objects, assembled, unpack, whole
 from rrdstore.storage.protocol import State, Usage
-from rrdstore.storage.records import read_branches, read_dying, read_pins, read_tags
+from rrdstore.storage.records import read_branches, read_pins, read_tags
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -157,15 +157,10 @@ class RingReader:
         problems: list[Problem] = []
         for attempt in range(4):
             with held.reading():
-                superblock = held.superblock()
                 objects = Objects(held)
-                kept = KeptTable(held.rows("kept"))
-                dying = (
-                    read_dying(held.rows("dying"), superblock.dying)[superblock.reaped :] if superblock.dying else []
-                )
-            found = check.check(held, objects, kept, dying)
+            found = check.check(held, objects)
             problems = found if not attempt else [problem for problem in found if problem in problems]
-            if not problems or held.superblock().writes == superblock.writes:
+            if not problems or held.superblock().writes == objects.superblock.writes:
                 break
         return problems
 

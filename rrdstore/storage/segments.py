@@ -60,8 +60,10 @@ class Segments:
     @property
     def pages(self) -> int:
         """Pages that `write` would change, at most."""
-        rows = {segment // SEGMENTS_A_ROW for segment in self._changed}
-        return len(rows) + sum((end - start) // (PAGE - 4) + 3 for start, end in self._dirty.values())
+        pages = len(self._changed)
+        for start, end in self._dirty.values():
+            pages += (end - start) // (PAGE - 4) + 3
+        return pages
 
     def append(self, record: bytes, stream: int) -> tuple[int, int] | None:
         """Put these bytes in an open segment: which, and where; None if the cleaner has to go first. StoreFull."""
@@ -80,7 +82,7 @@ class Segments:
         self._dirty[segment] = (start, end)
         self.used[segment] = end
         self.live[segment] += len(record)
-        self._changed.add(segment)
+        self._changed.add(segment // SEGMENTS_A_ROW)
         return segment, offset
 
     def _begin(self, stream: int) -> int:
@@ -114,7 +116,7 @@ class Segments:
     def forget(self, segment: int, length: int) -> None:
         """So many bytes of a segment live no more."""
         self.live[segment] -= length
-        self._changed.add(segment)
+        self._changed.add(segment // SEGMENTS_A_ROW)
         if not self.live[segment]:
             self._release(segment)
 
@@ -124,7 +126,7 @@ class Segments:
             self._free.append(segment)
             self._cache.pop(segment, None)
             self._dirty.pop(segment, None)
-            self._changed.add(segment)
+            self._changed.add(segment // SEGMENTS_A_ROW)
 
     def emptiest(self, count: int) -> list[int]:
         """Segments that cost the cleaner least, least first; none that is open, free or full of life. O(segments)."""
@@ -138,7 +140,7 @@ class Segments:
         for segment, (start, end) in self._dirty.items():
             container.write_segment(segment, start, memoryview(self._cache[segment])[start:end])
         rows = []
-        for row in {segment // SEGMENTS_A_ROW for segment in self._changed}:
+        for row in self._changed:
             first = row * SEGMENTS_A_ROW
             pairs = array("I", bytes(ROW))
             here = self.used[first : first + SEGMENTS_A_ROW]

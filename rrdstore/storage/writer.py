@@ -64,7 +64,7 @@ class RingWriter:
         self._freeing = Freeing(self._objects)
         self._roots: dict[int, tuple[int, Node]] = {}
         self._stale = False
-        self._load()
+        self._load_tables()
         superblock = self._objects.superblock
         superblock.epoch += 1
         superblock.clean = 0
@@ -75,18 +75,24 @@ class RingWriter:
     def _load(self) -> None:
         """Be what the file holds; Corrupt."""
         self._objects.load()
+        self._load_tables()
+        self._stale = False
+
+    def _load_tables(self) -> None:
         self._kept = KeptTable(self._container.rows("kept"))
         self._rows = {table: self._container.rows(table) for table in _TABLES}
         superblock = self._objects.superblock
         dying = self._container.rows("dying") if superblock.dying > superblock.reaped else []
         self._dying: Sequence[Dying] = read_dying(dying, superblock.dying) if dying else ()
-        self._stale = False
 
     # What there is
 
     def state(self) -> State:
         """As of the last tick, and the journal since."""
-        self._load()
+        if self._stale:
+            self._load()
+        else:
+            self._load_tables()
         superblock, rows = self._objects.superblock, self._rows
         return State(
             self._container.uuid,
@@ -132,7 +138,7 @@ class RingWriter:
         """Everything verified: each row and object, every tree, a full mark against what is not freed."""
         with suppress(Held):  # What is left over then is reported as such.
             self._settle()
-        return check.check(self._container, self._objects, self._kept, self._dying)
+        return check.check(self._container, self._objects)
 
     # The journal
 
@@ -158,7 +164,8 @@ class RingWriter:
             self._storing.undo()
             for record in tick.store:
                 record.root_number = record.top = 0
-            self._journal.held = isinstance(fault, Held)
+            if isinstance(fault, Held):
+                self._journal.hold()
             try:
                 self._load()
             except StoreError:
@@ -208,6 +215,8 @@ class RingWriter:
         newest: dict[int, int] = {}
         stored = []
         for record in tick.store:
+            if record.number in self._kept.commits:
+                continue  # Stored by a tick that was interrupted after that.
             before = newest.get(record.branch, 0)
             if not before:
                 kept = self._kept.newest(record.branch)
@@ -232,7 +241,7 @@ class RingWriter:
             self._kept.add(record, before)
         for record in tick.changed:
             self._kept.change(record)
-        dying = self._kept.drop(record.number for record in tick.drop)
+        dying = self._kept.drop(record.number for record in tick.drop if record.number in self._kept.commits)
         kept = self._kept.changes()
         changed = {
             table: [(at, row) for at, row in enumerate(new) if row != self._rows[table][at]]
