@@ -115,7 +115,7 @@ def always(ledger: Ledger) -> dict[int, str]:
         for number, what in ((line.head, "head"), (line.fork, "fork point"), (line.base, "merge base")):
             if number:
                 said.setdefault(number, []).append(f"{what} of {name}")
-    for name, key in history.tags.items():
+    for name, key in sorted(history.tags.items()):
         said.setdefault(key.number, []).append(f"tag {name}")
     for number in history.pins:
         said.setdefault(number, []).append("pin")
