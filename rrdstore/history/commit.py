@@ -43,14 +43,12 @@ class Record:
     since the epoch, UTC), author, message. Changing as others are thinned: `grafts`, the numbers of the
     nearest kept ancestors, and `thinned`, how many dropped commits it stands for besides itself.
     Of storage: `root`, the tree, None if it has to be loaded; `root_number` and `top`, the object number
-    of its root and the last number given out when it was stored, 0 before that; `cost`, the bytes reserved
-    for it until then.
+    of its root and the last number given out when it was stored, 0 before that.
     """
 
     __slots__ = (
         "author",
         "branch",
-        "cost",
         "epoch",
         "grafts",
         "message",
@@ -83,7 +81,7 @@ class Record:
         self.number, self.epoch, self.branch, self.parents = number, epoch, branch, parents
         self.rt, self.wall, self.author, self.message = rt, wall, author, message
         self.root, self.grafts, self.thinned = root, grafts, thinned
-        self.root_number, self.top, self.cost = root_number, top, 0
+        self.root_number, self.top = root_number, top
 
     @property
     def key(self) -> Key:

@@ -40,8 +40,6 @@ class History:
         """Stored, and dropped since the last tick."""
         self.changed: dict[int, Record] = {}
         """Stored and kept, with grafts or a count that the storage does not know."""
-        self.reserved = 0
-        """Bytes that the fresh ones may take, by their `cost`."""
 
     # Lines
 
@@ -102,7 +100,6 @@ class History:
         line = self.lines[record.branch]
         self.graph.add(record)
         self.fresh[record.number] = record
-        self.reserved += record.cost
         out = line.rings.offer(record.rt, record.number) if line.rings else ()
         self.move(line, "head", record.number)
         for number in out:
@@ -147,11 +144,6 @@ class History:
             self.gone.append(record)
         else:
             self.fresh.pop(number, None)
-            if changed and changed[0].branch == record.branch:
-                # What it changed is stored with the next one of its branch.
-                changed[0].cost += record.cost
-            else:
-                self.reserved -= record.cost
         record.root = None
         line = self.lines.get(record.branch)
         if line is not None:
@@ -204,12 +196,9 @@ class History:
 
     def ticked(self) -> None:
         """All that was fresh, gone or changed is in the storage now."""
-        for record in self.fresh.values():
-            record.cost = 0
         self.fresh.clear()
         self.gone.clear()
         self.changed.clear()
-        self.reserved = 0
 
     def load(self, records: Iterable[Record], lines: Iterable[Line], tags: dict[str, Key], pins: Iterable[int]) -> None:
         """What the storage has; then drop what nothing keeps (a snapshot that a crash closed)."""

@@ -13,7 +13,7 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING
 
-from rrdstore.errors import Closed, InvalidName, LimitReached, ReadOnly, StoreError, StoreFull, TooLarge
+from rrdstore.errors import Closed, InvalidName, LimitReached, ReadOnly, StoreError
 from rrdstore.history.branch import Line
 from rrdstore.history.clock import RetentionClock, Stamp
 from rrdstore.history.commit import AUTHOR_BYTES, MESSAGE_BYTES, Edit, Record, commit_id, cut
@@ -23,7 +23,7 @@ from rrdstore.storage.protocol import BranchState, Entry, Tick
 from rrdstore.store.commit import Commit
 from rrdstore.store.merging import applied, merge_edits, paired
 from rrdstore.store.moments import Found, by_id, find
-from rrdstore.store.room import change_cost
+from rrdstore.store.room import Room, change_cost
 from rrdstore.tree.edit import EMPTY
 from rrdstore.tree.tree import Tree
 
@@ -58,6 +58,7 @@ class Ledger:
         """What the journal held at opening, each commit with its opaque part."""
         self.closed = False
         self.history = History()
+        self.room = Room(self)
         self._load()
         self.recovered = self._replayed
 
@@ -67,6 +68,7 @@ class Ledger:
         state = self.storage.state()
         self.uuid, self.epoch, self.number = state.uuid, state.epoch, state.number
         last_line = self.history.last_line
+        self.room = Room(self)
         self.history = history = History()
         history.last_line = last_line
         for (number, reason), count in self.leases.items():
@@ -114,7 +116,7 @@ class Ledger:
             entry.message,
             root,
         )
-        record.cost = self._cost(before, entry.edits)
+        self.room.reserve(self._cost(before, entry.edits))
         self._admit(line, record)
         return record
 
@@ -147,7 +149,7 @@ class Ledger:
         check_limit("slots of policies", slots - 1, self.storage.max_slots)
         if origin is None and self.storage.forgets_trees:
             # Before there is a branch that has no commit yet, in case there is no room for it.
-            self._make_room(change_cost(EMPTY, ()), shrinks=False)
+            self.room.require(change_cost(EMPTY, ()), shrinks=False)
         line = self.history.begin(name, str(policy), Rings(policy), origin)
         if origin is None:
             self.commit(line, (), message, "", straight=True)
@@ -194,14 +196,14 @@ class Ledger:
         after = applied(before, edits, number) if root is None else root
         cost = self._cost(before, edits)
         if cost:
-            self._make_room(cost, shrinks=all(step.value is None for step in edits))
+            self.room.require(cost, shrinks=all(step.value is None for step in edits))
         stamp = self._clock.stamp()
         parents = tuple(record.key for record in (head, merged) if record)
         author, message = cut(author, AUTHOR_BYTES), cut(message, MESSAGE_BYTES)
         entry = Entry(number, self.epoch, line.id, parents, stamp.rt, stamp.wall, author, message, edits, opaque)
         journalled = not straight and self.storage.append(entry)
         record = Record(number, self.epoch, line.id, parents, stamp.rt, stamp.wall, author, message, after)
-        record.cost = cost
+        self.room.reserve(cost)
         self._admit(line, record)
         if not journalled:
             self.settle()
@@ -226,32 +228,6 @@ class Ledger:
         """The one that carries the base of `line` and the branch that it has merged, whose head is `merged`."""
         forks = (other for other in self.history.names.values() if other.upstream == line.id)
         return next((fork for fork in forks if fork.head == merged), line)
-
-    def _make_room(self, cost: int, *, shrinks: bool) -> None:
-        """Thin until `cost` bytes more fit (rule 10); StoreFull, TooLarge, with nothing thinned in vain."""
-        storage, history = self.storage, self.history
-        if storage.largest and cost > storage.largest:
-            raise TooLarge("one change", cost, storage.largest)
-        if storage.lacking(cost + history.reserved, shrinks=shrinks) <= 0:
-            return
-        self.tick()
-        lacking = storage.lacking(cost, shrinks=shrinks)
-        if lacking <= 0:
-            return
-        held = [history.graph.records[number] for number in history.holds.numbers() if number in history.graph.records]
-        usage = storage.usage()
-        thinnable = usage.live - storage.weigh([record for record in held if record.stored])
-        if lacking > thinnable:
-            raise StoreFull(cost, max(0, cost - lacking + thinnable))
-        log.warning("%s: thinning %d bytes beyond its policy to stay within its size", self.path, lacking)
-        while lacking > 0 and history.relieve():
-            if len(history.gone) >= 16:
-                self.tick()
-                lacking = storage.lacking(cost, shrinks=shrinks)
-        self.tick()
-        lacking = storage.lacking(cost, shrinks=shrinks)
-        if lacking > 0:
-            raise StoreFull(cost, max(0, cost - lacking))
 
     # Trees and leases
 
@@ -334,6 +310,7 @@ class Ledger:
         tags, pins = dict(history.tags), frozenset(history.pins)
         self.storage.tick(Tick(self.number, fresh, tuple(history.gone), changed, branches, tags, pins))
         history.ticked()
+        self.room.settled()
         if self.storage.forgets_trees:
             self._rooted.update(record.number for record in fresh)
             heads = {line.head for line in history.names.values()}
