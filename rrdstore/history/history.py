@@ -80,7 +80,7 @@ class History:
             self.let_go(number)
         for number in (head, base):
             self.let_go(number)
-        for other in self.lines.values():
+        for other in list(self.lines.values()):  # the last commit of a deleted branch may go, and the branch with it
             if other.upstream == line.id:
                 # No merge can come from there any more; the fork point stays for storage alone.
                 other.upstream = 0
