@@ -1,0 +1,203 @@
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rrdstore.errors import Corrupt, Held, Locked
+from rrdstore.history.commit import Edit, Key
+from rrdstore.storage import journal
+from rrdstore.storage.protocol import Entry
+
+SIZE = 64 << 10
+UUID = bytes(range(16))
+
+TEXT = st.text(st.characters(blacklist_categories=["Cs"]), max_size=40)
+NUMBERS = st.integers(0, (1 << 64) - 1)
+TIMES = st.integers(-(1 << 63), (1 << 63) - 1)
+EPOCHS = st.integers(0, (1 << 32) - 1)
+EDITS = st.one_of(
+    st.builds(Edit, TEXT, st.none(), st.none()),
+    st.builds(Edit, TEXT, st.binary(max_size=50), st.one_of(st.none(), st.binary(max_size=20))),
+)
+ENTRIES = st.builds(
+    Entry,
+    NUMBERS,
+    EPOCHS,
+    NUMBERS,
+    st.lists(st.builds(Key, NUMBERS, EPOCHS), max_size=3).map(tuple),
+    TIMES,
+    TIMES,
+    TEXT,
+    TEXT,
+    st.lists(EDITS, max_size=4).map(tuple),
+    st.binary(max_size=30),
+)
+
+
+def entry(number, size=10):
+    edits = (Edit("/a", b"\xff" * size + b".", None),)
+    return Entry(number, 1, 1, (Key(number - 1, 1),), number, -number, "me", "", edits, b"op")
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = str(tmp_path / "s-ring")
+    descriptor = journal.lock(path, make=True)
+    journal.fill(descriptor, path, SIZE, UUID)
+    os.close(descriptor)
+    return path
+
+
+class Opened:
+    """A journal open for writing, closed at the end."""
+
+    def __init__(self, path):
+        self.journal = journal.attach(journal.lock(path), path, SIZE, UUID, readonly=False)
+
+    def __enter__(self):
+        return self.journal
+
+    def __exit__(self, *error):
+        self.journal.close()
+
+
+@given(ENTRIES)
+def test_an_entry_comes_back_as_it_was(one):
+    assert journal.decode(journal.encode(one)) == one
+
+
+def test_entries_come_back_in_order_and_appending_goes_on(path):
+    entries = [entry(number, number * 7) for number in range(1, 30)]
+    with Opened(path) as ring:
+        assert ring.recover(5) == []
+        assert all(ring.append(one) for one in entries[:20])
+    with Opened(path) as ring:
+        assert ring.recover(5) == entries[:20]
+        assert all(ring.append(one, flush=True) for one in entries[20:])
+    with Opened(path) as ring:
+        assert ring.recover(5) == entries
+        assert ring.recover(6) == []
+        assert ring.recover(4) == []
+
+
+def test_what_an_earlier_tick_left_is_never_read(path):
+    with Opened(path) as ring:
+        ring.recover(1)
+        for number in range(1, 20):
+            assert ring.append(entry(number))
+        ring.reset(2)
+        assert ring.used == 0
+        for number in range(20, 25):
+            assert ring.append(entry(number))
+    with Opened(path) as ring:
+        assert [one.number for one in ring.recover(2)] == [20, 21, 22, 23, 24]
+        assert ring.recover(1) == []
+
+
+def test_torn_at_every_byte_all_before_is_kept_and_nothing_behind(path):
+    entries = [entry(number, 3 * number) for number in range(1, 6)]
+    starts, ends = [], []
+    with Opened(path) as ring:
+        ring.recover(1)
+        for one in entries:
+            starts.append(journal.START + ring.used)
+            ring.append(one)
+            ends.append(starts[-1] + 16 + len(journal.encode(one)))
+    whole = Path(path).read_bytes()
+
+    def found(damaged):
+        Path(path).write_bytes(damaged)
+        with Opened(path) as ring:
+            return ring.recover(1)
+
+    for at in range(journal.START, ends[-1]):
+        before = [one for one, end in zip(entries, ends, strict=True) if end <= at]
+        assert found(whole[:at] + bytes(SIZE - at)) == before
+        padding = not any(start <= at < end for start, end in zip(starts, ends, strict=True))
+        assert found(whole[:at] + bytes([whole[at] ^ 0x41]) + whole[at + 1 :]) == (entries if padding else before)
+
+
+def test_records_behind_a_damaged_one_do_not_return_when_it_is_written_over(path):
+    with Opened(path) as ring:
+        ring.recover(1)
+        for number in range(1, 6):
+            ring.append(entry(number))
+        length = ring.used // 5
+    with Path(path).open("r+b") as file:
+        file.seek(journal.START + length + 30)
+        file.write(b"\xff")
+    with Opened(path) as ring:
+        assert [one.number for one in ring.recover(1)] == [1]
+        ring.append(entry(2))
+        assert ring.used == 2 * length
+    with Opened(path) as ring:
+        assert [one.number for one in ring.recover(1)] == [1, 2]
+
+
+def test_full_due_and_held(path):
+    with Opened(path) as ring:
+        ring.recover(1)
+        assert not ring.due
+        assert not ring.append(entry(1, SIZE // 4))
+        number = 0
+        while not ring.due:
+            number += 1
+            assert ring.append(entry(number, 1000))
+        assert SIZE // 2 <= ring.used + journal.START <= SIZE // 2 + 2000
+        ring.hold()
+        assert not ring.due
+        while ring.append(entry(number + 1, 1000)) and ring.used < SIZE - 1300:
+            number += 1
+        assert ring.due
+        with pytest.raises(Held):
+            ring.append(entry(99, 2000))
+        assert not ring.append(entry(99, SIZE // 4))
+        ring.reset(2)
+        assert not ring.append(entry(99, SIZE // 4))
+        assert ring.append(entry(99, 2000))
+        assert not ring.due
+    with Opened(path) as ring:
+        assert ring.recover(2) == [entry(99, 2000)]
+
+
+def test_a_full_ring_that_nobody_holds_asks_to_be_stored_straight(path):
+    with Opened(path) as ring:
+        ring.recover(1)
+        while ring.append(entry(7, 1000)):
+            pass
+        assert ring.used > SIZE * 9 // 10
+        assert len(ring.recover(1)) > 50
+
+
+def test_one_writer(path):
+    with Opened(path):
+        with pytest.raises(Locked) as caught:
+            journal.lock(path)
+        assert caught.value.pid == os.getpid()
+        assert caught.value.path == path.removesuffix("-ring")
+        reader = journal.reader(path, SIZE, UUID)
+        assert reader.recover(1) == []
+        reader.close()
+    with Opened(path):
+        pass
+
+
+@pytest.mark.parametrize("damage", ["short", "long", "magic", "owner", "gone"])
+def test_a_ring_that_is_not_the_stores(path, damage):
+    with Path(path).open("r+b") as file:
+        if damage == "short":
+            file.truncate(SIZE - 1)
+        elif damage == "long":
+            file.truncate(SIZE + 1)
+        elif damage in {"magic", "owner"}:
+            file.seek(0 if damage == "magic" else 8)
+            file.write(b"?")
+    if damage == "gone":
+        Path(path).unlink()
+    with pytest.raises(Corrupt) as caught:
+        Opened(path)
+    assert caught.value.where == path
+    with pytest.raises(Corrupt):
+        journal.reader(path, SIZE, UUID)
