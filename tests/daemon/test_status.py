@@ -1,12 +1,14 @@
 """The live status: what the lines say, and how they are painted over."""
 
 import io
+import logging
+import re
 
 import pytest
 
 import rrdstore
 from tests.daemon.conversation import Peer, fresh_daemon
-from xsadapter.cli.status import Figures, Status, lines, span
+from xsadapter.cli.status import Figures, LogAbove, Status, lines, span
 
 
 @pytest.mark.parametrize(
@@ -58,3 +60,38 @@ def test_it_is_painted_over_and_rates_are_of_the_time_between():
     second = terminal.getvalue()[len(first) :]
     assert second.startswith(f"\x1b[{height}F")
     assert "10 operations/s   10 commits/s" in second
+
+
+def test_log_lines_take_the_place_of_the_status_and_stay():
+    daemon, terminal = fresh_daemon(), io.StringIO()
+    status = Status(terminal)
+    logger = logging.Logger("test")
+    logger.addHandler(LogAbove(status))
+    paint = status.painter(daemon)
+    logger.warning("first")
+    paint(100.0)
+    logger.warning("second")
+    paint(101.0)
+    first, second, status_line, *rest = screen(terminal.getvalue())
+    assert (first, second) == ("first", "second")
+    assert status_line.startswith("clients ")
+    assert not [line for line in rest if line.startswith("clients ")]
+
+
+def screen(written):
+    """What a terminal shows after this."""
+    shown, row = [""], 0
+    for piece in re.split(r"(\x1b\[\d*[A-Za-z]|\n)", written):
+        if piece == "\n":
+            row += 1
+            shown += [""] * (row + 1 - len(shown))
+        elif piece.endswith("F") and piece.startswith("\x1b"):
+            row -= int(piece[2:-1])
+        elif piece == "\x1b[J":
+            del shown[row:]
+            shown.append("")
+        elif piece == "\x1b[2K":
+            shown[row] = ""
+        elif not piece.startswith("\x1b"):
+            shown[row] += piece
+    return shown

@@ -12,7 +12,7 @@ import rrdstore
 from xsadapter import address
 from xsadapter.cli.history import DEFAULT_SIZE, Wanted
 from xsadapter.cli.serving import Settings, serve
-from xsadapter.cli.status import Status
+from xsadapter.cli.status import LogAbove, Status
 
 
 @click.command()
@@ -62,19 +62,19 @@ def run(
         store=Wanted(None if memory else Path(store) if store else directory / "history.rrdb", size, keep, sync),
         pid_file=Path(pid_file) if pid_file else None,
     )
-    start_logging()
-    shown = sys.stdout.isatty() if status is None else status
+    painted = Status(sys.stdout) if (sys.stdout.isatty() if status is None else status) else None
+    start_logging(LogAbove(painted) if painted else logging.StreamHandler())
     try:
-        serve(settings, Status(sys.stdout) if shown else None)
+        serve(settings, painted)
     except (OSError, rrdstore.StoreError) as error:
         raise click.ClickException(str(error)) from None
 
 
-def start_logging() -> None:
-    """Log to stderr, a line each."""
+def start_logging(handler: logging.Handler) -> None:
+    """Log a line each, with the time; to stderr, unless a status on the terminal has to be spared."""
     logging.basicConfig(
         level=logging.INFO,
-        stream=sys.stderr,
+        handlers=[handler],
         format="%(asctime)s %(levelname)s %(message)s",
         datefmt="%Y-%m-%d %H:%M:%S",
     )

@@ -30,7 +30,7 @@ _log = logging.getLogger("xsadapter")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where a daemon lives."""
+    """Where a daemon lives; `rundir` is made if socket or store are to be in it."""
 
     rundir: Path
     socket: Path
@@ -41,7 +41,8 @@ class Settings:
 def serve(settings: Settings, status: Status | None = None, ready: Callable[[], None] | None = None) -> None:
     """Run a daemon until it is told to stop, calling `ready` once it serves; OSError, StoreError say why it cannot."""
     with ExitStack() as undo:
-        settings.rundir.mkdir(parents=True, exist_ok=True, mode=0o755)
+        if settings.rundir in {settings.socket.parent, settings.store.path and settings.store.path.parent}:
+            settings.rundir.mkdir(parents=True, exist_ok=True, mode=0o755)
         if settings.pid_file is not None:
             undo.callback(PidFile(settings.pid_file).close)
         listener = undo.enter_context(listen(settings.socket))

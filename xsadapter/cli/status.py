@@ -1,11 +1,12 @@
 """The live status: a few lines on a terminal, painted over once a second.
 
 Rule: `lines` is a pure function of figures; only `Status` knows that there is a terminal. Log lines
-that come between paintings scroll away above it.
+go above it (`above`), so that they scroll away and are not painted over.
 """
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TextIO
 
@@ -108,9 +109,29 @@ class Status:
 
         return paint
 
+    def above(self, text: str) -> None:
+        """Write lines in the place of the status, which comes again below them at the next painting."""
+        self._terminal.write(f"{self._back()}\033[J{text}\n")
+        self._terminal.flush()
+        self._painted = 0
+
     def _paint(self, shown: Iterable[str]) -> None:
         painted = [f"\033[2K{click.style(line, dim=index > 1)}\n" for index, line in enumerate(shown)]
-        back = f"\033[{self._painted}F" if self._painted else ""
-        self._painted = len(painted)
-        self._terminal.write(back + "".join(painted))
+        self._terminal.write(self._back() + "".join(painted))
         self._terminal.flush()
+        self._painted = len(painted)
+
+    def _back(self) -> str:
+        return f"\033[{self._painted}F" if self._painted else ""
+
+
+class LogAbove(logging.Handler):
+    """Log lines for a terminal with a status on it."""
+
+    def __init__(self, status: Status) -> None:
+        super().__init__()
+        self._status = status
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line, or several if there is a traceback."""
+        self._status.above(self.format(record))

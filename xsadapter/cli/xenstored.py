@@ -106,7 +106,7 @@ def main(
         ),
         pid_file=Path(pid_file).absolute() if pid_file else None,
     )
-    start_logging()
+    start_logging(logging.StreamHandler())
     for name, given in others.items():
         if given:
             _log.info("--%s is accepted and ignored", name.replace("_", "-"))
