@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from rrdstore.errors import Closed, InvalidName, LimitReached, ReadOnly, StoreError
 from rrdstore.history.branch import Line
 from rrdstore.history.clock import RetentionClock, Stamp
-from rrdstore.history.commit import AUTHOR_BYTES, MESSAGE_BYTES, Edit, Record, commit_id, cut
+from rrdstore.history.commit import AUTHOR_BYTES, MESSAGE_BYTES, Edit, Key, Record, commit_id, cut
 from rrdstore.history.history import History
 from rrdstore.policy import BRANCH_DEFAULT, Rings, parse
 from rrdstore.storage.protocol import BranchState, Entry, Tick
@@ -252,13 +252,13 @@ class Ledger:
         """The kept commit of this id, unique prefix of one, or tag; NotFound, Thinned."""
         self.check_open()
         key = self.history.tags.get(name)
-        number = key.number if key else by_id(self.history, self.uuid, self.number, name)
+        number = key.number if key else by_id(self.history, self.uuid, Key(self.number, self.epoch), name)
         return self.history.graph.records[number]
 
     def find(self, line: Line, when: str | datetime | int) -> Found:
         """The commit that `when` means on a branch: tag, moment, id or unique prefix of one."""
         self.check_open()
-        return find(self.history, self.uuid, line, self.number, when, self.clock.wall())
+        return find(self.history, self.uuid, line, Key(self.number, self.epoch), when, self.clock.wall())
 
     def lease(self, record: Record, reason: str) -> tuple[int, str]:
         """Keep a commit while a snapshot or transaction of it is open; the lease is given back by `end_lease`."""

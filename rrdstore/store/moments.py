@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rrdstore.history.commit import Record
     from rrdstore.history.history import History
 
-_ID = re.compile(r"(\d{1,19})(?:-([0-9a-f]{0,8}))?")
+_ID = re.compile(r"([1-9][0-9]{0,18})(?:-([0-9a-f]{0,8}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,8 @@ class Found:
     exact: bool
 
 
-def find(history: History, uuid: bytes, line: Line, last: int, when: str | datetime | int, now: int) -> Found:
-    """What `when` means on a branch: tag, moment, id or unique prefix of an id, in this order.
+def find(history: History, uuid: bytes, line: Line, last: Key, when: str | datetime | int, now: int) -> Found:
+    """What `when` means on a branch: tag, moment, number, id or prefix of an id, in this order.
 
     A moment is the newest kept commit at or before it. NotFound, Thinned, InvalidWhen. O(kept).
     """
@@ -47,33 +47,30 @@ def find(history: History, uuid: bytes, line: Line, last: int, when: str | datet
     return _as_commit(history, line, number)
 
 
-def by_id(history: History, uuid: bytes, last: int, text: str) -> int:
-    """The number of the kept commit whose id is or uniquely begins with `text`; NotFound, Thinned. O(kept)."""
-    graph = history.graph
+def by_id(history: History, uuid: bytes, last: Key, text: str) -> int:
+    """The number of the kept commit whose id is or begins with `text`; `last` is the newest number and epoch.
+
+    The number in full is the least that tells one commit from all others: the beginning of a number is that of
+    many that were thinned. NotFound, Thinned. O(log kept), and O(openings) for a thinned one.
+    """
     match = _ID.fullmatch(text)
     if match is None:
         raise NotFound("commit", text)
     number = int(match[1])
-    if match[2] is not None:
-        record = graph.records.get(number)
-        if record is not None and commit_id(uuid, record.key).startswith(text):
-            return number
-        if record is None and 0 < number <= last and len(match[2]) == 8:
-            _raise_if_thinned(history, uuid, number, text)
+    record = history.graph.records.get(number)
+    if record is None and number <= last.number:
+        _raise_if_thinned(history, uuid, Key(number, last.epoch), text)
+    if record is None or (match[2] is not None and not commit_id(uuid, record.key).startswith(text)):
         raise NotFound("commit", text)
-    if number in graph.records:
-        return number
-    close = [kept for kept in graph.numbers if str(kept).startswith(text)]
-    if len(close) == 1:
-        return close[0]
-    raise NotFound("commit", text if not close else f"{text} (the beginning of {len(close)} ids)")
+    return number
 
 
-def _raise_if_thinned(history: History, uuid: bytes, number: int, text: str) -> None:
+def _raise_if_thinned(history: History, uuid: bytes, latest: Key, text: str) -> None:
+    """Thinned if `text` is or begins the id of this number, made in an epoch up to this one."""
+    number, epoch = latest
     before, after = history.graph.around(number)
-    first = before.epoch if before else 1
-    for epoch in range(first, (after.epoch if after else first) + 1):
-        if commit_id(uuid, Key(number, epoch)) == text:
+    for epoch in range(before.epoch if before else 1, (after.epoch if after else epoch) + 1):
+        if commit_id(uuid, Key(number, epoch)).startswith(text):
             raise Thinned(
                 text,
                 commit_id(uuid, before.key) if before else None,
