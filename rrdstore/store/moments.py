@@ -67,10 +67,9 @@ def by_id(history: History, uuid: bytes, last: Key, text: str) -> int:
 
 def _raise_if_thinned(history: History, uuid: bytes, latest: Key, text: str) -> None:
     """Thinned if `text` is or begins the id of this number, made in an epoch up to this one."""
-    number, epoch = latest
-    before, after = history.graph.around(number)
-    for epoch in range(before.epoch if before else 1, (after.epoch if after else epoch) + 1):
-        if commit_id(uuid, Key(number, epoch)).startswith(text):
+    before, after = history.graph.around(latest.number)
+    for epoch in range(before.epoch if before else 1, (after.epoch if after else latest.epoch) + 1):
+        if commit_id(uuid, Key(latest.number, epoch)).startswith(text):
             raise Thinned(
                 text,
                 commit_id(uuid, before.key) if before else None,
