@@ -4,11 +4,13 @@ Rules
 1. A store's size and policy are fixed when it is created; asking for others later is a warning, not a change.
 2. The tree in it is continued within one boot of the machine. The boot id is the kernel's; without
    one every start is a boot of its own.
+3. Guests' secrets lie in it: its files are its owner's alone, as the socket is.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,10 +42,13 @@ class Wanted:
         sync = cast("Sync", self.sync)
         if not self.path.exists():
             _log.info("creating %s of %s", self.path, self.size or DEFAULT_SIZE)
-            size = self.size or DEFAULT_SIZE
-            if self.keep:
-                return rrdstore.create(str(self.path), size=size, keep=self.keep, sync=sync)
-            return rrdstore.create(str(self.path), size=size, sync=sync)
+            before = os.umask(0o077)
+            try:
+                return rrdstore.create(
+                    self.path, size=self.size or DEFAULT_SIZE, keep=self.keep or rrdstore.DEFAULT, sync=sync
+                )
+            finally:
+                os.umask(before)
         store = rrdstore.open(str(self.path), sync=sync)
         for option, given in (("size", self.size), ("keep", self.keep)):
             if given:
