@@ -30,17 +30,19 @@ log = logging.getLogger("rrdstore")
 class Watch:
     """A registered callback; `close` ends it."""
 
-    __slots__ = ("_watches", "callback", "depth", "names", "start")
+    __slots__ = ("_watches", "callback", "closed", "depth", "names", "start")
 
     def __init__(
         self, watches: Watches, names: tuple[str, ...], callback: Callback, depth: int | None, start: Commit
     ) -> None:
         self._watches, self.names, self.callback, self.depth = watches, names, callback, depth
+        self.closed = False
         self.start = start
         """The head when the watch was set: it is told of every commit after this one."""
 
     def close(self) -> None:
-        """Be told no more; closing twice is no error."""
+        """Be told no more, not even of a commit that others are being told of; closing twice is no error."""
+        self.closed = True
         self._watches.discard(self)
 
 
@@ -81,6 +83,8 @@ class Watches:
             while self._queue:
                 made, what = self._queue.popleft()
                 for watch, paths in self._concerned(what).items():
+                    if watch.closed or watch.start.number >= made.number:
+                        continue  # closed by another callback of this round, or set by one after this commit
                     try:
                         watch.callback(made, tuple(paths))
                     except Exception:  # a stranger's code, and the commit is done
