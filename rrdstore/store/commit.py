@@ -73,12 +73,17 @@ class Commit:
     def kept_parents(self) -> tuple[str, ...]:
         """The ids of its nearest ancestors that are kept, as of now (as of its own thinning if it is gone)."""
         records = self._ledger.history.graph.records
-        return tuple(commit_id(self._ledger.uuid, records[n].key) for n in self._record.grafts if n in records)
+        return tuple(commit_id(self._ledger.uuid, records[n].key) for n in self._now.grafts if n in records)
 
     @property
     def thinned(self) -> int:
         """How many commits of its branch were dropped between it and the kept one before it."""
-        return self._record.thinned
+        return self._now.thinned
+
+    @property
+    def _now(self) -> Record:
+        # Its record is another object after a tick that failed.
+        return self._ledger.history.graph.records.get(self._record.number, self._record)
 
     @property
     def kept(self) -> bool:
