@@ -5,7 +5,7 @@
 
 Rule: a duration always looks back from `now`; a month is a twelfth of a year of 365 days. What
 has no time zone is UTC. What begins like a moment and is none raises InvalidWhen; what does not
-look like one (an id, a tag) is None, the caller's. A tag that reads as a duration loses to it.
+look like one (an id, a tag) is None, the caller's, who has looked for a tag of that name before.
 Cost: O(length of the text).
 """
 

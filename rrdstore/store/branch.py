@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING, TypeVar
 
 from rrdstore.errors import Conflict, InvalidPath, NotFound
@@ -16,7 +17,7 @@ from rrdstore.tree.edit import find
 from rrdstore.tree.path import split
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     from rrdstore.history.branch import Line
@@ -164,17 +165,21 @@ class Branch:
     ) -> Iterator[Commit]:
         """The kept commits that led here, newest first; with `path`, those that changed something at or below it.
 
-        Where commits were thinned, a commit stands for a change made at any time since the one before it.
+        Where commits were thinned, a commit stands for a change made at any time since the one before it. What
+        is thinned while you look is left out. InvalidPath, InvalidWhen, NotFound. O(kept log kept).
         """
         now = self._ledger.clock.wall()
         first, last = self._moment(since, now), self._moment(until, now)
         names = None if path is None else split(path)
-        for record in self._ledger.history.graph.ancestry(self._line.head):
-            if last is not None and record.rt > last:
-                continue
-            if first is not None and record.rt < first:
-                return
-            if names is None or self._touches(record, names):
+        line = self._ledger.history.graph.ancestry(self._line.head)
+        reached = takewhile(lambda record: first is None or record.rt >= first, line)
+        # All of them now: what is thinned while the caller looks must not hide what came before it.
+        return self._logged([record.number for record in reached if last is None or record.rt <= last], names)
+
+    def _logged(self, numbers: Sequence[int], names: tuple[str, ...] | None) -> Iterator[Commit]:
+        for number in numbers:
+            record = self._ledger.history.graph.records.get(number)
+            if record is not None and (names is None or self._touches(record, names)):
                 yield Commit(self._ledger, record)
 
     def watch(
@@ -187,7 +192,7 @@ class Branch:
     def _moment(self, when: str | datetime | int | None, now: int) -> int | None:
         if when is None:
             return None
-        moment = parse_when(when, now)
+        moment = None if when in self._ledger.history.tags else parse_when(when, now)
         return self._ledger.find(self._line, when).record.rt if moment is None else moment
 
     def _touches(self, record: Record, names: tuple[str, ...]) -> bool:

@@ -108,10 +108,10 @@ class Store:
 
     def diff(self, a: Where, b: Where, path: str = "/") -> Iterator[Change]:
         """What is different in `b` from `a`, at and below `path`, parents first. O(changes)."""
-        old, new = self.tree(a).get(path), self.tree(b).get(path)
-        prefix = "" if path == "/" else path
-        for change in diff(old, new):
-            yield Change(prefix + change.path if change.path != "/" else prefix or "/", change.old, change.new)
+        changes = diff(self.tree(a).get(path), self.tree(b).get(path))
+        if path == "/":
+            return changes
+        return (Change((path + change.path).rstrip("/"), change.old, change.new) for change in changes)
 
     # Tags and pins
 
