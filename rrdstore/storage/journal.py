@@ -161,9 +161,9 @@ def lock(path: str, *, make: bool = False) -> int:
     flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if make else 0)
     try:
         descriptor = os.open(path, flags, 0o666)
-    except FileNotFoundError as fault:
-        raise Corrupt(path, "no file", "the journal of the store beside it") from fault
     except OSError as fault:
+        if isinstance(fault, FileNotFoundError) and not make:
+            raise Corrupt(path, "no file", "the journal of the store beside it") from fault
         raise Unwritable(path, str(fault)) from fault
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 
 
 class KeptTable:
-    """All stored commits by number. Changes are collected until `changes` is asked for the rows to be written."""
+    """All stored commits by number. Changes are collected until `changes` is asked for the rows to be written.
 
-    def __init__(self, rows: Sequence[bytes]) -> None:
+    At most `links` rows may go to links that find no place in their commit's own row.
+    """
+
+    def __init__(self, rows: Sequence[bytes], links: int) -> None:
         self.commits: dict[int, Kept] = {}
         self._beside: dict[int, set[int]] = {}
         self._touched: set[int] = set()
@@ -39,6 +42,7 @@ class KeptTable:
             self._beside.setdefault(kept.before, set()).add(kept.record.number)
             taken.update(kept.rows)
         self._free = sorted(set(range(len(rows))) - taken, reverse=True)
+        self._links = links - (len(taken) - len(self.commits))
 
     def __len__(self) -> int:
         return len(self.commits)
@@ -87,6 +91,7 @@ class KeptTable:
         self._touched.discard(number)
         self._ghosts.discard(number)
         self._emptied.update(kept.rows)
+        self._links += max(0, len(kept.rows) - 1)
         siblings = self._beside[before]
         siblings.discard(number)
         if after:
@@ -107,12 +112,11 @@ class KeptTable:
         """The rows that changed since the table was read, or asked this; LimitReached."""
         self._free += sorted(self._emptied, reverse=True)
         rows = dict.fromkeys(self._emptied, bytes(KEPT))
-        waiting = sum(1 for number in self._touched if not self.commits[number].rows)
         for number in sorted(self._touched):
             kept = self.commits[number]
-            # Every commit not in the file yet must find a row after this one has taken its own.
-            waiting -= not kept.rows
-            written = kept_rows(kept, max(len(kept.rows) - 1, 0) + max(0, len(self._free) - waiting))
+            self._links += max(0, len(kept.rows) - 1)
+            written = kept_rows(kept, self._links)
+            self._links -= len(written) - 1
             while len(kept.rows) < len(written):
                 kept.rows += (self._free.pop(),)
             for row in kept.rows[len(written) :]:

@@ -70,8 +70,13 @@ class Layout:
 
     @property
     def kept_rows(self) -> int:
-        """Rows for kept commits, and an eighth more for links that do not fit in their own row."""
-        return self.commits + max(16, self.commits // 8)
+        """Rows for kept commits, and for links that do not fit in their own."""
+        return self.commits + self.links
+
+    @property
+    def links(self) -> int:
+        """Rows for links: an eighth more."""
+        return max(16, self.commits // 8)
 
     @property
     def commits(self) -> int:

@@ -54,6 +54,7 @@ class RingReader:
         self.largest = layout.largest
         self._segments: dict[int, bytes] = {}
         self._locations: dict[int, array[int]] = {}
+        self._closed = False
         self._journal = journal.reader(held.path + journal.SUFFIX, layout.ring, held.uuid)
 
     def state(self) -> State:
@@ -62,7 +63,7 @@ class RingReader:
         for _ in range(_ATTEMPTS):
             with held.reading():
                 superblock = held.superblock()
-                kept = KeptTable(held.rows("kept"))
+                kept = KeptTable(held.rows("kept"), held.layout.links)
                 branches, tags = read_branches(held.rows("branch")), read_tags(held.rows("tag"))
                 pins = read_pins(held.rows("pin"))
             pending = self._journal.recover(superblock.tick)
@@ -176,9 +177,11 @@ class RingReader:
         raise ReadOnly(f"store {self._container.path} (commit {what.number})")
 
     def close(self) -> None:
-        """Let go of everything."""
-        self._container.close()
-        self._journal.close()
+        """Let go of everything; closing twice is fine."""
+        if not self._closed:
+            self._closed = True
+            self._container.close()
+            self._journal.close()
 
 
 def usage(held: Container, journal_used: int) -> Usage:

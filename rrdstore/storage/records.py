@@ -83,8 +83,8 @@ def kept_rows(kept: Kept, spare: int) -> list[bytes]:
     """
     record = kept.record
     author, message = record.author.encode(), record.message.encode()
-    room = KEPT - _CHECK - _KEPT_FIXED - len(author) - len(message) + spare * _LINKS_ROOM
-    most = (room - 10 * len(record.parents)) // 6
+    room = KEPT - _CHECK - _KEPT_FIXED - len(author) - len(message) + min(spare, 0xFF) * _LINKS_ROOM
+    most = min((room - 10 * len(record.parents)) // 6, 0xFFFF)
     if most < 0:
         raise LimitReached("rows for the parents of a merge", spare)
     grafts = record.grafts if len(record.grafts) <= most else tuple(sorted(record.grafts)[-most:] if most else ())
@@ -136,7 +136,8 @@ def _read_kept(at: int, data: bytes, more: list[tuple[int, int, bytes]]) -> Kept
     fixed = data[_KEPT.size + 30 : _KEPT_FIXED]
     end = _KEPT_FIXED + author_size + message_size
     links = data[end:] + b"".join(part for _, _, part in more)
-    if kind not in {KEPT_ROW, GHOST_ROW} or len(links) < 10 * parent_count + 6 * graft_count:
+    wanted = 10 * parent_count + 6 * graft_count
+    if kind not in {KEPT_ROW, GHOST_ROW} or not wanted <= len(links) < wanted + _LINKS_ROOM:
         raise Corrupt(f"table kept, row {at + 1}", f"kind {kind} and {len(links)} bytes of links", "a kept commit")
     parents = tuple(
         Key(int.from_bytes(links[i : i + 6], "little"), int.from_bytes(links[i + 6 : i + 10], "little"))

@@ -49,6 +49,7 @@ def create(
         try:
             if Path(path).exists():
                 raise Exists("file", path)
+            Path(path + _NEW).unlink(missing_ok=True)
             journal.fill(descriptor, ring, layout.ring, uuid)
             container.create(path + _NEW, layout, uuid, epoch, progress)
             with container.faults(path):

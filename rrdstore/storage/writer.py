@@ -63,7 +63,7 @@ class RingWriter:
         self._storing = Storing(self._objects)
         self._freeing = Freeing(self._objects)
         self._roots: dict[int, tuple[int, Node]] = {}
-        self._stale = False
+        self._stale = self._closed = False
         self._load_tables()
         superblock = self._objects.superblock
         superblock.epoch += 1
@@ -79,7 +79,7 @@ class RingWriter:
         self._stale = False
 
     def _load_tables(self) -> None:
-        self._kept = KeptTable(self._container.rows("kept"))
+        self._kept = KeptTable(self._container.rows("kept"), self._layout.links)
         self._rows = {table: self._container.rows(table) for table in _TABLES}
         superblock = self._objects.superblock
         dying = self._container.rows("dying") if superblock.dying > superblock.reaped else []
@@ -280,7 +280,10 @@ class RingWriter:
             self._dying = ()
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Let go of everything; closing twice is fine."""
+        if self._closed:
+            return
+        self._closed = True
         try:
             if not self._stale and not self._journal.used:
                 self._objects.superblock.clean = 1

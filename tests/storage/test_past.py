@@ -1,0 +1,89 @@
+"""Any history reads from the file as it was made, and what is freed is exactly what a full mark finds."""
+
+from random import Random
+
+import pytest
+
+from rrdstore.storage import ringfile, storing
+from tests.storage.conftest import SIZE, SLOTS, sampled, total
+from tests.storage.past import Past
+
+
+def live(path, seed, steps=70, **shape):
+    """Forks, merges, reverts, deletions; ticks and reopenings in between."""
+    random = Random(seed)
+    storage = sampled(ringfile.create(path, SIZE, SLOTS, sync="none"))
+    storage.state()
+    past = Past(storage, random, **shape)
+    try:
+        for _ in range(steps):
+            past.step()
+            past.thin(12)
+            if random.random() < 0.35:
+                past.tick()
+                assert past.storage.check() == []
+                assert total(path) <= SIZE
+                if random.random() < 0.2:
+                    past.verify()
+                if random.random() < 0.15:
+                    past.storage.close()
+                    past.reopened(sampled(ringfile.open(path, sync="none")))
+        past.tick()
+        past.verify()
+        assert past.storage.check() == []
+    finally:
+        past.storage.close()
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_any_history(path, seed):
+    live(path, seed)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_any_history_of_a_wide_directory(path, seed):
+    live(path, seed, names=34, values=8)
+
+
+def test_sharing_with_other_lines_would_lose_live_data(path, monkeypatch):
+    """The rule that costs copies: without it these histories break, so they can tell."""
+    differing = storing._differing
+    monkeypatch.setattr(
+        storing, "_differing", lambda *places: [work for work in differing(*places) if not work[1].number]
+    )
+    lost = 0
+    for seed in range(3):
+        try:
+            live(f"{path}{seed}", seed)
+        except Exception:  # noqa: BLE001 - whatever way it is noticed in
+            lost += 1
+    assert lost >= 2
+
+
+def test_a_fork_point_that_nobody_keeps_stays_for_storage_only_and_then_goes(path):
+    random = Random(1)
+    storage = ringfile.create(path, SIZE, SLOTS, sync="none")
+    storage.state()
+    past = Past(storage, random)
+    main = past.branches[1]
+    for _ in range(3):
+        past.change(main)
+    past.fork(main)
+    work = past.branches[2]
+    point = main.head
+    past.change(main)
+    past.change(work)
+    past.tick()
+    past.let_go(point)
+    past.tick()
+    assert point not in [record.number for record in storage.state().commits]
+    assert storage.check() == []
+    past.kept = {record.number: record for record in storage.state().commits}
+    past.verify()
+    before = storage.usage().objects
+    past.delete(work)
+    past.tick()
+    past.verify()
+    assert storage.check() == []
+    assert storage.usage().objects < before
+    storage.close()
