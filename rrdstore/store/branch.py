@@ -40,6 +40,8 @@ class Branch:
 
     @property
     def _line(self) -> Line:
+        if self._ledger.closed:
+            self._ledger.check_open()
         line = self._ledger.history.lines.get(self._id)
         if line is None or not line.name:
             raise NotFound("branch", self._name)
@@ -117,10 +119,10 @@ class Branch:
             raise NotFound("node", path)
         return Commit(self._ledger, self._ledger.commit(line, (Edit(path, None),), message, author, opaque))
 
-    def transaction(self, message: str = "", author: str = "") -> Transaction:
+    def transaction(self, message: str = "", author: str | None = "") -> Transaction:
         """Changes that happen together: a context manager, or `commit()` and `abort()` by hand. O(1)."""
-        self._ledger.tree(self._head)
-        return Transaction(self._ledger, self._line, message, author)
+        self._ledger.end_leases()
+        return Transaction(self._ledger, self._line, message, author or "")
 
     def update(self, change: Callable[[Transaction], T], retries: int = 8, message: str = "", author: str = "") -> T:
         """Run `change` in a transaction, again at most `retries` times on Conflict; what it returned."""
@@ -150,9 +152,10 @@ class Branch:
     # History
 
     def at(self, when: str | datetime | int) -> Snapshot:
-        """The tree as it was: "2h ago", a datetime, "@unix", ISO text, an id or a unique prefix of one, a tag.
+        """The tree as it was: "2h ago", a datetime, "@unix", ISO text, a tag, an id or a prefix of one.
 
-        NotFound before the first commit, Thinned for an id that was dropped, InvalidWhen.
+        The shortest prefix is the number. NotFound before the first commit, Thinned for what was dropped,
+        InvalidWhen, LimitReached for too many at once.
         """
         found = self._ledger.find(self._line, when)
         return Snapshot(self._ledger, found.record, found.following, exact=found.exact)

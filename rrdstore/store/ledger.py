@@ -249,15 +249,16 @@ class Ledger:
         return Tree(self.root(record))
 
     def kept(self, name: str) -> Record:
-        """The kept commit of this id, unique prefix of one, or tag; NotFound, Thinned."""
+        """The kept commit of this tag, number, id or prefix of one; NotFound, Thinned."""
         self.check_open()
         key = self.history.tags.get(name)
         number = key.number if key else by_id(self.history, self.uuid, Key(self.number, self.epoch), name)
         return self.history.graph.records[number]
 
     def find(self, line: Line, when: str | datetime | int) -> Found:
-        """The commit that `when` means on a branch: tag, moment, id or unique prefix of one."""
+        """The commit that `when` means on a branch: tag, moment, number, id or prefix of one."""
         self.check_open()
+        self.end_leases()
         return find(self.history, self.uuid, line, Key(self.number, self.epoch), when, self.clock.wall())
 
     def lease(self, record: Record, reason: str) -> tuple[int, str]:

@@ -52,6 +52,7 @@ class Snapshot:
         """The whole tree; Closed."""
         if self._tree is None:
             raise Closed("snapshot")
+        self._ledger.check_open()
         return self._tree
 
     def get(self, path: str) -> bytes:

@@ -74,12 +74,14 @@ class Store:
     @property
     def branches(self) -> Mapping[str, Branch]:
         """All branches by name."""
+        self.ledger.check_open()
         names = self.ledger.history.names
         return MappingProxyType({name: Branch(self.ledger, line) for name, line in sorted(names.items())})
 
     def branch(self, name: str, *, create: bool = False, keep: str | None = None) -> Branch:
         """The branch of that name; NotFound unless it exists or `create` makes it, empty, with the policy `keep`."""
         ledger = self.ledger
+        ledger.check_open()
         if create and name not in ledger.history.names:
             ledger.begin(name, keep, None, f"branch {name} created")
         return Branch(ledger, ledger.history.line(name))
@@ -118,6 +120,7 @@ class Store:
     @property
     def tags(self) -> Mapping[str, Commit]:
         """All tags by name."""
+        self.ledger.check_open()
         history = self.ledger.history
         tags = sorted(history.tags.items())
         return MappingProxyType({name: Commit(self.ledger, history.graph.records[key.number]) for name, key in tags})
@@ -125,6 +128,7 @@ class Store:
     @property
     def pins(self) -> frozenset[str]:
         """The ids of all pinned commits."""
+        self.ledger.check_open()
         history = self.ledger.history
         return frozenset(self.ledger.id(history.graph.records[number]) for number in history.pins)
 
@@ -179,21 +183,25 @@ class Store:
 
     def plan(self) -> reports.Plans:
         """What is kept and why, by branch; what the next compaction drops (nothing, unless a policy changed)."""
+        self.ledger.check_open()
         self.ledger.end_leases()
         return reports.plans(self.ledger)
 
     def explain(self, commit: Commit | str) -> reports.Explanation:
         """Why one commit is kept and until when at the earliest, or that and between which it was thinned."""
+        self.ledger.check_open()
         self.ledger.end_leases()
         return reports.explain(self.ledger, _name(commit))
 
     def info(self) -> reports.Info:
         """Size, fill and reach of everything, in one value."""
+        self.ledger.check_open()
         self.ledger.end_leases()
         return reports.info(self.ledger)
 
     def check(self) -> list[str]:
         """Everything verified that can be; each problem a sentence, none if it is clean."""
+        self.ledger.check_open()
         return [str(problem) for problem in self.ledger.storage.check()]
 
 

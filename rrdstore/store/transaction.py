@@ -170,6 +170,8 @@ class Transaction:
     def _check(self) -> None:
         if not self._open:
             raise Closed("transaction")
+        if self._ledger.closed:
+            self._ledger.check_open()
 
     def _shown(self, node: Node) -> Node:
         """The node, which from now on somebody else sees: later changes copy what is below it."""
