@@ -102,8 +102,10 @@ def commit_id(uuid: bytes, key: Key) -> str:
 
 
 def cut(text: str, limit: int) -> str:
-    """`text` in at most `limit` bytes of UTF-8, no character broken."""
-    if len(text) * 4 <= limit:
-        return text
+    """`text` in at most `limit` bytes of UTF-8, no character broken; what UTF-8 cannot say is "?". TypeError."""
+    if not isinstance(text, str):
+        raise TypeError(f"message and author are str, not {type(text).__name__}")
+    if text.isascii():
+        return text[:limit]
     data = text.encode(errors="replace")
     return data.decode() if len(data) <= limit else data[:limit].decode(errors="ignore")

@@ -106,6 +106,8 @@ class Branch:
         """
         if not isinstance(value, bytes) or not isinstance(meta, bytes | None):
             raise TypeError(f"value and meta are bytes, not {type(value).__name__} and {type(meta).__name__}")
+        if not isinstance(opaque, bytes):
+            raise TypeError(f"opaque is bytes, not {type(opaque).__name__}")
         record = self._ledger.commit(self._line, (Edit(path, value, meta),), message, author, opaque)
         return Commit(self._ledger, record)
 
