@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from rrdstore.history.clock import SystemClock
@@ -15,7 +16,7 @@ from rrdstore.store.size import parse_size
 from rrdstore.store.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from rrdstore.history.clock import Clock
@@ -46,7 +47,8 @@ def create(
     """
     policy = parse(keep)
     storage = ringfile.create(os.fspath(path), parse_size(size), slots=policy.slots, sync=sync, progress=progress)
-    return Store.begin(storage, clock or SystemClock(), os.fspath(path), str(policy))
+    with _closed_on_error(storage):
+        return Store.begin(storage, clock or SystemClock(), os.fspath(path), str(policy))
 
 
 def open(  # noqa: A001 - `rrdstore.open` is what a user expects
@@ -65,7 +67,18 @@ def open(  # noqa: A001 - `rrdstore.open` is what a user expects
     storage: Storage = ringfile.open(os.fspath(path), readonly=readonly or rehearse, sync=sync)
     if rehearse:
         storage = Rehearsal(storage)
-    return Store(Ledger(storage, clock or SystemClock(), os.fspath(path)))
+    with _closed_on_error(storage):
+        return Store(Ledger(storage, clock or SystemClock(), os.fspath(path)))
+
+
+@contextmanager
+def _closed_on_error(storage: Storage) -> Iterator[None]:
+    """A file that does not become a store is let go of again, its lock with it."""
+    try:
+        yield
+    except BaseException:
+        storage.close()
+        raise
 
 
 def memory(keep: str = DEFAULT, *, clock: Clock | None = None) -> Store:
