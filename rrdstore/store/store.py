@@ -149,10 +149,12 @@ class Store:
         self.ledger.settle()
 
     def pin(self, commit: Commit | str) -> None:
-        """Keep a commit whatever the policy says; NotFound, Thinned, LimitReached. A tick."""
+        """Keep a commit whatever the policy says, once; NotFound, Thinned, LimitReached. A tick."""
         ledger = self.ledger
         ledger.check_writable()
         record = ledger.kept(_name(commit))
+        if record.number in ledger.history.pins:
+            return
         check_limit("pins", len(ledger.history.pins), ledger.storage.max_pins)
         ledger.history.pin(record.number)
         ledger.settle()
