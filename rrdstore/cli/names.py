@@ -9,7 +9,7 @@ import click
 
 from rrdstore.cli.opening import branch_option, commit_of, dry_run_option, json_option, reading, writing
 from rrdstore.cli.output import columns, json_commit, print_json, shown, shown_time
-from rrdstore.cli.program import MomentsVerb, each, verb
+from rrdstore.cli.program import each, verb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,7 +46,7 @@ def print_going(act: str, done: list[str], dropped: list[str], *, dry_run: bool,
     "rrdstore -C host.rrdb tag",
     "rrdstore -C host.rrdb tag before-upgrade",
     "rrdstore -C host.rrdb tag last-good '2h ago'",
-    cls=MomentsVerb,
+    moments=True,
 )
 @click.argument("name", required=False)
 @click.argument("commit", required=False)
@@ -96,7 +96,7 @@ def untag(names: tuple[str, ...], dry_run: bool, as_json: bool) -> int:
     "rrdstore -C host.rrdb pin",
     "rrdstore -C host.rrdb pin 1042",
     "rrdstore -C host.rrdb pin '2h ago'",
-    cls=MomentsVerb,
+    moments=True,
 )
 @click.argument("commit", required=False)
 @branch_option

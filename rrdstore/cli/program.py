@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
 )
 """The first class that fits decides."""
 
+_AGAIN = 8
 _MINUS = re.compile(r"-[0-9].*", re.DOTALL)
 
 
@@ -96,30 +98,39 @@ class Program(click.Group):
 
 
 class Verb(click.Command):
-    """A command. A moment given as `-2h` is the same as `2h`, where only moments begin with a minus and a digit."""
+    """A command.
 
-    takes_moments = False
+    With `moments` among its arguments, `-2h` is the same as `2h` and no option: nothing else there begins with a
+    minus and a digit. One that `reads`, and prints nothing before it has read all, is run again if a writer has
+    thinned what it was reading.
+    """
+
+    def __init__(self, *args: Any, moments: bool = False, reads: bool = False, **extra: Any) -> None:
+        super().__init__(*args, **extra)
+        self._moments, self._reads = moments, reads
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Click's, with the minus of moments taken off, which would look like an option."""
-        if self.takes_moments:
+        """Click's, with the minus of moments taken off."""
+        if self._moments:
             args = [arg[1:] if _MINUS.fullmatch(arg) else arg for arg in args]
         return super().parse_args(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Click's, as often as needed."""
+        for _ in range(_AGAIN if self._reads else 0):
+            with suppress(rrdstore.Thinned):
+                return super().invoke(ctx)
+        return super().invoke(ctx)
 
-class MomentsVerb(Verb):
-    """A command with moments among its arguments."""
 
-    takes_moments = True
-
-
-def verb(name: str, *examples: str, cls: type[Verb] = Verb) -> Callable[[Callable[..., Any]], Verb]:
+def verb(name: str, *examples: str, moments: bool = False, reads: bool = False) -> Callable[[Callable[..., Any]], Verb]:
     """Declare a command: its help is the docstring and an Example part of these lines."""
 
     def declare(function: Callable[..., Any]) -> Verb:
         text = inspect.cleandoc(function.__doc__ or "")
         shown = "\n".join(f"  {line}" for line in examples)
-        return click.command(name, cls=cls, help=f"{text}\n\n\b\nExample:\n{shown}")(function)
+        text = f"{text}\n\n\b\nExample:\n{shown}"
+        return click.command(name, cls=Verb, help=text, moments=moments, reads=reads)(function)
 
     return declare
 
@@ -153,6 +164,8 @@ def each(names: Sequence[str], act: Callable[[str], object]) -> int:
     for name in names:
         try:
             act(name)
+        except rrdstore.Thinned:
+            raise
         except rrdstore.StoreError as error:
             complain(describe(error))
             codes.append(exit_code(error))

@@ -11,7 +11,7 @@ import click
 import rrdstore
 from rrdstore.cli.opening import branch_option, commit_of, dry_run_option, json_option, reading, writing
 from rrdstore.cli.output import json_micros, print_json, shown
-from rrdstore.cli.program import MomentsVerb, verb
+from rrdstore.cli.program import verb
 from rrdstore.policy import Row, draw, forecast
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _json_reason(reason: Reason) -> dict[str, Any]:
     "explain",
     "rrdstore -C host.rrdb explain 1042",
     "rrdstore -C host.rrdb explain '2h ago' --json",
-    cls=MomentsVerb,
+    moments=True,
 )
 @click.argument("commit")
 @branch_option

@@ -9,7 +9,7 @@ import click
 
 from rrdstore.cli.opening import branch_option, commit_of, json_option, reading
 from rrdstore.cli.output import json_bytes, json_commit, print_json, shown, shown_commit
-from rrdstore.cli.program import MomentsVerb, verb
+from rrdstore.cli.program import verb
 
 if TYPE_CHECKING:
     import rrdstore
@@ -22,7 +22,8 @@ _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
     "rrdstore -C host.rrdb log",
     "rrdstore -C host.rrdb log /local/domain/1 --since '1d ago' --until '2h ago'",
     "rrdstore -C host.rrdb log --limit 20 --json",
-    cls=MomentsVerb,
+    moments=True,
+    reads=True,
 )
 @click.argument("path", required=False)
 @click.option("--since", metavar="WHEN", help="Only commits at or after this moment.")
@@ -38,14 +39,14 @@ def log(path: str | None, since: str | None, until: str | None, limit: int | Non
     of {id, number, time, wall, branch, author, message, parents, kept_parents, thinned}.
     """
     with reading() as store:
-        commits = islice(store.branch(branch).log(path, since, until), limit)
-        if as_json:
-            print_json([json_commit(commit) for commit in commits])
-            return
-        for commit in commits:
-            click.echo(shown_commit(commit))
-            if commit.thinned:
-                click.echo(f"    ⋮ {commit.thinned} thinned")
+        commits = list(islice(store.branch(branch).log(path, since, until), limit))
+    if as_json:
+        print_json([json_commit(commit) for commit in commits])
+        return
+    for commit in commits:
+        click.echo(shown_commit(commit))
+        if commit.thinned:
+            click.echo(f"    ⋮ {commit.thinned} thinned")
 
 
 @verb(
@@ -53,7 +54,8 @@ def log(path: str | None, since: str | None, until: str | None, limit: int | Non
     "rrdstore -C host.rrdb diff '2h ago'",
     "rrdstore -C host.rrdb diff -2h -1h /local/domain/1",
     "rrdstore -C host.rrdb diff main work",
-    cls=MomentsVerb,
+    moments=True,
+    reads=True,
 )
 @click.argument("a")
 @click.argument("b", required=False)
@@ -70,12 +72,12 @@ def diff(a: str, b: str | None, path: str | None, branch: str, as_json: bool) ->
     if b is not None and path is None and b.startswith("/"):
         b, path = None, b
     with reading() as store:
-        changes = store.diff(commit_of(store, branch, a), commit_of(store, branch, b), path or "/")
-        if as_json:
-            print_json([_json_change(change) for change in changes])
-            return
-        for change in changes:
-            click.echo(_line(change))
+        changes = list(store.diff(commit_of(store, branch, a), commit_of(store, branch, b), path or "/"))
+    if as_json:
+        print_json([_json_change(change) for change in changes])
+        return
+    for change in changes:
+        click.echo(_line(change))
 
 
 def _json_change(change: rrdstore.Change) -> dict[str, Any]:

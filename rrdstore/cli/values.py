@@ -22,7 +22,7 @@ from rrdstore.cli.output import columns, json_commit, json_node, on_terminal, pr
 from rrdstore.cli.program import each, verb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import rrdstore
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     "rrdstore -C host.rrdb get /local/domain/1/name",
     "rrdstore -C host.rrdb get /local/domain/1/name --at '2h ago'",
     "rrdstore -C host.rrdb get /image --raw > image.bin",
+    reads=True,
 )
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @click.option("--raw", is_flag=True, help="The exact bytes on a terminal too.")
@@ -46,21 +47,16 @@ def get(paths: tuple[str, ...], raw: bool, branch: str, at: str | None, as_json:
     """
     with reading() as store:
         tree = place(store, branch, at)
-        rows = []
-
-        def print_one(path: str) -> None:
-            node = tree.stat(path)
-            if as_json:
-                rows.append(json_node(path, node))
-            elif raw or not on_terminal():
-                click.echo(node.value, nl=False)
-            else:
-                click.echo(shown(node.value))
-
-        code = each(paths, print_one)
-        if as_json:
-            print_json(rows)
-        return code
+        found: list[tuple[str, rrdstore.Node]] = []
+        code = each(paths, lambda path: found.append((path, tree.stat(path))))
+    if as_json:
+        print_json([json_node(path, node) for path, node in found])
+    for _, node in () if as_json else found:
+        if raw or not on_terminal():
+            click.echo(node.value, nl=False)
+        else:
+            click.echo(shown(node.value))
+    return code
 
 
 @verb(
@@ -124,6 +120,7 @@ def rm(paths: tuple[str, ...], branch: str, message: str, author: str, dry_run: 
     "ls",
     "rrdstore -C host.rrdb ls /local/domain",
     "rrdstore -C host.rrdb ls -l /local/domain/1 --at @1700000000",
+    reads=True,
 )
 @click.argument("paths", metavar="[PATH]...", nargs=-1)
 @click.option("-l", "long", is_flag=True, help="With sizes, children, and the commits that made and last set each.")
@@ -145,23 +142,24 @@ def ls(paths: tuple[str, ...], long: bool, branch: str, at: str | None, as_json:
             rows.extend((below + name, name, tree.stat(below + name)) for name in tree.list(path))
 
         code = each(paths or ("/",), collect)
-        if as_json:
-            print_json([json_node(path, node) for path, _, node in rows])
-        elif long:
-            cells = [
-                (str(len(node.value)), str(node.children), str(node.created), str(node.modified), shown(name))
-                for _, name, node in rows
-            ]
-            _print_lines(columns(cells, "rrrr"))
-        else:
-            _print_lines(shown(name) for _, name, _ in rows)
-        return code
+    if as_json:
+        print_json([json_node(path, node) for path, _, node in rows])
+    elif long:
+        cells = [
+            (str(len(node.value)), str(node.children), str(node.created), str(node.modified), shown(name))
+            for _, name, node in rows
+        ]
+        _print_lines(columns(cells, "rrrr"))
+    else:
+        _print_lines(shown(name) for _, name, _ in rows)
+    return code
 
 
 @verb(
     "tree",
     "rrdstore -C host.rrdb tree /local/domain/1",
     "rrdstore -C host.rrdb tree --depth 2 --at 'before-upgrade'",
+    reads=True,
 )
 @click.argument("path", default="/")
 @click.option("--depth", type=click.IntRange(min=0), metavar="N", help="No deeper than N levels below PATH.")
@@ -175,12 +173,11 @@ def tree_(path: str, depth: int | None, branch: str, at: str | None, as_json: bo
     """
     with reading() as store:
         tree = place(store, branch, at)
-        if as_json:
-            top = _level(path)
-            nodes = tree.descend(path)
-            print_json([json_node(here, node) for here, node in nodes if depth is None or _level(here) - top <= depth])
-        else:
-            _print_lines(drawn(tree, path, depth))
+        top = _level(path)
+        nodes = tree.descend(path) if as_json else ()
+        rows = [json_node(here, node) for here, node in nodes if depth is None or _level(here) - top <= depth]
+        lines = [] if as_json else list(drawn(tree, path, depth))
+    print_json(rows) if as_json else _print_lines(lines)
 
 
 def _level(path: str) -> int:
@@ -211,6 +208,6 @@ def _value(node: rrdstore.Node) -> str:
     return f' = "{shown(node.value)}"' if node.value else ""
 
 
-def _print_lines(lines: Iterator[str] | list[str]) -> None:
+def _print_lines(lines: Iterable[str]) -> None:
     for line in lines:
         click.echo(line)

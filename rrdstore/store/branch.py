@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import TYPE_CHECKING, TypeVar
 
-from rrdstore.errors import Conflict, InvalidPath, NotFound
+from rrdstore.errors import Conflict, InvalidPath, NotFound, Thinned
 from rrdstore.history.commit import Edit
 from rrdstore.history.when import parse_when
 from rrdstore.store.commit import Commit
@@ -201,10 +201,22 @@ class Branch:
         return self._ledger.find(self._line, when).record.rt if moment is None else moment
 
     def _touches(self, record: Record, names: tuple[str, ...]) -> bool:
-        here = find(self._ledger.root(record), names)
         records = self._ledger.history.graph.records
-        before = [find(self._ledger.root(records[number]), names) for number in record.grafts]
-        return not any(same(was, here) or equal(was, here) for was in before) if before else here is not None
+        before, compared = list(record.grafts), False
+        try:
+            here = find(self._ledger.root(record), names)
+        except Thinned:
+            return False  # by a writer, while we read
+        while before:
+            older = records[before.pop()]
+            try:
+                was = find(self._ledger.root(older), names)
+                if same(was, here) or equal(was, here):
+                    return False
+                compared = True
+            except Thinned:
+                before += older.grafts  # likewise: what came before it stands for it
+        return compared or here is not None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Branch) and (self._ledger, self._id) == (other._ledger, other._id)

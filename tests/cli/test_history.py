@@ -2,6 +2,9 @@
 
 import pytest
 
+import rrdstore
+from rrdstore.store.ledger import Ledger
+
 
 def test_log_is_newest_first_with_the_gaps_that_thinning_left(shell):
     lines = shell.lines("log")
@@ -112,3 +115,36 @@ def test_an_id_or_its_beginning_is_a_moment(shell):
     newest = shell.json("log", "--limit", "1")[0]["id"]
     for name in (newest, newest[:6], "22"):
         assert shell.json("explain", name)["id"] == newest
+
+
+def test_a_log_of_a_path_does_without_what_a_writer_thins_meanwhile(shell, monkeypatch):
+    """The change of a commit that is gone is told by the one after it, as if it had been gone before."""
+    with rrdstore.open(shell.path) as store:
+        made = [store.branch("main").set("/x", value) for value in (b"1", b"2", b"2", b"3")]
+    root = Ledger.root
+    gone = {made[1].number}
+
+    def read(self, record):
+        if record.number in gone:
+            raise rrdstore.Thinned(self.id(record), None, None)
+        return root(self, record)
+
+    monkeypatch.setattr(Ledger, "root", read)
+    assert [row["id"] for row in shell.json("log", "/x")] == [made[3].id, made[2].id, made[0].id]
+    gone |= {made[0].number, made[2].number}
+    assert [row["id"] for row in shell.json("log", "/x")] == [made[3].id]
+
+
+@pytest.mark.parametrize("command", [("get", "/odd"), ("ls",), ("tree",), ("log",), ("diff", "1")])
+def test_what_was_thinned_while_it_was_read_is_read_again(shell, monkeypatch, command):
+    expected = shell(*command)
+    opened = rrdstore.open
+    thinned = iter([True] * 3)
+
+    def open_later(path, **options):
+        if next(thinned, False):
+            raise rrdstore.Thinned("with object 7", None, None)
+        return opened(path, **options)
+
+    monkeypatch.setattr(rrdstore, "open", open_later)
+    assert shell(*command) == expected
