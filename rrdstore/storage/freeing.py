@@ -5,15 +5,18 @@ Rule: stored commits form lines, each sharing with the one before it, place by p
 its number is at most P's `top`, the last number given out when P was stored: then P has it there too.
 Nothing is counted, no list is kept, and what is shared is never looked at.
 Children are freed before their parents, so a walk that a crash cut short is done again: an object that is
-missing took all of its own with it.
+missing took all of its own with it. Of one that is damaged nothing is known, so what only it leads to stays
+where it is, for `check` to name: a leak is better than a loss, and than a store that cannot go on.
 Cost: O(what C shares with neither). Checked against a full mark by tests and by `check`. Prior art: ZFS's
 birth times; its dead lists lose data here as soon as there are merges or reverts.
 """
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, cast
 
+from rrdstore.errors import Corrupt
 from rrdstore.storage.codec import references, referred
 from rrdstore.storage.objects import Missing, Objects
 from rrdstore.tree.node import BITS, FANOUT, name_hash
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from rrdstore.storage.codec import References
+
+log = logging.getLogger("rrdstore")
 
 _REMEMBERED = 8192
 _Place = tuple[int, "int | References", int]
@@ -59,14 +64,19 @@ class Freeing:
                 continue
             try:
                 below = self.references(number)
-            except Missing:
+                across = other
+                if below and across.__class__ is int:
+                    across = self.references(across) if across else {}
+                pairs = self._pairs(below, cast("References", across), depth, floor) if below else ()
+            except Missing as fault:
+                if fault.number == number:
+                    continue
+                raise
+            except Corrupt as fault:
+                log.warning("not all of a dropped commit can be freed: %s", fault)
                 continue
             stack.append((number, 0, -1))
-            if below:
-                across = other
-                if across.__class__ is int:
-                    across = self.references(across) if across else {}
-                stack += self._pairs(below, cast("References", across), depth, floor)
+            stack += pairs
 
     def _pairs(self, below: References, across: References, depth: int, floor: int) -> list[_Place]:
         """The children above the floor that are not the same across, each with what is there."""

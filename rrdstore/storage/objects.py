@@ -12,7 +12,7 @@ and a checksum, compared whenever it is read.
     location = 0 (none), or 1 + (segment x segment size + offset) / grain      u32, 1,008 a row of `loc`
 
 The cleaner is here too, as it is nothing but moving objects: it takes the segments in which least lives,
-each in transactions of its own, whenever fewer than `SPARE` and some segments are free.
+each in transactions of its own, whenever few are free. What is damaged stays where it is, to be named.
 Cost: O(bytes); an object read from a cached segment 2 us. Prior art: log-structured file systems
 (Rosenblum and Ousterhout 1991).
 """
@@ -257,17 +257,27 @@ class Objects:
     def _empty(self, segment: int) -> None:
         data = bytes(self.segments.read(segment))
         at, end = 0, self.segments.used[segment]
-        while at < end and self.segments.live[segment]:
+        while at + HEADER <= end and self.segments.live[segment]:
             number, word, _ = _HEADER.unpack_from(data, at)
             length = whole(word & _LENGTH, self.grain)
             here = 1 + (segment * self._layout.segment + at) // self.grain
-            if self._locations[number % self.count] == here:
+            if self._locations[number % self.count] == here and _sound(data, at):
                 self._place(number, data[at : at + length], MOVED)
                 self.segments.forget(segment, length)
                 if self.pages > self.slice_pages:
                     self.commit()
             at += length
+        if self.segments.live[segment]:
+            self.segments.damaged.add(segment)
         self.commit()
+
+
+def _sound(segment: bytes, at: int) -> bool:
+    try:
+        unpack(segment, at, "")
+    except Corrupt:
+        return False
+    return True
 
 
 def whole(length: int, grain: int) -> int:

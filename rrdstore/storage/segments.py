@@ -35,6 +35,8 @@ class Segments:
         self._container = container
         self.size, self.count = container.layout.segment, container.layout.segments
         self._cached = max(16, _CACHED // self.size)
+        self.damaged: set[int] = set()
+        """Segments that the cleaner could not empty."""
         self.load()
 
     def load(self) -> None:
@@ -131,8 +133,9 @@ class Segments:
     def emptiest(self, count: int) -> list[int]:
         """Segments that cost the cleaner least, least first; none that is open, free or full of life. O(segments)."""
         used, live, size = self.used, self.live, self.size
+        excluded = self.damaged.union(self._open)
         worth = [segment for segment in range(self.count) if used[segment] and live[segment] < size]
-        return nsmallest(count, (segment for segment in worth if segment not in self._open), key=live.__getitem__)
+        return nsmallest(count, (segment for segment in worth if segment not in excluded), key=live.__getitem__)
 
     def write(self) -> None:
         """Bring all changes to the container, inside a transaction."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from rrdstore.errors import Corrupt
 from rrdstore.storage.codec import encode, is_inline
 from rrdstore.tree.edit import EMPTY
 from rrdstore.tree.node import BITS, FANOUT, Bucket, Node, Stub, Wide, name_hash
@@ -91,7 +92,10 @@ def _opened(part: Part | Stub, was: Part | Stub | None, depth: int) -> _Frame:
     if part.__class__ is Stub:
         part = part.load()
     if was.__class__ is Stub:
-        was = was.load()
+        try:
+            was = was.load()
+        except Corrupt:
+            was = None  # What cannot be read cannot be shared: all of this part is written again.
     own = cast("Part", part)
     if own.number or own is EMPTY:
         own = _copied(own)

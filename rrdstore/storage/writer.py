@@ -225,9 +225,9 @@ class RingWriter:
             if before in fresh:
                 beside = fresh[before][1]
             elif before in self._kept.commits:
-                beside = self.root(self._kept.commits[before].record)
-            else:
-                before = 0
+                with suppress(Corrupt):  # Then nothing of it can be shared.
+                    beside = self.root(self._kept.commits[before].record)
+            before = before if beside else 0
             root = self._storing.store(record.root or self.root(record), beside)
             record.root_number, record.top = root.number, self._objects.superblock.next - 1
             fresh[record.number] = record, root

@@ -1,5 +1,6 @@
 """Each kind of damage is found, and named where it is."""
 
+import shutil
 import sqlite3
 from random import Random
 
@@ -8,6 +9,7 @@ import pytest
 from rrdstore.errors import Corrupt, StoreError
 from rrdstore.storage import ringfile
 from rrdstore.storage.records import sealed
+from rrdstore.tree import edit
 from tests.storage.conftest import SIZE, SLOTS
 from tests.storage.past import Past, content
 
@@ -160,3 +162,43 @@ def test_a_reader_finds_damage_too(path, past):
     reader = ringfile.open(path, readonly=True)
     assert reader.check()
     reader.close()
+
+
+def test_a_damaged_object_does_not_stop_the_store(path, past):
+    """Whatever is damaged: what is written from now on reads right, and what is lost is named and not read wrong."""
+    survived = 0
+    for seed in range(6):
+        copy = f"{path}{seed}"
+        for end in ("", "-ring"):
+            shutil.copyfile(path + end, copy + end)
+        random = Random(seed)
+        storage = ringfile.open(copy, sync="none")
+        places = sorted(storage._objects.places())
+        storage.close()
+        _, segment, offset = random.choice(places)
+        data = row(copy, "seg", segment + 1)
+        data[offset + random.choice((3, 9, 13, 16))] ^= 1 << random.randrange(8)
+        damaged(copy, "UPDATE seg SET d = ? WHERE id = ?", (bytes(data), segment + 1))
+        storage = ringfile.open(copy, sync="none")
+        records = storage.state().commits
+        fresh = Past(storage, random)
+        fresh.number, fresh.fresh, fresh.kept, fresh.contents = records[-1].number, [], {}, {}
+        main = fresh.branches[1]
+        main.head = 0
+        fresh.commit(main, edit.put(edit.EMPTY, ("fresh",), b"start", b"", 1, edit.new_edit()), ())
+        for number in range(40):
+            fresh.change(main)
+            fresh.thin(5)
+            if number == 1:
+                fresh.gone += records
+            if number % 4 == 1:
+                fresh.tick()
+                storage._objects.clean(storage._layout.segments)
+        fresh.tick()
+        fresh.verify()
+        assert len(storage._kept) == len(fresh.kept)
+        left = storage.check()
+        survived += not left
+        assert all(any(what in problem.where for what in ("object", "segment", "superblock")) for problem in left), left
+        storage.close()
+    assert survived < 6
