@@ -37,6 +37,7 @@ WAIT = 0.25
 """Seconds to wait for another process that holds the log."""
 
 _WRITTEN_AT_ONCE = 64
+_FORBIDDEN = ("attempt to write a readonly", "unable to open")
 _BUSY = ("database is locked", "database table is locked", "database schema is locked")
 
 
@@ -247,23 +248,33 @@ def connect(path: str, *, readonly: bool, durable: bool) -> Container:
     """Open an existing file; NoStore, Corrupt."""
     present(path)
     with faults(path, opening=True):
-        address = f"file:{quote(str(Path(path).absolute()))}?mode={'ro' if readonly else 'rw'}"
-        connection = sqlite3.connect(address, uri=True, isolation_level=None, timeout=WAIT, check_same_thread=False)
         try:
-            layout = _recognised(path, connection)
-            for pragma in (
-                "wal_autocheckpoint = 0",
-                "cache_spill = OFF",
-                f"cache_size = {max(2048, layout.wal // PAGE)}",
-                "temp_store = MEMORY",
-                f"max_page_count = {layout.pages}",
-                f"synchronous = {'NORMAL' if durable else 'OFF'}",
-            ):
-                connection.execute(f"PRAGMA {pragma}").fetchall()
-            return Container(path, connection, layout, durable=durable)
-        except BaseException:
-            connection.close()
-            raise
+            return _connected(path, "mode=ro" if readonly else "mode=rw", durable=durable)
+        except sqlite3.OperationalError as fault:
+            if not readonly or Path(path + "-wal").exists() or not str(fault).startswith(_FORBIDDEN):
+                raise
+            # Nobody writes, and SQLite may not put its own files beside this one: read it as one on a CD is.
+            return _connected(path, "immutable=1", durable=durable)
+
+
+def _connected(path: str, how: str, *, durable: bool) -> Container:
+    address = f"file:{quote(str(Path(path).absolute()))}?{how}"
+    connection = sqlite3.connect(address, uri=True, isolation_level=None, timeout=WAIT, check_same_thread=False)
+    try:
+        layout = _recognised(path, connection)
+        for pragma in (
+            "wal_autocheckpoint = 0",
+            "cache_spill = OFF",
+            f"cache_size = {max(2048, layout.wal // PAGE)}",
+            "temp_store = MEMORY",
+            f"max_page_count = {layout.pages}",
+            f"synchronous = {'NORMAL' if durable else 'OFF'}",
+        ):
+            connection.execute(f"PRAGMA {pragma}").fetchall()
+        return Container(path, connection, layout, durable=durable)
+    except BaseException:
+        connection.close()
+        raise
 
 
 def present(path: str) -> None:

@@ -1,7 +1,10 @@
 """Readers beside a writer: never in its way, and never wrong."""
 
+import os
 import sqlite3
+import tempfile
 import threading
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -119,6 +122,27 @@ def test_a_reader_alone(path, past):
     storage = ringfile.open(path, sync="none")
     past.reopened(storage)
     storage.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user for a moment")
+def test_a_reader_that_may_not_write_where_the_store_is():
+    with tempfile.TemporaryDirectory() as place:
+        path = place + "/s.rrdb"
+        storage = ringfile.create(path, SIZE, SLOTS, sync="none")
+        past = Past(storage, Random(1))
+        past.tick()
+        Path(place).chmod(0o755)
+        for closed in (False, True):
+            if closed:
+                storage.close()
+            os.seteuid(65534)
+            try:
+                reader = ringfile.open(path, readonly=True)
+                assert seen(reader) == past.contents
+                assert reader.check() == []
+                reader.close()
+            finally:
+                os.seteuid(0)
 
 
 def test_other_threads_read_while_the_writer_ticks_and_cleans(past):
