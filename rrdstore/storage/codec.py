@@ -25,7 +25,7 @@ from sys import intern
 from typing import TYPE_CHECKING, cast
 
 from rrdstore.errors import Corrupt
-from rrdstore.tree.node import FANOUT, Bucket, Node, Stub, Wide
+from rrdstore.tree.node import FANOUT, SMALL, Bucket, Node, Stub, Wide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 NODE, BUCKET, WIDE, PIECE = 1, 2, 3, 4
 """Kinds of objects; a piece is a part of the bytes of one too large for a place."""
 
-INLINE = 192
+INLINE = SMALL
 """The most bytes of value and metadata that a leaf brings into its parent."""
 
 References = dict[str, int] | list[int]

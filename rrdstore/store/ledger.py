@@ -193,8 +193,9 @@ class Ledger:
         head = self.history.graph.records[line.head] if line.head else None
         before = self.root(head) if head else EMPTY
         number = self.number + 1
-        after = applied(before, edits, number) if root is None else root
+        # The cost first: the weights it asks for are then carried along.
         cost = self._cost(before, edits)
+        after = applied(before, edits, number) if root is None else root
         if cost:
             self.room.require(cost, shrinks=all(step.value is None for step in edits))
         stamp = self._clock.stamp()

@@ -16,9 +16,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from rrdstore.errors import StoreFull, TooLarge
-from rrdstore.storage.codec import INLINE
 from rrdstore.storage.layout import CHARGE
-from rrdstore.tree.node import BITS, FANOUT, Bucket, Node, Stub, Wide, child, entries, name_hash, part
+from rrdstore.tree.node import BITS, FANOUT, SMALL, Bucket, Node, Wide, child, entries, name_hash, part, weight
 from rrdstore.tree.path import split
 
 if TYPE_CHECKING:
@@ -100,80 +99,104 @@ class Room:
 
 def change_cost(root: Node, edits: tuple[Edit, ...]) -> int:
     """The most bytes that these edits of the tree `root` take in the file."""
-    charges: dict[object, int] = {}
+    charges = _Charges()
     for edit in edits:
-        _charge(charges, root, split(edit.path), edit)
-    return RECORD + sum(charges.values())
+        charges.add(root, split(edit.path), edit)
+    return RECORD + charges.total()
 
 
-def _charge(charges: dict[object, int], root: Node, names: tuple[str, ...], edit: Edit) -> None:
-    """Add each object that is written again for one edit, once for all edits: a container is named by its identity."""
-    value = 0 if edit.value is None else len(edit.value) + len(edit.meta or b"")
-    node: Node | None = root
-    for depth, name in enumerate(names):
-        entry = ENTRY + _length(name) + (min(value, INLINE) if depth == len(names) - 1 else 0)
-        if node is None:
-            charges[names[:depth]] = charges.get(names[:depth], _object(0)) + entry
-            continue
-        _charge_kids(charges, node, name, entry, leaving=edit.value is None and depth == len(names) - 1)
-        node = child(node.kids, name)
-    if edit.value is not None:
-        if node is not None and node.kids is not None:
-            _charge_kids(charges, node, None, 0, leaving=False)
-        if value > INLINE or (node is not None and node.kids is not None):
-            charges[names, "value"] = _object(value)
-        if node is not None and edit.meta is None:
-            charges[names, "meta"] = len(node.meta)
+class _Charges:
+    """What some edits write, each thing once, however many of them touch it."""
 
+    __slots__ = ("_entries", "_names", "_objects")
 
-def _charge_kids(charges: dict[object, int], node: Node, name: str | None, entry: int, *, leaving: bool) -> None:
-    """A node's own object with the container in it, and the containers below on the way to `name`."""
-    kids = node.kids
-    inside = len(node.value) + len(node.meta)
-    left = name_hash(name) if name is not None and kids.__class__ is Wide else 0
-    depth = 0
-    while True:
-        key = id(kids) if kids is not None else (id(node), depth)
-        if key not in charges:
-            charges[key] = _object(inside + _inside(kids))
-        charges[key] += entry
-        if kids.__class__ is Bucket:
-            if name is not None and not leaving and len(kids.names) >= FANOUT and name not in kids.names:
-                # One name more makes it 32 sets, each an object.
-                charges[key, "spread"] = FANOUT * (CHARGE + FIXED)
+    def __init__(self) -> None:
+        self._objects: dict[object, int] = {}
+        """Containers that are written again, by identity, and new ones, by path."""
+        self._entries: dict[tuple[str, ...], int] = {}
+        """What each new or changed place adds to its bucket."""
+        self._names: dict[tuple[str, ...], tuple[int, int]] = {}
+        """Of each directory that gets new names: how many it has, and gets."""
+
+    def add(self, root: Node, names: tuple[str, ...], edit: Edit) -> None:
+        """One edit of the tree `root`."""
+        sets = edit.value is not None
+        value = len(edit.value or b"") + len(edit.meta or b"")
+        node: Node | None = root
+        last = len(names) - 1
+        for depth, name in enumerate(names):
+            below = None
+            if node is not None:
+                coming = self._names.get(names[:depth], (0, 0))[1]
+                self._containers(node, name, coming, leaving=not sets and depth == last)
+                below = child(node.kids, name)
+            elif names[:depth] not in self._objects:
+                self._objects[names[:depth]] = _object(0)
+            if sets and (below is None or depth == last):
+                inside = ENTRY + 4 * len(name) + (min(value, SMALL) if depth == last else 0)
+                self._place(names[: depth + 1], inside, node, new=below is None)
+            node = below
+        if sets:
+            held = 0 if node is None else len(node.meta) if edit.meta is None else 0
+            if node is not None and node.kids is not None:
+                self._containers(node, None, 0, leaving=False)
+                self._objects[names, "value"] = _object(value + held)
+            elif value + held > SMALL:
+                self._objects[names, "value"] = _object(value + held)
+            elif held:
+                self._objects[names, "meta"] = held
+
+    def _place(self, names: tuple[str, ...], inside: int, parent: Node | None, *, new: bool) -> None:
+        before = self._entries.get(names)
+        if before is None and new:
+            had, got = self._names.get(names[:-1], (0 if parent is None else parent.children, 0))
+            self._names[names[:-1]] = had, got + 1
+        self._entries[names] = max(before or 0, inside)
+
+    def _containers(self, node: Node, name: str | None, coming: int, *, leaving: bool) -> None:
+        """A node's own object with the container in it, and the containers below on the way to `name`.
+
+        `coming` new names are on their way to this directory before this one.
+        """
+        kids, objects = node.kids, self._objects
+        inside = len(node.value) + len(node.meta)
+        if kids is None:
+            objects[id(node)] = _object(inside)
             return
-        if kids.__class__ is not Wide or name is None:
-            return
-        if leaving and kids.count <= 2 * FANOUT:
-            # It may become one bucket again.
-            charges[key, "gathered"] = _object(_names(entries(kids)))
-        kids = part(kids, left & (FANOUT - 1))
-        left >>= BITS
-        depth += 1
-        inside = 0
+        left = name_hash(name) if name is not None and kids.__class__ is Wide else 0
+        while kids is not None:
+            key = id(kids)
+            if key not in objects:
+                objects[key] = _object(inside + _inside(kids))
+            if kids.__class__ is not Wide or name is None:
+                if kids is not node.kids and kids.__class__ is Bucket and len(kids.names) + coming >= FANOUT:
+                    # A full set becomes 32.
+                    objects[key, "spread"] = FANOUT * (CHARGE + FIXED) + _object(FANOUT * SET)
+                return
+            if leaving and kids.count <= 2 * FANOUT:
+                # It may become one bucket again.
+                objects[key, "gathered"] = _object(_inside(Bucket(entries(kids), 0)))
+            kids = part(kids, left & (FANOUT - 1))
+            left >>= BITS
+            inside = 0
+
+    def total(self) -> int:
+        """Bytes of all of it."""
+        cost = sum(self._objects.values()) + sum(self._entries.values())
+        for had, got in self._names.values():
+            if had + got > FANOUT:
+                # A directory that is or becomes wide: a new name may begin a set, and so may one that moves.
+                wides = 1 + (had + got) // (FANOUT + 1)
+                sets = min(had + got if had <= FANOUT else got, FANOUT * wides)
+                cost += sets * (CHARGE + FIXED) + min(wides, 1 + got) * _object(FANOUT * SET)
+        return cost
 
 
-def _inside(kids: Kids | None) -> int:
+def _inside(kids: Kids) -> int:
     """Bytes of a container, whole."""
-    if kids is None:
-        return 0
     if kids.__class__ is Bucket:
-        return _names(kids.names)
+        return ENTRY * len(kids.names) + weight(kids)
     return FANOUT * SET
-
-
-def _names(names: dict[str, Node | Stub]) -> int:
-    """Bytes of a bucket with these names, the small leaves in it."""
-    size = ENTRY * len(names)
-    for name, node in names.items():
-        size += _length(name)
-        if node.__class__ is Node and node.kids is None and len(node.value) + len(node.meta) <= INLINE:
-            size += len(node.value) + len(node.meta)
-    return size
-
-
-def _length(name: str) -> int:
-    return len(name) if name.isascii() else 4 * len(name)
 
 
 def _object(size: int) -> int:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 FANOUT = 32
 """Names a bucket holds at most, and sets a `Wide` has."""
 
+SMALL = 192
+"""Bytes of value and metadata of a leaf small enough to be stored inside its bucket."""
+
 BITS = 5
 DEEPEST = 12
 """Levels of `Wide` that 64 bits of hash can tell apart; the sets below are buckets of any size."""
@@ -86,10 +89,11 @@ class Node:
 class Bucket:
     """At most 32 names and their nodes (more only where 60 bits of hash collide)."""
 
-    __slots__ = ("edit", "hashed", "names", "number", "order")
+    __slots__ = ("edit", "hashed", "names", "number", "order", "weighed")
 
     def __init__(self, names: dict[str, Node | Stub], edit: int, number: int = 0) -> None:
         self.names, self.edit, self.number = names, edit, number
+        self.weighed = -1
         self.order: Order | None = None
         self.hashed: bytes | None = None
 
@@ -206,10 +210,14 @@ def _in_bucket(bucket: Bucket | None, name: str, node: Node | Stub, edit: int, d
     if grew and len(names) >= FANOUT and depth < DEEPEST:
         return _spread([*names.items(), (name, node)], depth, edit)
     order = None if grew else bucket.order
+    weighed = bucket.weighed
+    if weighed >= 0:
+        weighed += (_name_bytes(name) if grew else -_leaf_bytes(names[name])) + _leaf_bytes(node)
     if bucket.edit != edit:
         names = names.copy()
         bucket = Bucket(names, edit)
     names[name] = node
+    bucket.weighed = weighed
     bucket.order = order
     bucket.hashed = None
     return bucket
@@ -225,6 +233,7 @@ def without_child(kids: Kids, name: str, edit: int, depth: int = 0) -> Kids | No
             bucket = Bucket(bucket.names.copy(), edit)
         del bucket.names[name]
         bucket.order = bucket.hashed = None
+        bucket.weighed = -1
         return bucket
     wide = cast("Wide", kids)
     if wide.count - 1 <= FANOUT:
@@ -238,6 +247,25 @@ def without_child(kids: Kids, name: str, edit: int, depth: int = 0) -> Kids | No
     wide.count -= 1
     wide.order = noted(wide.order, name, there=False)
     return wide
+
+
+def weight(bucket: Bucket) -> int:
+    """Bytes of a bucket's names and of the small leaves among them; carried along by changes, else O(names)."""
+    if bucket.weighed < 0:
+        bucket.weighed = sum(map(_name_bytes, bucket.names)) + sum(map(_leaf_bytes, bucket.names.values()))
+    return bucket.weighed
+
+
+def _name_bytes(name: str) -> int:
+    return len(name) if name.isascii() else 4 * len(name)
+
+
+def _leaf_bytes(node: Node | Stub) -> int:
+    if node.__class__ is Stub or cast("Node", node).kids is not None:
+        return 0
+    leaf = cast("Node", node)
+    inside = len(leaf.value) + len(leaf.meta)
+    return inside if inside <= SMALL else 0
 
 
 def unhash(kids: Kids | None, name: str) -> None:
