@@ -242,28 +242,29 @@ class Objects:
 
         Ends the transaction that is being collected.
         """
-        with self._lock:
-            if self.pages > _FIXED_PAGES:
-                self.commit()
-            while self.segments.free < wanted:
-                before = self.segments.free
-                for segment in self.segments.emptiest(_CANDIDATES):
-                    self._empty(segment)
-                    if self.segments.free >= wanted:
-                        return
-                if self.segments.free <= before:
+        if self.pages > _FIXED_PAGES:
+            self.commit()
+        while self.segments.free < wanted:
+            before = self.segments.free
+            for segment in self.segments.emptiest(_CANDIDATES):
+                self._empty(segment)
+                if self.segments.free >= wanted:
                     return
+            if self.segments.free <= before:
+                return
 
     def _empty(self, segment: int) -> None:
-        data = bytes(self.segments.read(segment))
+        with self._lock:
+            data = bytes(self.segments.read(segment))
         at, end = 0, self.segments.used[segment]
         while at + HEADER <= end and self.segments.live[segment]:
             number, word, _ = _HEADER.unpack_from(data, at)
             length = whole(word & _LENGTH, self.grain)
             here = 1 + (segment * self._layout.segment + at) // self.grain
             if self._locations[number % self.count] == here and _sound(data, at):
-                self._place(number, data[at : at + length], MOVED)
-                self.segments.forget(segment, length)
+                with self._lock:
+                    self._place(number, data[at : at + length], MOVED)
+                    self.segments.forget(segment, length)
                 if self.pages > self.slice_pages:
                     self.commit()
             at += length
