@@ -18,55 +18,51 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
-class _TimeOfDay(click.ParamType):
-    """HH:MM or HH:MM:SS as seconds since midnight."""
-
-    name = "HH:MM"
-
-    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """See click."""
-        if isinstance(value, int):
-            return value
-        try:
-            return seconds_of(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+def _time_of_day(_context: click.Context, _option: click.Parameter, value: str) -> int:
+    try:
+        return seconds_of(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
-class _Step(click.ParamType):
-    """Whole seconds that make a whole number of steps in an hour."""
-
-    name = "SECONDS"
-
-    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """See click."""
-        try:
-            step = int(value)
-        except ValueError:
-            step = 0
-        if step < 1 or HOUR % step:
-            self.fail(f"found {value!r}, expected whole seconds of which an hour is a multiple", param, ctx)
-        return step
+def _step(_context: click.Context, _option: click.Parameter, value: int) -> int:
+    if value < 1 or HOUR % value:
+        raise click.BadParameter(f"found {value}, expected seconds that divide an hour")
+    return value
 
 
 @click.command()
-@click.option("--seed", type=int, help="Which day: the same seed gives the same one.  [default: another each time]")
+@click.option("--seed", type=int, metavar="N", help="Which day.  [default: another each time]")
 @click.option(
-    "--at", "back_to", type=_TimeOfDay(), default="12:30", show_default=True, help="The moment to go back to."
+    "--at",
+    "back_to",
+    metavar="HH:MM",
+    default="12:30",
+    show_default=True,
+    callback=_time_of_day,
+    help="The moment to go back to.",
 )
-@click.option("--step", type=_Step(), default=STEP, show_default=True, help="How often guests report: more is quicker.")
+@click.option(
+    "--step",
+    type=int,
+    metavar="SECONDS",
+    default=STEP,
+    show_default=True,
+    callback=_step,
+    help="How often guests report, and the files are measured: more is quicker.",
+)
 def demo(seed: int | None, back_to: int, step: int) -> None:
     """Live through a host's day in about a minute, and ask what is left of it.
 
     The daemon serves a new store of 16 MiB in a temporary directory, which is removed at the end. The exit status
-    is 1 if anything that was shown turns out not to be true.
+    is 1 if anything that was shown turns out not to be true, 130 after an interruption.
 
     \b
     Example:
       python -m xsadapter.demo
       python -m xsadapter.demo --seed 7 --at 09:15
     """  # noqa: D301 - the escape is click's mark: do not rewrap
-    signal.signal(signal.SIGTERM, _interrupt)
+    before = signal.signal(signal.SIGTERM, _interrupt)
     wish = Wish(random.SystemRandom().randrange(100_000) if seed is None else seed, back_to, step)
     try:
         with tempfile.TemporaryDirectory(prefix="xsadapter-demo-") as directory:
@@ -74,6 +70,8 @@ def demo(seed: int | None, back_to: int, step: int) -> None:
     except KeyboardInterrupt:
         click.echo("\n   Interrupted; nothing is left behind.", err=True)
         sys.exit(130)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     sys.exit(0 if claims.hold else 1)
 
 

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
+import click
+
 from xsadapter.demo import travel
 from xsadapter.demo.bisection import bisect
 from xsadapter.demo.day import DAY, HOUR, MINUTE, VICTIM, duration, time_of
@@ -23,9 +25,9 @@ if TYPE_CHECKING:
     from xsadapter.demo.story import Truth
 
 _AGES: Final = (
-    ("of the last 5 minutes to", 5 * MINUTE),
-    ("of the last 2 hours to", 2 * HOUR),
-    ("of the whole day to", DAY),
+    ("the last 5 minutes to", 5 * MINUTE),
+    ("the last 2 hours to", 2 * HOUR),
+    ("the whole day to", DAY),
 )
 
 
@@ -43,9 +45,11 @@ def thinning(truth: Truth, store: rrdstore.Store, pen: Pen, claims: Claims) -> N
     for name, age in _AGES:
         gaps = [later - earlier for later, earlier in pairwise(times) if (times[0] - later).total_seconds() < age]
         sharp.append(f"{name} {duration(max(gaps).total_seconds())}")
-    say("", "What can be known of any moment at the end:", f"{', '.join(sharp)}, or better.")
+    say("", "How closely any moment is known at the end:", f"{', '.join(sharp)}.")
     most, bound = max(len(look.kept) for look in truth.looks), truth.looks[-1].bound
-    claims.add(most <= bound, f"never more commits were kept than the policy says: at most {most} of {bound}")
+    claims.add(
+        most <= bound, f"whenever it was looked at, no more was kept than the policy says: at most {most} of {bound}"
+    )
 
 
 def size(truth: Truth, sizes: Sizes, given: int, step: int, claims: Claims) -> None:
@@ -65,10 +69,11 @@ def size(truth: Truth, sizes: Sizes, given: int, step: int, claims: Claims) -> N
 
 def past(truth: Truth, store: rrdstore.Store, back_to: int, claims: Claims) -> None:
     """A moment chosen, beside now; and one of a minute ago."""
-    main, back = store.branch("main"), _moment(truth.midnight + back_to * SECOND)
+    main, moment = store.branch("main"), _moment(truth.midnight + back_to * SECOND)
+    back = f"{moment:%Y-%m-%dT%H:%M:%SZ}"
     title(f"4. Back to {time_of(back_to)}")
     with main.at(back) as then:
-        say(f"main.at({back:%Y-%m-%dT%H:%M:%SZ}) is", "")
+        say(f'main.at("{back}") is', "")
         _show_snapshot(then)
         was, now = travel.domains(then.tree), travel.domains(main.tree)
         say("")
@@ -82,11 +87,12 @@ def past(truth: Truth, store: rrdstore.Store, back_to: int, claims: Claims) -> N
         )
         since, until = then.window
         claims.add(
-            since <= back and (until is None or back < until), f"{time_of(back_to)} is in the window of what at() found"
+            since <= moment and (until is None or moment < until),
+            f"{time_of(back_to)} is in the window of what at() found",
         )
         claims.add(
             was.keys() == truth.names_at(then.commit.number),
-            f"its domains are those that the toolstack had when it made commit {then.commit.number}",
+            f"the domains in it are those that the toolstack had at its commit, number {then.commit.number}",
         )
     with main.at("1m ago") as then:
         say("", 'The near past is whole: main.at("1m ago") is', "")
@@ -131,11 +137,12 @@ def broken(truth: Truth, store: rrdstore.Store, claims: Claims) -> None:
         "",
     )
     found = bisect(commits, lambda commit: value(commit) == BROKEN)
-    head(f"{'commit':<18}{'made':<10}{'stands for':>10}   {'the key':<9}{'left':>5}")
+    head(f"{'commit':<18}{'made':<10}{'stands for':>10}   {'the key':<10}{'left':>5}")
     for question in found.questions:
         commit, key = question.commit, value(question.commit)
         shown = "absent" if key is None else repr(key.decode())
-        say(f"{commit.id:<18}{commit.time:%H:%M:%S}  {commit.thinned + 1:>10,}   {shown:<9}{question.left:>5,}")
+        coloured = click.style(f"{shown:<10}", fg="red" if question.broken else "green")
+        say(f"{commit.id:<18}{commit.time:%H:%M:%S}  {commit.thinned + 1:>10,}   {coloured}{question.left:>5,}")
     good, first = found.good, found.broken
     apart = duration((first.time - good.time).total_seconds())
     say("", "The first kept commit that has it wrong:", "")
@@ -143,7 +150,15 @@ def broken(truth: Truth, store: rrdstore.Store, claims: Claims) -> None:
         ("commit", f"{first.id}, made {first.time:%Y-%m-%d %H:%M:%S}"),
         ("by", first.author),
         ("message", first.message),
-        ("thinned", f"{first.thinned:,}" + (f": it stands for {found.candidates:,} commits" if first.thinned else "")),
+        (
+            "thinned",
+            f"{first.thinned:,}"
+            + (
+                f": it stands for {found.candidates:,} commits, and any of them may have done it"
+                if first.thinned
+                else ""
+            ),
+        ),
         ("interval", f"after {good.time:%H:%M:%S} and not after {first.time:%H:%M:%S}: {apart}"),
     )
     at = _moment(wrong.at)
@@ -172,11 +187,11 @@ def proofs(truth: Truth, store: rrdstore.Store, claims: Claims) -> None:
         main.head.number == truth.last,
         f"each change that was acknowledged is a commit: clients and store counted to {truth.last:,}",
     )
-    noted = {name: digest for look in truth.looks for name, digest in look.proofs.items()}
+    noted = {name: digest for look in truth.looks[:-1] for name, digest in look.proofs.items()}
     still = [name for name in noted if name in kept]
     claims.add(
         bool(still) and all(kept[name].digest == noted[name] for name in still),
-        f"{len(still)} of the {len(noted)} trees that were digested in the day are kept, and are what they were",
+        f"of {len(noted)} trees whose digest was noted in the day {len(still)} are kept still, and read the same",
     )
     problems = len(store.check())
     claims.add(not problems, f"check() of the whole file finds {f'{problems} problems' if problems else 'no problem'}")

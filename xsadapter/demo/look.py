@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import rrdstore
 
 _MICROSECONDS: Final = 1_000_000
-_PROOFS: Final = 24
+_PROOFS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)

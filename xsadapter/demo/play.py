@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SIZE: Final = "16MiB"
-STEP: Final = 10
+STEP: Final = 15
 _NAME: Final = "history.rrdb"
 
 
@@ -71,6 +71,11 @@ def _live(socket: Path, file: Path, clock: ManualClock, wish: Wish, sizes: Sizes
         sizes.sample()
         _introduce(store.info(), socket)
         title("1. A day on host xen7")
+        say(
+            "Domains start, move and end as a toolstack makes them. Not listed are short jobs, what guests",
+            "report, and one key that goes wrong in the middle of it all.",
+            "",
+        )
         story = Story(
             socket,
             file,
@@ -86,8 +91,8 @@ def _live(socket: Path, file: Path, clock: ManualClock, wish: Wish, sizes: Sizes
         took = time.monotonic() - begun
     sizes.sample()
     say(
-        f"A day in {took:.0f} s: {requests:,} requests, {truth.last:,} commits. The daemon has stopped;",
-        "from here on only its file is asked.",
+        f"A day in {took:.0f} s: {requests:,} requests, {truth.last:,} commits. The daemon has stopped; from here on",
+        "nothing but its file is asked.",
     )
     return truth
 
@@ -99,7 +104,7 @@ def _introduce(info: rrdstore.Info, socket: Path) -> None:
         ("daemon", f"xsadapter, a xenstored; its clients connect to {socket}"),
         ("history", f"{info.path}, {SIZE}, all of it written now"),
         ("keeps", main.keep),
-        ("", "the last 256 commits, one a second for 5 minutes, one a minute for 2 hours, ..., and 64 spread"),
-        ("", f"over the whole life: {info.bound} at most, however many are made"),
+        ("", "the last 256 commits, one a second for 5 minutes, one a minute for 2 hours, ...,"),
+        ("", f"and 64 spread over the whole life: {info.bound} at most, however many are made"),
         ("clock", "the demo's own: the day goes by as fast as its work is done"),
     )
