@@ -174,7 +174,7 @@ def broken(truth: Truth, store: rrdstore.Store, claims: Claims) -> None:
     )
     claims.add(
         first.number - good.number == found.candidates,
-        f"the interval has {found.candidates:,} commits, as many as the commit found stands for",
+        f"commits made in the interval: {found.candidates:,}, as many as the commit found stands for",
     )
     claims.add(next(main.log(wrong.path)) == first, "the log of that key alone names the same commit")
 
