@@ -21,8 +21,7 @@ Cost: O(1). Prior art: adjtime(2), which slews too. A tolerance granted to each 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class Clock(Protocol):
@@ -50,8 +49,7 @@ class SystemClock:
 _MONOTONIC = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(NamedTuple):
     """The two times of a commit, microseconds: `rt` for retention, `wall` as the wall clock had it."""
 
     rt: int

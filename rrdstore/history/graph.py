@@ -36,8 +36,11 @@ class Graph:
         """A new commit whose grafts are kept; O(1) if it is the newest."""
         number = record.number
         self.records[number] = record
-        insort(self.numbers, number)
-        insort(self.lines.setdefault(record.branch, []), number)
+        for line in (self.numbers, self.lines.setdefault(record.branch, [])):
+            if not line or number > line[-1]:
+                line.append(number)
+            else:
+                insort(line, number)
         for ancestor in record.grafts:
             self._children.setdefault(ancestor, set()).add(number)
 

@@ -99,10 +99,37 @@ class Room:
 
 def change_cost(root: Node, edits: tuple[Edit, ...]) -> int:
     """The most bytes that these edits of the tree `root` take in the file."""
+    if len(edits) == 1:
+        cost = _rewrite_cost(root, edits[0])
+        if cost:
+            return cost
     charges = _Charges()
     for edit in edits:
         charges.add(root, split(edit.path), edit)
     return RECORD + charges.total()
+
+
+def _rewrite_cost(root: Node, edit: Edit) -> int:
+    """The same for what changes are nearly always, a leaf set again; 0 if it is anything else. O(depth)."""
+    if edit.value is None:
+        return 0
+    node, cost = root, RECORD
+    for name in split(edit.path):
+        kids, inside = node.kids, len(node.value) + len(node.meta)
+        left = name_hash(name) if kids.__class__ is Wide else 0
+        while kids.__class__ is Wide:
+            cost += _object(inside + FANOUT * SET)
+            kids, inside = part(kids, left & (FANOUT - 1)), 0
+            left >>= BITS
+        below = kids.names.get(name) if kids.__class__ is Bucket else None
+        if below.__class__ is not Node or kids.__class__ is not Bucket:
+            return 0
+        cost += _object(inside + _inside(kids))
+        node = below
+    if node.kids is not None:
+        return 0
+    value = len(edit.value) + len(node.meta if edit.meta is None else edit.meta)
+    return cost + (ENTRY + value if value <= SMALL else _object(value))
 
 
 class _Charges:
