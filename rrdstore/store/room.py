@@ -135,7 +135,7 @@ def _rewrite_cost(root: Node, edit: Edit) -> int:
 class _Charges:
     """What some edits write, each thing once, however many of them touch it."""
 
-    __slots__ = ("_entries", "_names", "_objects")
+    __slots__ = ("_arrivals", "_entries", "_names", "_objects")
 
     def __init__(self) -> None:
         self._objects: dict[object, int] = {}
@@ -144,6 +144,8 @@ class _Charges:
         """What each new or changed place adds to its bucket."""
         self._names: dict[tuple[str, ...], tuple[int, int]] = {}
         """Of each directory that gets new names: how many it has, and gets."""
+        self._arrivals: dict[int, int] = {}
+        """Of each set of a wide one, by identity, how many new names it gets at most."""
 
     def add(self, root: Node, names: tuple[str, ...], edit: Edit) -> None:
         """One edit of the tree `root`."""
@@ -154,8 +156,7 @@ class _Charges:
         for depth, name in enumerate(names):
             below = None
             if node is not None:
-                coming = self._names.get(names[:depth], (0, 0))[1]
-                self._containers(node, name, coming, leaving=not sets and depth == last)
+                self._containers(node, name, leaving=not sets and depth == last)
                 below = child(node.kids, name)
             elif names[:depth] not in self._objects:
                 self._objects[names[:depth]] = _object(0)
@@ -166,7 +167,7 @@ class _Charges:
         if sets:
             held = 0 if node is None else len(node.meta) if edit.meta is None else 0
             if node is not None and node.kids is not None:
-                self._containers(node, None, 0, leaving=False)
+                self._containers(node, None, leaving=False)
                 self._objects[names, "value"] = _object(value + held)
             elif value + held > SMALL:
                 self._objects[names, "value"] = _object(value + held)
@@ -180,11 +181,8 @@ class _Charges:
             self._names[names[:-1]] = had, got + 1
         self._entries[names] = max(before or 0, inside)
 
-    def _containers(self, node: Node, name: str | None, coming: int, *, leaving: bool) -> None:
-        """A node's own object with the container in it, and the containers below on the way to `name`.
-
-        `coming` new names are on their way to this directory before this one.
-        """
+    def _containers(self, node: Node, name: str | None, *, leaving: bool) -> None:
+        """A node's own object with the container in it, and the containers below on the way to `name`."""
         kids, objects = node.kids, self._objects
         inside = len(node.value) + len(node.meta)
         if kids is None:
@@ -196,9 +194,11 @@ class _Charges:
             if key not in objects:
                 objects[key] = _object(inside + _inside(kids))
             if kids.__class__ is not Wide or name is None:
-                if kids is not node.kids and kids.__class__ is Bucket and len(kids.names) + coming >= FANOUT:
-                    # A full set becomes 32.
-                    objects[key, "spread"] = FANOUT * (CHARGE + FIXED) + _object(FANOUT * SET)
+                if kids is not node.kids and kids.__class__ is Bucket and name not in kids.names:
+                    self._arrivals[key] = self._arrivals.get(key, 0) + 1
+                    if len(kids.names) + self._arrivals[key] > FANOUT:
+                        # A full set becomes 32.
+                        objects[key, "spread"] = FANOUT * (CHARGE + FIXED) + _object(FANOUT * SET)
                 return
             if leaving and kids.count <= 2 * FANOUT:
                 # It may become one bucket again.
