@@ -1,0 +1,62 @@
+"""What both sides of a comparison say, in the same words; and what may be said."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from hypothesis import strategies as st
+
+import rrdstore
+
+if TYPE_CHECKING:
+    from tests.store.model import Tree
+
+KEEPS = ("last:3 1s:5s 5s:30s *:4", "last:2", "*:2", "last:1 2c:3 1s:3@first", "1s:4 *:3")
+BRANCHES = ("main", "x", "y", "z")
+
+some = st.integers(0, 1 << 16)
+"""Which of those there are, modulo their number."""
+name = st.sampled_from("abc")
+path = st.lists(name, min_size=1, max_size=3).map(lambda names: "/" + "/".join(names))
+value = st.sampled_from([b"", b"0", b"1"])
+meta = st.none() | st.sampled_from([b"", b"m"])
+named = st.sampled_from(BRANCHES)
+branch = st.integers(0, 3)
+"""Which of the living ones, modulo their number; main more often."""
+setting = st.tuples(st.just("set"), path | st.just("/"), value, meta)
+removal = st.tuples(st.just("remove"), path)
+gaps = st.sampled_from([0, 0.1, 0.5, 1.5, 7])
+look = st.tuples(st.sampled_from(["get", "stat", "list", "in"]), path | st.just("/"))
+
+
+def content(tree: rrdstore.Tree) -> Tree:
+    return {path: (node.value, node.meta) for path, node in tree.descend()}
+
+
+def by_names(path: str) -> list[str]:
+    return path.rstrip("/").split("/")
+
+
+def microseconds(moment: datetime) -> int:
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+def engine_call(tx: rrdstore.Transaction, call: tuple) -> object:
+    """The answer of a transaction in the words of the model."""
+    kind, path, *rest = call
+    try:
+        answer = path in tx if kind == "in" else getattr(tx, kind)(path, *rest)
+    except rrdstore.NotFound as error:
+        return None if (error.what, error.name) == ("node", path) else error
+    if kind in {"set", "remove"}:
+        return True
+    return (answer.value, answer.meta) if kind == "stat" else answer
+
+
+def ended(tx: rrdstore.Transaction) -> tuple[rrdstore.Commit | None, rrdstore.StoreError | None]:
+    """The commit of a transaction, or why there is none."""
+    try:
+        return tx.commit(), None
+    except (rrdstore.Conflict, rrdstore.NotFound) as refusal:
+        return None, refusal

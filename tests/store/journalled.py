@@ -1,0 +1,166 @@
+"""A storage in plain dicts that forgets, journals, and fails on demand: what the facade must survive.
+
+It keeps what a file would keep and nothing else: at a tick each tree is copied out of the engine's objects,
+and a reopening makes new ones. It also holds the facade to the protocol: what is dropped was stored, what
+is stored was not, and every branch, tag and pin names a commit that is there.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+
+from rrdstore.errors import StoreError
+from rrdstore.history.commit import Key, Record
+from rrdstore.storage.protocol import BranchState, Entry, State, Tick, Usage
+from rrdstore.tree import edit
+from rrdstore.tree.tree import Tree
+
+Content = dict[str, tuple[bytes, bytes, int, int]]
+"""Of each path: value, meta, created, modified."""
+
+
+class Failed(StoreError):
+    """What was asked for."""
+
+
+def content(root) -> Content:
+    return {path: (node.value, node.meta, node.created, node.modified) for path, node in Tree(root).descend()}
+
+
+def grown(tree: Content):
+    """The tree again, of new objects."""
+    value, meta, created, modified = tree["/"]
+    root, mark = edit.put(edit.EMPTY, (), value, meta, modified, 0), edit.new_edit()
+    root = type(root)(value, meta, created, modified)
+    for path, (value, meta, created, modified) in tree.items():
+        if path != "/":
+            names = tuple(path[1:].split("/"))
+            root = edit.put(root, names, value, meta, created, mark)
+            if modified != created:
+                root = edit.put(root, names, value, meta, modified, mark)
+    return root
+
+
+@dataclass
+class Disk:
+    """What outlives a process."""
+
+    uuid: bytes = bytes(range(16))
+    epoch: int = 0
+    number: int = 0
+    commits: dict[int, tuple] = field(default_factory=dict)
+    trees: dict[int, Content] = field(default_factory=dict)
+    branches: tuple[BranchState, ...] = ()
+    tags: dict[str, Key] = field(default_factory=dict)
+    pins: frozenset[int] = frozenset()
+    journal: list[Entry] = field(default_factory=list)
+
+    def image(self) -> Disk:
+        """What a crash now would leave."""
+        return copy.deepcopy(self)
+
+
+class Journalled:
+    """One opening of a disk."""
+
+    forgets_trees = True
+    max_branches = 6
+    max_tags = 5
+    max_pins = 5
+    max_snapshots = max_slots = 0
+    longest_entry = 600
+    due_at = 12
+
+    def __init__(self, disk: Disk, *, readonly: bool = False) -> None:
+        self.disk, self.readonly = disk, readonly
+        self.fail_tick = self.fail_append = self.closed = False
+        self.ticks = 0
+        self.largest = 0
+        self.room = 0  # 0 is no bound
+        if not readonly:
+            disk.epoch += 1
+
+    def state(self) -> State:
+        disk = self.disk
+        commits = [Record(*disk.commits[number]) for number in sorted(disk.commits)]
+        return State(
+            disk.uuid, disk.epoch, disk.number, commits, disk.branches, dict(disk.tags), disk.pins, tuple(disk.journal)
+        )
+
+    def lacking(self, cost: int, *, shrinks: bool) -> int:
+        return 0 if not self.room else self._live() + cost - self.room - (500 if shrinks else 0)
+
+    def append(self, entry: Entry) -> bool:
+        if self.fail_append:
+            raise Failed("append")
+        assert entry.branch in {branch.id for branch in self.disk.branches}, "the journal names an unknown branch"
+        if sum(len(step.path) + len(step.value or b"") for step in entry.edits) > self.longest_entry:
+            return False
+        self.disk.journal.append(entry)
+        return True
+
+    @property
+    def due(self) -> bool:
+        return len(self.disk.journal) >= self.due_at
+
+    def tick(self, tick: Tick) -> None:
+        assert not self.readonly
+        assert not self.closed
+        if self.fail_tick:
+            raise Failed("tick")
+        disk = self.disk
+        commits, trees = dict(disk.commits), dict(disk.trees)
+        for record in tick.drop:
+            assert record.number in commits, "dropped, and never stored"
+            del commits[record.number], trees[record.number]
+        for record in tick.store:
+            assert not record.stored
+            assert record.number not in commits
+            trees[record.number] = content(record.root)
+        for record in tick.store:
+            record.root_number = record.top = record.number + 1
+        for record in [*tick.store, *tick.changed]:
+            assert record.number in trees
+            commits[record.number] = (
+                record.number, record.epoch, record.branch, record.parents, record.rt, record.wall, record.author,
+                record.message, None, record.grafts, record.thinned, record.root_number, record.top,
+            )  # fmt: skip
+        for record in commits.values():
+            assert set(record[9]) <= set(commits), "a graft on what is gone"
+        for branch in tick.branches:
+            assert bool(branch.head) == bool(branch.name), "a branch without a commit"
+            assert {branch.head, branch.fork, branch.base} <= {0, *commits}
+        assert {key.number for key in tick.tags.values()} | tick.pins <= set(commits)
+        assert {record[2] for record in commits.values()} <= {branch.id for branch in tick.branches}
+        disk.commits, disk.trees, disk.journal = commits, trees, []
+        disk.number, disk.branches = tick.number, tuple(tick.branches)
+        disk.tags, disk.pins = dict(tick.tags), tick.pins
+        self.ticks += 1
+
+    def root(self, commit: Record):
+        assert not self.closed
+        return grown(self.disk.trees[commit.number])
+
+    def load(self, number: int):
+        raise AssertionError(f"nothing is a stub here, not {number}")
+
+    def _live(self) -> int:
+        return sum(map(weight, self.disk.trees.values()))
+
+    def usage(self) -> Usage:
+        return Usage(room=self.room, live=self._live())
+
+    def weigh(self, commits) -> int:
+        return sum(weight(self.disk.trees[record.number]) for record in commits)
+
+    def check(self) -> list:
+        return []
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def weight(tree: Content) -> int:
+    """Bytes of a tree that shares nothing."""
+    return 256 + sum(len(path) + len(value) + len(meta) for path, (value, meta, _, _) in tree.items())

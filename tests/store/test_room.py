@@ -1,0 +1,70 @@
+"""What is reserved for a change is at least what it takes in the file, and not absurdly more."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rrdstore.history.commit import Edit
+from rrdstore.store.room import change_cost
+from tests.store.homes import FileHome
+
+names = st.sampled_from(["a", "b", "c", "a rather long name, as domains and devices have", "é" * 40, "n" * 300])
+wide = st.integers(0, 90).map("n{}".format)
+places = st.lists(names, min_size=1, max_size=3) | st.tuples(st.sampled_from("ab"), wide).map(list)
+lengths = st.sampled_from([0, 1, 20, 150, 192, 193, 250, 900, 1100, 5000, 20_000])
+edits = st.lists(
+    st.tuples(
+        places.map(lambda place: "/" + "/".join(place)), st.none() | lengths, st.none() | st.sampled_from([0, 9])
+    ),
+    min_size=1,
+    max_size=50,
+)
+
+
+@settings(max_examples=25)
+@given(st.lists(edits, min_size=1, max_size=6))
+def test_a_change_takes_no_more_than_was_reserved_for_it(changes):
+    home = FileHome()
+    with home.create("last:60") as store:
+        main = store.branch("main")
+        for change in changes:
+            before, live = main.tree, store.info().live
+            with main.transaction() as tx:
+                for path, length, meta in change:
+                    if length is not None:
+                        tx.set(path, bytes(length), None if meta is None else bytes(meta))
+                    elif path in tx:
+                        tx.remove(path)
+                cost = change_cost(before.root, tx.edits)
+                if cost > store.ledger.storage.largest:
+                    tx.abort()
+            store.tick()
+            assert store.info().live - live <= cost
+    home.end()
+
+
+def test_commits_that_were_thinned_before_they_were_stored_are_stored_with_the_next():
+    """Each changed another place: the tick stores them all, so all must have been reserved."""
+    home = FileHome()
+    with home.create("last:1") as store:
+        main = store.branch("main")
+        live = store.info().live
+        for n in range(200):
+            main.set(f"/{n % 7}/{n}", bytes(150))
+        reserved = store.ledger.room.reserved
+        assert store.unstored == 1
+        store.tick()
+        assert 0 < store.info().live - live <= reserved
+        assert store.ledger.room.reserved == 0
+    home.end()
+
+
+def test_many_changes_of_one_place_are_reserved_once_in_a_commit():
+    """The set they share is written once, however many of them there are."""
+    home = FileHome()
+    with home.create("last:9") as store:
+        main = store.branch("main")
+        main.set("/local/domain/1/name", b"web1")
+        one = change_cost(main.tree.root, (Edit("/local/domain/1/a", b"x"),))
+        many = change_cost(main.tree.root, tuple(Edit(f"/local/domain/1/{n}", b"x") for n in range(30)))
+        assert many < one + 30 * 200
+    home.end()

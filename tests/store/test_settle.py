@@ -1,0 +1,235 @@
+"""A tick that fails in a change that the journal does not hold: the store is what it was, and goes on."""
+
+import pytest
+
+import rrdstore
+from tests.store.homes import JournalledHome
+from tests.store.journalled import Failed
+from tests.store.observed import observed
+
+CHANGES = {
+    "fork": lambda store, main: main.fork("new"),
+    "branch": lambda store, main: store.branch("new", create=True),
+    "delete": lambda store, main: store.delete_branch("work"),
+    "tag": lambda store, main: store.tag("new", main.head),
+    "untag": lambda store, main: store.untag("t"),
+    "pin": lambda store, main: store.pin(main.head),
+    "unpin": lambda store, main: store.unpin("p"),
+    "large set": lambda store, main: main.set("/large", bytes(1000)),
+    "large transaction": lambda store, main: large(main),
+    "large merge": lambda store, main: main.merge("work"),
+}
+
+
+def large(main):
+    with main.transaction() as tx:
+        for n in range(40):
+            tx.set(f"/many/{n}", bytes(30))
+
+
+@pytest.fixture
+def home():
+    return JournalledHome()
+
+
+@pytest.fixture
+def store(home):
+    """Something of everything, some of it ticked and some only journalled."""
+    store = home.create("last:3 1s:5s")
+    main = store.branch("main")
+    main.set("/a", b"1")
+    store.tag("t", main.head)
+    store.tag("p", main.set("/a", b"2"))
+    store.pin("p")
+    work = main.fork("work", keep="last:2")
+    work.set("/large", bytes(700))
+    for n in range(5):
+        home.clock.advance(0.7)
+        main.set("/b", b"%d" % n)
+        work.set("/w", b"%d" % n)
+    main.set("/b", b"journalled only")
+    assert store.unstored
+    return store
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_nothing_has_happened_when_it_could_not_be_stored(home, store, change):
+    main = store.branch("main")
+    before, clock = observed(store), main.head.time
+    told = []
+    main.watch("/", lambda commit, paths: told.append(commit.number))
+    home.storage.fail_tick = True
+    for _ in range(2):
+        with pytest.raises(Failed):
+            change(store, main)
+    assert observed(store) == before
+    assert told == []
+    home.storage.fail_tick = False
+    assert main.set("/b", b"goes on").time >= clock
+    assert main.head.number == before["made"] + 1
+    change(store, main)
+    after = observed(store)
+    store.close()
+    with home.open() as again:
+        assert observed(again) == after
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_what_was_in_hand_stays_of_use(home, store, change):
+    """Branches, transactions, snapshots, watches and commits, across the going back."""
+    main, work = store.branch("main"), store.branch("work")
+    told = []
+    main.watch("/", lambda commit, paths: told.append(paths))
+    oldest = main.set("/b", b"held")
+    held, tx, other, commit = main.at("now"), main.transaction(), work.transaction(), main.head
+    tx.get("/a")
+    tx.set("/from tx", b"1")
+    other.set("/from other", b"2")
+    for n in range(6):
+        main.set("/c", b"%d" % n)
+    home.storage.fail_tick = True
+    with pytest.raises(Failed):
+        change(store, main)
+    home.storage.fail_tick = False
+    del told[:]
+    assert (held.get("/b"), tx.get("/b"), held.commit.kept) == (b"held", b"held", True)
+    tx.commit()
+    other.commit()
+    assert (main.get("/from tx"), main.get("/c"), work.get("/from other")) == (b"1", b"5", b"2")
+    assert told == [("/from tx",)]
+    assert commit.kept
+    held.close()
+    store.tick()
+    assert not oldest.kept
+    later = next(kept for kept in main.log() if kept.number > oldest.number and kept.thinned)
+    seen = later.thinned
+    store.tag("x", later)
+    for n in range(4):
+        main.set("/c", b"again %d" % n)
+    assert later.thinned >= seen
+    assert observed(store)["commits"][later.number][8] == later.thinned
+
+
+def test_a_journal_that_takes_nothing_refuses_before_anything_is_done(home, store):
+    main = store.branch("main")
+    before = observed(store)
+    tx = main.transaction()
+    tx.set("/a", b"9")
+    home.storage.fail_append = True
+    for change in (lambda: main.set("/a", b"9"), lambda: main.remove("/b"), tx.commit):
+        with pytest.raises(Failed):
+            change()
+    home.storage.fail_append = False
+    assert observed(store) == before
+    main.set("/a", b"9")
+
+
+def test_a_tick_that_can_wait_waits(home, store, caplog):
+    main = store.branch("main")
+    home.storage.fail_tick = True
+    for n in range(30):
+        main.set("/b", b"%d" % n)
+    assert main.get("/b") == b"29"
+    assert "put off" in caplog.text
+    with pytest.raises(Failed):
+        store.tick()
+    home.storage.fail_tick = False
+    store.tick()
+    assert not store.unstored
+    before = observed(store)
+    store.close()
+    with home.open() as again:
+        assert observed(again) == before
+
+
+def test_closing_lets_go_even_if_the_last_tick_fails(home, store):
+    main = store.branch("main")
+    home.storage.fail_tick = True
+    made = main.set("/b", b"last")
+    with pytest.raises(Failed):
+        store.close()
+    assert home.storage.closed
+    store.close()
+    with home.open() as again:
+        assert (again.branch("main").head, again.branch("main").get("/b")) == (made, b"last")
+        assert [commit for commit, _ in again.recovered][-1] == made
+
+
+def test_recovery_hands_back_what_the_journal_held_and_keeps_it(home, store):
+    main = store.branch("main")
+    store.tick()
+    made = [main.set("/a", b"%d" % n, opaque=b"reply %d" % n, author="dom1", message="WRITE") for n in range(5)]
+    removed = main.remove("/b", opaque=b"gone")
+    before = observed(store)
+    crashed = home.image()
+    with crashed.open() as again:
+        assert again.recovered == (*((commit, b"reply %d" % n) for n, commit in enumerate(made)), (removed, b"gone"))
+        assert observed(again) == before
+        assert again.recovered[0][0].author == "dom1"
+        crashed.storage.fail_tick = True
+        with pytest.raises(Failed):
+            again.tag("x", again.branch("main").head)
+        crashed.storage.fail_tick = False
+        assert [opaque for _, opaque in again.recovered] == [b"reply %d" % n for n in range(5)] + [b"gone"]
+
+
+class TestRoom:
+    """Byte pressure as the facade meets it; how many bytes the ring file really takes is its own suite's."""
+
+    def filled(self, home, keep, room):
+        store = home.create(keep)
+        home.storage.room = room
+        return store, store.branch("main")
+
+    def test_history_gives_way_before_a_write_is_refused(self, home):
+        store, main = self.filled(home, "last:200", 20_000)
+        for n in range(120):
+            home.clock.advance(1)
+            main.set("/a", bytes(100 + n % 7))
+        store.tick()
+        info = store.info()
+        assert info.live <= info.room == 20_000
+        assert 4 < info.kept < 120
+        assert main.head.number == 121
+        assert next(iter(store.info().branches)).made == 121
+
+    def test_what_is_held_is_never_thinned_and_then_writes_are_refused(self, home):
+        store, main = self.filled(home, "last:200", 20_000)
+        held = []
+        with pytest.raises(rrdstore.StoreFull) as full:  # noqa: PT012 - which of them is refused is the question
+            for n in range(200):
+                commit = main.set("/a", bytes(1500 + n))
+                if n % 2:
+                    store.tag(f"t{n}", commit) if len(store.tags) < 4 else store.pin(commit)
+                    held.append(commit)
+        assert full.value.needed > 0
+        before = observed(store)
+        with pytest.raises(rrdstore.StoreFull):
+            main.set("/b", bytes(3000))
+        assert all(commit.kept for commit in held)
+        assert observed(store)["branches"] == before["branches"]
+        main.remove("/a")
+        assert main.list("/") == ()
+
+    def test_a_branch_there_is_no_room_for_is_not_half_made(self, home):
+        store, main = self.filled(home, "last:1", 4_000)
+        main.set("/a", bytes(2000))
+        store.tick()
+        home.storage.room = 2_300
+        before = observed(store)
+        with pytest.raises(rrdstore.StoreFull):
+            store.branch("new", create=True)
+        assert observed(store) == before
+        store.check()
+        home.storage.room = 0
+        assert store.branch("new", create=True).list("/") == ()
+
+    def test_one_change_that_is_too_large_is_named(self, home):
+        store, main = self.filled(home, "last:1", 0)
+        home.storage.largest = 3000
+        before = observed(store)
+        with pytest.raises(rrdstore.TooLarge) as refused:
+            main.set("/a", bytes(5000))
+        assert refused.value.limit == 3000
+        assert refused.value.size > 5000
+        assert observed(store) == before

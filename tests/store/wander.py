@@ -1,0 +1,113 @@
+"""Long random histories, cheaper than hypothesis makes them: the rules of the machine, called by a random walk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.store.calls import BRANCHES, KEEPS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from random import Random
+
+    from tests.store.machine import StoreMachine
+
+
+def path(random: Random) -> str:
+    return "/" + "/".join(random.choices("abc", k=random.randint(1, 3)))
+
+
+def setting(random: Random) -> tuple:
+    value, meta = random.choice([b"", b"0", b"1", b"2"]), random.choice([None, None, b"", b"m"])
+    return "set", path(random) if random.random() < 0.95 else "/", value, meta
+
+
+def change(random: Random) -> tuple:
+    return setting(random) if random.random() < 0.7 else ("remove", path(random))
+
+
+def call(random: Random) -> tuple:
+    if random.random() < 0.5:
+        return change(random)
+    return random.choice(["get", "stat", "list", "in"]), path(random) if random.random() < 0.9 else "/"
+
+
+def some(random: Random, least: int, most: int, make: Callable[[Random], tuple]) -> list:
+    return [make(random) for _ in range(random.randint(least, most))]
+
+
+def gap(random: Random) -> float:
+    return random.choice([0, 0, 0.1, 0.5, 1.5, 7])
+
+
+STEPS: dict[str, tuple[int, Callable[[Random], dict]]] = {
+    "set": (6, lambda r: {"edit": setting(r)}),
+    "remove": (4, lambda r: {"edit": ("remove", path(r))}),
+    "burst": (6, lambda r: {"edits": some(r, 2, 8, setting), "gap": gap(r)}),
+    "widen": (1, lambda r: {"first": r.randint(0, 60), "many": r.randint(25, 45), "gone": r.random() < 0.5}),
+    "start": (3, lambda r: {}),
+    "call": (6, lambda r: {"which": r.randrange(9), "calls": some(r, 1, 4, call)}),
+    "end": (2, lambda r: {"which": r.randrange(9)}),
+    "abort": (1, lambda r: {"which": r.randrange(9)}),
+    "interleave": (8, lambda r: {"calls": [(r.random() < 0.5, call(r)) for _ in range(r.randint(2, 12))]}),
+    "fork": (4, lambda r: {"origin": r.randrange(9), "where": r.choice(BRANCHES), "keep": r.choice([None, *KEEPS])}),
+    "create_branch": (1, lambda r: {"where": r.choice(BRANCHES), "keep": r.choice(KEEPS)}),
+    "delete_branch": (2, lambda r: {}),
+    "merge": (3, lambda r: {"into": r.randrange(9), "other": r.randrange(9)}),
+    "diverge_and_merge": (
+        12,
+        lambda r: {
+            "into": r.randrange(9),
+            "ours": some(r, 0, 3, change),
+            "theirs": some(r, 0, 3, change),
+            "gap": gap(r),
+            "both": r.random() < 0.5,
+        },
+    ),
+    "tag": (2, lambda r: {"which": r.randrange(99), "tag": r.choice("tuvw")}),
+    "untag": (2, lambda r: {"tag": r.choice("tuvw")}),
+    "pin": (2, lambda r: {"which": r.randrange(99)}),
+    "unpin": (2, lambda r: {"which": r.randrange(99)}),
+    "advance": (4, lambda r: {"seconds": r.choice([0.000001, 0.3, 1, 4, 11, 60])}),
+    "jump": (1, lambda r: {"seconds": r.choice([-7200, -30, -1, 1, 30, 7200])}),
+    "open_snapshot": (2, lambda r: {"which": r.randrange(99)}),
+    "close_snapshot": (2, lambda r: {"which": r.randrange(9)}),
+    "ask_for_a_moment": (4, lambda r: {"which": r.randrange(999), "shift": r.choice([-1, 0, 1, 700_000, -5_000_000])}),
+    "ask_for_an_id": (4, lambda r: {"which": r.randrange(999), "wrong": r.randint(1, 0xFFFFFFFF)}),
+    "ask_for_the_log": (3, lambda r: {"path": r.choice([None, "/", path(r)])}),
+    "ask_for_a_difference": (2, lambda r: {"first": r.randrange(99), "second": r.randrange(99)}),
+    "tick": (2, lambda r: {}),
+    "close_and_open": (1, lambda r: {}),
+    "crash": (2, lambda r: {}),
+    "fail_to_settle": (3, lambda r: {"which": r.randint(0, 6), "pick": r.randrange(99), "where": r.choice(BRANCHES)}),
+    "everything_reads_as_it_did": (1, lambda r: {}),
+}
+"""Of each rule how often, and its arguments; `where` is a living branch unless said."""
+
+ANYWHERE = {"set", "remove", "burst", "widen", "start", "interleave", "delete_branch", "open_snapshot",
+            "ask_for_a_moment", "ask_for_the_log"}  # fmt: skip
+
+
+def wander(machine: StoreMachine, random: Random, steps: int) -> None:
+    """A history of so many steps, checked every few of them and at its end."""
+    lasting = {"close_and_open", "crash"} if machine.home.reopens else set()
+    faulty = {"fail_to_settle"} if machine.home.__name__ == "JournalledHome" else set()
+    names = [name for name in STEPS if name not in {"close_and_open", "crash", "fail_to_settle"} | lasting | faulty]
+    names += sorted(lasting | faulty)
+    weights = [STEPS[name][0] for name in names]
+    needs = {"call": "transactions", "end": "transactions", "abort": "transactions", "close_snapshot": "snapshots"}
+    machine.create(keep=random.choice(KEEPS))
+    for step in range(steps):
+        name = random.choices(names, weights)[0]
+        if name == "unpin" and not machine.model.pins:
+            continue
+        if name in needs and not getattr(machine, needs[name]):
+            continue
+        arguments = STEPS[name][1](random)
+        if name in ANYWHERE:
+            arguments["where"] = random.randrange(9)
+        getattr(machine, name)(**arguments)
+        if step % 7 == 0:
+            machine.kept_is_what_the_policies_say()
+    machine.kept_is_what_the_policies_say()
+    machine.teardown()
