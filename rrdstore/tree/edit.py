@@ -87,7 +87,9 @@ def _trail(root: Node, names: tuple[str, ...]) -> tuple[list[Node | None], Node 
     for name in names:
         trail.append(node)
         if node is not None:
-            node = child(node.kids, name)
+            kids = node.kids
+            below = kids.names.get(name) if kids.__class__ is Bucket else None
+            node = below if below.__class__ is Node else child(kids, name)
     return trail, node
 
 

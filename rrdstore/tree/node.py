@@ -138,21 +138,22 @@ def child(kids: Kids | None, name: str) -> Node | None:
         while kids.__class__ is Wide:
             kids = part(kids, left & (FANOUT - 1))
             left >>= BITS
-    if kids is None:
+    if kids.__class__ is not Bucket:
         return None
-    names = cast("Bucket", kids).names
-    found = names.get(name)
-    if found.__class__ is Stub:
-        found = names[name] = cast("Node", found.load())
-    return cast("Node | None", found)
+    found = kids.names.get(name)
+    if found is None or found.__class__ is Node:
+        return found
+    loaded = kids.names[name] = cast("Node", cast("Stub", found).load())
+    return loaded
 
 
 def part(wide: Wide, index: int) -> Kids | None:
     """The set at `index` of a wide one, loaded if it was not."""
     below = wide.slots[index]
-    if below.__class__ is Stub:
-        below = wide.slots[index] = cast("Kids", below.load())
-    return cast("Kids | None", below)
+    if below is None or below.__class__ is Bucket or below.__class__ is Wide:
+        return below
+    loaded = wide.slots[index] = cast("Kids", cast("Stub", below).load())
+    return loaded
 
 
 def entries(kids: Kids | None) -> dict[str, Node | Stub]:
@@ -212,7 +213,12 @@ def _in_bucket(bucket: Bucket | None, name: str, node: Node | Stub, edit: int, d
     order = None if grew else bucket.order
     weighed = bucket.weighed
     if weighed >= 0:
-        weighed += (_name_bytes(name) if grew else -_leaf_bytes(names[name])) + _leaf_bytes(node)
+        if grew:
+            weighed += _name_bytes(name) + _leaf_bytes(node)
+        elif node.__class__ is Node and node.kids is None:
+            weighed += _leaf_bytes(node) - _leaf_bytes(names[name])
+        else:  # Nothing that is inside, and mostly nothing that was: a directory on the way.
+            weighed -= _leaf_bytes(names[name])
     if bucket.edit != edit:
         names = names.copy()
         bucket = Bucket(names, edit)
@@ -261,10 +267,9 @@ def _name_bytes(name: str) -> int:
 
 
 def _leaf_bytes(node: Node | Stub) -> int:
-    if node.__class__ is Stub or cast("Node", node).kids is not None:
+    if node.__class__ is not Node or node.kids is not None:
         return 0
-    leaf = cast("Node", node)
-    inside = len(leaf.value) + len(leaf.meta)
+    inside = len(node.value) + len(node.meta)
     return inside if inside <= SMALL else 0
 
 
