@@ -328,7 +328,17 @@ class Ledger:
             self.end_leases()
             self._store()
         except BaseException:
+            if self.storage.forgets_trees:
+                self._go_back()
+            raise
+
+    def _go_back(self) -> None:
+        """Be what the storage has. If it cannot say, nothing can be trusted that is here: the store is closed."""
+        try:
             self._load()
+        except BaseException:
+            self.closed = True
+            self.storage.close()
             raise
 
     def try_tick(self) -> None:

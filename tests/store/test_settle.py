@@ -110,6 +110,42 @@ def test_what_was_in_hand_stays_of_use(home, store, change):
     assert observed(store)["commits"][later.number][8] == later.thinned
 
 
+def test_a_storage_that_cannot_even_say_what_it_has_closes_the_store(home, store, monkeypatch):
+    """Otherwise the change that failed would be stored by the next tick."""
+    main, made = store.branch("main"), store.branch("main").head
+
+    def fail():
+        raise Failed("state")
+
+    home.storage.fail_tick = True
+    with monkeypatch.context() as broken:
+        broken.setattr(home.storage, "state", fail)
+        with pytest.raises(Failed):
+            main.fork("new")
+    assert home.storage.closed
+    with pytest.raises(rrdstore.Closed):
+        main.set("/a", b"")
+    with home.open() as again:
+        assert (sorted(again.branches), again.branch("main").head) == (["main", "work"], made)
+
+
+def test_memory_has_nothing_to_go_back_to_and_loses_nothing(monkeypatch):
+    """Its tick does nothing, but may be interrupted; to load what it has would be to forget everything."""
+
+    def interrupt(tick):
+        raise KeyboardInterrupt
+
+    with rrdstore.memory("last:5") as store:
+        main = store.branch("main")
+        made = main.set("/a", b"1")
+        with monkeypatch.context() as busy:
+            busy.setattr(store.ledger.storage, "tick", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                store.tag("t", made)
+        assert (main.head, main.get("/a")) == (made, b"1")
+        main.set("/b", b"2")
+
+
 def test_a_journal_that_takes_nothing_refuses_before_anything_is_done(home, store):
     main = store.branch("main")
     before = observed(store)
