@@ -46,9 +46,11 @@ class StoreMachine(Questions, RuleBasedStateMachine):
 
     def teardown(self):
         if hasattr(self, "store"):
-            self.everything_reads_as_it_did()
-            self.store.close()
-            self.at_home.end()
+            try:
+                self.everything_reads_as_it_did()
+                self.store.close()
+            finally:
+                self.at_home.end()
 
     # Changes
 
@@ -355,12 +357,13 @@ class StoreMachine(Questions, RuleBasedStateMachine):
     @rule()
     def crash(self):
         """All that was acknowledged is in what a crash leaves; the store that crashed is not asked any more."""
-        old = self.store
-        self.at_home = self.at_home.image()
+        old, left = self.store, self.at_home
+        self.at_home = left.image()
         self.clock = self.at_home.clock
         self.leave()
         self.store = self.at_home.open()
         old.close()
+        left.end()
         self.everything_reads_as_it_did()
 
     def leave(self):
