@@ -202,10 +202,14 @@ class Ledger:
         parents = tuple(record.key for record in (head, merged) if record)
         author, message = cut(author, AUTHOR_BYTES), cut(message, MESSAGE_BYTES)
         entry = Entry(number, self.epoch, line.id, parents, stamp.rt, stamp.wall, author, message, edits, opaque)
-        journalled = not straight and self.storage.append(entry)
         record = Record(number, self.epoch, line.id, parents, stamp.rt, stamp.wall, author, message, after)
-        self.room.reserve(cost)
-        self._admit(line, record)
+        try:
+            journalled = not straight and self.storage.append(entry)
+            self.room.reserve(cost)
+            self._admit(line, record)
+        except BaseException as fault:
+            self._follow(fault)
+            raise
         if not journalled:
             self.settle()
             record = self.history.graph.records.get(number, record)
@@ -290,7 +294,11 @@ class Ledger:
         self.end_leases()
         history = self.history
         if history.fresh or history.gone or history.changed:
-            self._store()
+            try:
+                self._store()
+            except BaseException as fault:
+                self._follow(fault)
+                raise
 
     def _store(self) -> None:
         history = self.history
@@ -331,6 +339,11 @@ class Ledger:
             if self.storage.forgets_trees:
                 self._go_back()
             raise
+
+    def _follow(self, fault: BaseException) -> None:
+        """After an interrupt (Ctrl-C) between storage and memory, memory follows; an error of theirs changed neither."""
+        if self.storage.forgets_trees and not isinstance(fault, (StoreError, OSError)):
+            self._go_back()
 
     def _go_back(self) -> None:
         """Be what the storage has. If it cannot say, nothing can be trusted that is here: the store is closed."""

@@ -1,0 +1,68 @@
+"""Ctrl-C at a bad moment: what the journal or the file has got is made, once, and the store goes on."""
+
+from __future__ import annotations
+
+import pytest
+
+import rrdstore
+
+
+def numbers(store):
+    return [commit.number for commit in store.branch("main").log()]
+
+
+def interrupt_once(monkeypatch, owner, name, *, after):
+    """Have the method raise KeyboardInterrupt at its next call, after it was done or instead."""
+    real = getattr(owner, name)
+
+    def interrupted(*args, **kwargs):
+        monkeypatch.setattr(owner, name, real)
+        if after:
+            real(*args, **kwargs)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(owner, name, interrupted)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "after", "made"),
+    [
+        ("storage", "append", False, False),
+        ("storage", "append", True, True),
+        ("ledger", "_admit", False, True),
+        ("ledger", "_admit", True, True),
+    ],
+)
+def test_a_commit_is_made_once_or_not_at_all(tmp_path, monkeypatch, owner, name, after, made):
+    path = tmp_path / "host.rrdb"
+    with rrdstore.create(path, size="8MiB", keep="last:32") as store:
+        main = store.branch("main")
+        main.set("/before", b"1")
+        interrupt_once(monkeypatch, store.ledger if owner == "ledger" else store.ledger.storage, name, after=after)
+        with pytest.raises(KeyboardInterrupt):
+            main.set("/during", b"1")
+        assert ("/during" in main) is made
+        main.set("/after", b"1")
+        known, names = numbers(store), main.list("/")
+        assert len(known) == len(set(known)) == 3 + made
+    with rrdstore.open(path) as again:
+        assert (numbers(again), again.branch("main").list("/")) == (known, names)
+        assert again.check() == []
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_tick_is_done_or_done_again(tmp_path, monkeypatch, after):
+    path = tmp_path / "host.rrdb"
+    with rrdstore.create(path, size="8MiB", keep="last:3") as store:
+        main = store.branch("main")
+        for n in range(9):
+            main.set("/n", b"%d" % n)
+        interrupt_once(monkeypatch, store.ledger.storage, "tick", after=after)
+        with pytest.raises(KeyboardInterrupt):
+            store.tick()
+        for n in range(9, 12):
+            main.set("/n", b"%d" % n)
+        store.tick()
+        assert (main.get("/n"), len(numbers(store)), store.check()) == (b"11", 3, [])
+    with rrdstore.open(path) as again:
+        assert (again.branch("main").get("/n"), len(numbers(again)), again.check()) == (b"11", 3, [])
