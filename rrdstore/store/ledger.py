@@ -341,7 +341,7 @@ class Ledger:
             raise
 
     def _follow(self, fault: BaseException) -> None:
-        """After an interrupt (Ctrl-C) between storage and memory, memory follows; an error of its own changed neither."""
+        """After an interrupt (Ctrl-C) between storage and memory, memory follows; a typed error changed neither."""
         if self.storage.forgets_trees and not isinstance(fault, (StoreError, OSError)):
             self._go_back()
 
