@@ -1,11 +1,21 @@
 """What is reserved for a change is at least what it takes in the file, and not absurdly more."""
 
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import rrdstore
 from rrdstore.history.commit import Edit
 from rrdstore.store.room import change_cost
 from tests.store.homes import FileHome
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 names = st.sampled_from(["a", "b", "c", "a rather long name, as domains and devices have", "é" * 40, "n" * 300])
 wide = st.integers(0, 90).map("n{}".format)
@@ -68,3 +78,34 @@ def test_many_changes_of_one_place_are_reserved_once_in_a_commit():
         many = change_cost(main.tree.root, tuple(Edit(f"/local/domain/1/{n}", b"x") for n in range(30)))
         assert many < one + 30 * 200
     home.end()
+
+
+def random_edits(dice: random.Random, tree: rrdstore.Tree) -> tuple[Edit, ...]:
+    """A write, a removal, or several writes below one directory; narrow and wide ones, small and large values."""
+    width = dice.choice((5, 33, 40, 600))
+    path = "/" + "/".join(f"n{dice.randrange(width)}" for _ in range(dice.choice((1, 2, 3, 4))))
+    kind = dice.random()
+    if kind < 0.25 and path in tree:
+        return (Edit(path, None),)
+    if kind < 0.45:
+        sizes = [dice.choice((1, 60, 192, 300, 5000)) for _ in range(dice.randrange(1, 60))]
+        return tuple(Edit(f"{path}/k{number}", dice.randbytes(size)) for number, size in enumerate(sizes))
+    return (Edit(path, dice.randbytes(dice.choice((1, 20, 190, 1000, 3000))), dice.choice((None, b"n0"))),)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_reservation_is_a_bound_in_wide_directories_and_a_close_one(tmp_path: Path, seed: int) -> None:
+    """Every commit is stored by itself and weighed; a loose bound would thin a store long before it is full."""
+    dice = random.Random(seed)
+    with rrdstore.create(tmp_path / "host.rrdb", size="64MiB", keep="last:4000", sync="none") as store:
+        main, ledger = store.branch("main"), store.ledger
+        taken = reserved = 0
+        for _ in range(1000):
+            edits = random_edits(dice, main.tree)
+            cost, before = change_cost(main.tree.root, edits), store.info().live
+            ledger.commit(ledger.history.line("main"), edits, "change", "")
+            store.tick()
+            grown = store.info().live - before
+            assert grown <= cost, f"seed {seed}: {edits!r:.200}"
+            taken, reserved = taken + grown, reserved + cost
+        assert reserved < 2 * taken
