@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import rrdstore
 from rrdstore.history.commit import Edit
-from rrdstore.store.room import change_cost
+from rrdstore.store.room import RECORD, change_cost
 from tests.store.homes import FileHome
 
 if TYPE_CHECKING:
@@ -109,3 +109,22 @@ def test_the_reservation_is_a_bound_in_wide_directories_and_a_close_one(tmp_path
             assert grown <= cost, f"seed {seed}: {edits!r:.200}"
             taken, reserved = taken + grown, reserved + cost
         assert reserved < 2 * taken
+
+
+@pytest.mark.parametrize("leaves", [1, 16, 32])
+def test_names_are_reserved_for_even_if_their_values_are_empty(leaves):
+    """In a bucket of tiny leaves nearly all of an object is what a name takes beside itself, in an old store most."""
+    home = FileHome()
+    with home.create("last:60") as store:
+        main = store.branch("main")
+        store.ledger.number = 1 << 40  # as after a thousand commits a second for thirty years
+        with main.transaction() as tx:
+            for n in range(leaves):
+                tx.set(f"/{n}", b"")
+        store.tick()
+        for _ in range(3):
+            before, live = main.tree, store.info().live
+            main.set("/0", b"")
+            store.tick()
+            assert store.info().live - live <= change_cost(before.root, (Edit("/0", b""),)) - RECORD
+    home.end()
