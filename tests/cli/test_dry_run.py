@@ -20,18 +20,23 @@ COMMANDS = [
 
 @pytest.fixture
 def laden(shell):
-    """The store with a branch, and commits that only a tag or a pin keeps."""
-    shell("tag", "then", "6h30m ago")
-    shell("tag", "pinned", "10h ago")
-    shell("pin", "pinned")
+    """The store with a branch, and commits that only a tag or a pin keeps, whatever hour the tests are run at."""
     shell("fork", "work")
     shell("set", "/note", "1", "-b", "work")
     with rrdstore.open(shell.path) as store:
+        main = store.branch("main")
+        hours = list(main.log())
+        for commit in hours:
+            store.tag(commit.id, commit)
         for number in range(20):
-            store.branch("main").set("/busy", b"%d" % number)
-        store.untag("pinned")
-        (pinned,) = store.pins
-    return shell, pinned
+            main.set("/busy", b"%d" % number)
+        only_tagged = [commit for commit in hours if len(store.explain(commit.id).reasons) == 1]
+        tagged, pinned = only_tagged[:2]
+        store.tag("then", tagged)
+        store.pin(pinned)
+        for commit in hours:
+            store.untag(commit.id)
+    return shell, pinned.id
 
 
 def files(shell):
