@@ -18,6 +18,7 @@ from rrdstore.errors import (
     Held,
     InvalidName,
     InvalidPath,
+    InvalidPattern,
     InvalidSize,
     InvalidWhen,
     LimitReached,
@@ -48,6 +49,7 @@ from rrdstore.store.transaction import Transaction
 from rrdstore.store.watch import Watch
 from rrdstore.tree.diff import Change
 from rrdstore.tree.node import Node
+from rrdstore.tree.pattern import Pattern
 from rrdstore.tree.tree import Tree
 
 __all__ = [
@@ -70,6 +72,7 @@ __all__ = [
     "Info",
     "InvalidName",
     "InvalidPath",
+    "InvalidPattern",
     "InvalidSize",
     "InvalidWhen",
     "LimitReached",
@@ -77,6 +80,7 @@ __all__ = [
     "NoStore",
     "Node",
     "NotFound",
+    "Pattern",
     "Plan",
     "Plans",
     "PolicyError",

@@ -81,6 +81,14 @@ class InvalidPath(StoreError):
         super().__init__(f"path {path!r}: {reason}")
 
 
+class InvalidPattern(StoreError):
+    """A pattern that no path can match."""
+
+    def __init__(self, text: str, found: str, expected: str) -> None:
+        self.text, self.found, self.expected = text, found, expected
+        super().__init__(f"pattern {text!r}: found {found}, expected {expected}")
+
+
 class InvalidName(StoreError):
     """A name that no branch or tag can have."""
 
