@@ -46,6 +46,7 @@ from rrdstore.store.size import format_size, parse_size
 from rrdstore.store.snapshot import Snapshot
 from rrdstore.store.store import Store
 from rrdstore.store.transaction import Transaction
+from rrdstore.store.tuning import Tuned
 from rrdstore.store.watch import Watch
 from rrdstore.tree.diff import Change
 from rrdstore.tree.node import Node
@@ -96,6 +97,7 @@ __all__ = [
     "TooSmall",
     "Transaction",
     "Tree",
+    "Tuned",
     "Unmergeable",
     "Unwritable",
     "Watch",

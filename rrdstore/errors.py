@@ -130,11 +130,18 @@ class TooSmall(StoreError):
 
 
 class LimitReached(StoreError):
-    """A fixed number of things (branches, tags, pins, snapshots) is in use."""
+    """A fixed number of things (branches, tags, pins, snapshots) is in use.
 
-    def __init__(self, what: str, limit: int) -> None:
-        self.what, self.limit = what, limit
-        super().__init__(f"all {limit} {what} of this store are in use")
+    Where several at once are `wanted` it says how many, and with `least` the smallest size of a store that has them.
+    """
+
+    def __init__(self, what: str, limit: int, *, wanted: int = 0, least: int = 0) -> None:
+        self.what, self.limit, self.wanted, self.least = what, limit, wanted, least
+        if not wanted:
+            super().__init__(f"all {limit} {what} of this store are in use")
+        else:
+            bigger = f"; a store of {least} bytes has room for them" if least else ""
+            super().__init__(f"{wanted} {what} wanted, this store has {limit}{bigger}")
 
 
 class Held(StoreError):

@@ -63,6 +63,9 @@ class Track(Protocol):
     def raise_dead(self, key: Key) -> None:
         """Put a tombstone where one was when the state was written."""
 
+    def inherit(self, key: Key) -> None:
+        """Put a tombstone of other tiers where nothing is, or nowhere: no pick gives way to it."""
+
     def picks(self) -> list[Key]:
         """What the slots hold, oldest first, tombstones excepted; a commit may stand twice."""
 
@@ -136,6 +139,11 @@ class Ring:
         """Put a tombstone where one was."""
         self._slots[self._bucket(key) % self._rows] = key
         self.dead.add(key)
+
+    def inherit(self, key: Key) -> None:
+        """Put a tombstone where nothing is, or nowhere."""
+        if self._bucket(key) % self._rows not in self._slots:
+            self.raise_dead(key)
 
     def picks(self) -> list[Key]:
         """What is held, oldest first."""
@@ -236,6 +244,11 @@ class Doubling:
         self._buckets[self._bucket(key[0])] = key
         self.dead.add(key)
 
+    def inherit(self, key: Key) -> None:
+        """Put a tombstone where nothing is, or nowhere."""
+        if len(self._buckets) < self.tier.rows and self._bucket(key[0]) not in self._buckets:
+            self.raise_dead(key)
+
     def picks(self) -> list[Key]:
         """What is held, oldest first."""
         keys = [key for key in self._buckets.values() if key not in self.dead]
@@ -292,6 +305,11 @@ class Newest:
         """Put a tombstone where one was."""
         self.keys.insert(bisect_left(self.keys, key), key)
         self.dead.add(key)
+
+    def inherit(self, key: Key) -> None:
+        """Put a tombstone where nothing is, or nowhere."""
+        if len(self.keys) < self.rows and key not in self.keys:
+            self.raise_dead(key)
 
     def picks(self) -> list[Key]:
         """What is held, oldest first."""

@@ -257,6 +257,20 @@ class Rings:
             rings.offer(rt, number)
         return rings
 
+    @classmethod
+    def fitted(cls, policy: Policy, kept: Iterable[Key], before: Rings) -> Rings:
+        """Rings of another policy that hold what `plan` keeps of `kept`, in place of `before`.
+
+        The tombstones of `before` are taken over where no pick stands in the way, so that what pressure
+        took does not come back with the new tiers. O(kept x tiers).
+        """
+        rings = cls.restore(policy, b"", kept)
+        rings._settle()
+        for key in sorted((key for track in before._tracks for key in track.dead), reverse=True):
+            for track in rings._tracks:
+                track.inherit(key)
+        return rings
+
     def _load(self, state: bytes) -> None:
         where, length = "state of the tiers", len(state)
         if length < _HEADER.size:

@@ -45,6 +45,7 @@ SPARE = 3
 TOMBSTONE = 20
 """Bytes of a branch's row, at most, for each slot of its policy."""
 LEAST_SEGMENTS = 32
+MOST_BRANCH_SLOTS = 4096
 A_COMMIT = 2 * KIB
 """Room that each slot of the policy shall have, or the size is refused."""
 
@@ -148,14 +149,24 @@ def plan(size: int, slots: int) -> Layout:
     return layout
 
 
-def least(slots: int) -> int:
-    """The smallest size for a policy of `slots` commits, in bytes, a multiple of 64 KiB."""
+def least(slots: int, branch_slots: int = 0) -> int:
+    """The smallest size for a policy of `slots` commits, and `branch_slots` of other branches beside it.
+
+    In bytes, a multiple of 64 KiB; 0 if no size has so many for branches.
+    """
+    if branch_slots > MOST_BRANCH_SLOTS:
+        return 0
+
+    def fits(units: int) -> bool:
+        layout = _divided(units * 64 * KIB, slots)
+        return _enough(layout) and layout.branch_slots >= branch_slots
+
     low, high = 1, 1
-    while not _enough(_divided(high * 64 * KIB, slots)):
+    while not fits(high):
         low, high = high, high * 2
     while low < high:
         middle = (low + high) // 2
-        if _enough(_divided(middle * 64 * KIB, slots)):
+        if fits(middle):
             high = middle
         else:
             low = middle + 1
@@ -184,7 +195,7 @@ def _divided(size: int, slots: int) -> Layout:
     branches = _clamp(size // (512 * KIB), 4, 64)
     tags = _clamp(size // (128 * KIB), 16, 256)
     pins = _clamp(size // (128 * KIB), 16, 256)
-    branch_slots = _clamp(size // (16 * KIB), 96, 4096)
+    branch_slots = _clamp(size // (16 * KIB), 96, MOST_BRANCH_SLOTS)
     snapshots = _clamp(size // (64 * KIB), 16, 1024)
     ring = _page_multiple(_clamp(size // 32, 64 * KIB, 8 * MIB))
     wal = _page_multiple(_clamp(size // 16, 128 * KIB, 8 * MIB))

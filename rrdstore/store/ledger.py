@@ -24,6 +24,7 @@ from rrdstore.store.commit import Commit
 from rrdstore.store.merging import applied, merge_edits, paired
 from rrdstore.store.moments import Found, by_id, find
 from rrdstore.store.room import Room, change_cost
+from rrdstore.store.slots import require_slots
 from rrdstore.tree.edit import EMPTY
 from rrdstore.tree.tree import Tree
 
@@ -145,8 +146,7 @@ class Ledger:
         check_name("branch", name)
         check_limit("branches", len(self.history.lines), self.storage.max_branches)
         policy = parse(BRANCH_DEFAULT if keep is None else keep)
-        slots = policy.slots + sum(parse(line.keep).slots for line in self.history.names.values())
-        check_limit("slots of policies", slots - 1, self.storage.max_slots)
+        require_slots(self.history.names, MAIN, name, policy, self.storage.max_slots)
         if origin is None and self.storage.forgets_trees:
             # Before there is a branch that has no commit yet, in case there is no room for it.
             self.room.require(change_cost(EMPTY, ()), shrinks=False)

@@ -165,15 +165,13 @@ def info(ledger: Ledger) -> Info:
     history, usage = ledger.history, ledger.storage.usage()
     graph = history.graph
     branches = tuple(_branch(ledger, line) for _, line in sorted(history.names.items()))
-    held = sum(history.holds.total(reason) for reason in ("transaction", "snapshot"))
-    slots = sum(parse(line.keep).slots for line in history.names.values())
     return Info(
         path=ledger.path,
         uuid=ledger.uuid.hex(),
         epoch=ledger.epoch,
         commits=ledger.number,
         kept=len(graph.records),
-        bound=slots + 3 * len(history.lines) + len(history.tags) + len(history.pins) + held,
+        bound=bound(ledger),
         branches=branches,
         tags=len(history.tags),
         pins=len(history.pins),
@@ -188,6 +186,14 @@ def info(ledger: Ledger) -> Info:
         journal_used=usage.journal_used,
         ticks=usage.ticks,
     )
+
+
+def bound(ledger: Ledger) -> int:
+    """What the number of kept commits never exceeds as things stand (docs/semantics.md, rule 5)."""
+    history = ledger.history
+    slots = sum(parse(line.keep).slots for line in history.names.values())
+    held = sum(history.holds.total(reason) for reason in (TRANSACTION, SNAPSHOT))
+    return slots + 3 * len(history.lines) + len(history.tags) + len(history.pins) + held
 
 
 def _branch(ledger: Ledger, line: Line) -> BranchInfo:

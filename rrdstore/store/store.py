@@ -15,6 +15,7 @@ from rrdstore.store.commit import Commit
 from rrdstore.store.compaction import compact
 from rrdstore.store.ledger import MAIN, Ledger, check_limit, check_name
 from rrdstore.store.snapshot import Snapshot
+from rrdstore.store.tuning import Tuned, tune
 from rrdstore.tree.diff import Change, diff
 from rrdstore.tree.tree import Tree
 
@@ -177,9 +178,24 @@ class Store:
         self.ledger.check_writable()
         self.ledger.tick()
 
-    def compact(self) -> tuple[str, ...]:
-        """Do what `plan` says now: drop what it drops, store the rest; the ids of what went. O(kept log kept)."""
-        return compact(self.ledger)
+    def compact(self, branch: Branch | str | None = None, keep: str | None = None) -> tuple[str, ...]:
+        """Do what `plan` says now: drop what it drops, store the rest; the ids of what went, oldest first.
+
+        Of one branch, or of all. With `keep` this policy is applied once, as restic's forget and borg's prune
+        do, and the branch goes on with its own. Done again at once it drops nothing. NotFound, PolicyError,
+        Held. O(kept log kept), and a tick.
+        """
+        return compact(self.ledger, branch if branch is None or isinstance(branch, str) else branch.name, keep)
+
+    def tune(self, branch: Branch | str, keep: str, *, dry_run: bool = False) -> Tuned:
+        """Give a branch another policy, now and durably: what is lost at once, what is gained, and what it costs.
+
+        The tiers are rebuilt from the kept commits, in one tick: a crash leaves the old or the new. With
+        `dry_run` only what it would be, also of a store open for reading. NotFound; PolicyError for a policy
+        that cannot be; LimitReached, naming the least size of a store, if it has not so many slots. Held.
+        Like `git gc` with another expiry: what is lost is lost. O(kept log kept + objects of the heads).
+        """
+        return tune(self.ledger, branch if isinstance(branch, str) else branch.name, keep, dry_run=dry_run)
 
     # Reports
 

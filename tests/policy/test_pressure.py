@@ -182,3 +182,34 @@ def test_spoilt_state_is_refused(spoil, found: str) -> None:
     with pytest.raises(Corrupt) as caught:
         Rings.restore(policy, spoil(rings.state()), [])
     assert found in caught.value.found
+
+
+@given(policies(), policies(), lives())
+def test_fitted_rings_hold_what_the_plan_keeps_of_what_is_left(
+    policy: Policy, other: Policy, events: list[tuple[int, int] | str]
+) -> None:
+    rings = Rings(policy)
+    live(rings, events)
+    kept = {key for picks in rings.picks() for key in picks}
+    fitted = Rings.fitted(other, kept, rings)
+    expected = plan(other, kept)
+    assert set(fitted.kept) == set(expected.keep)
+    assert fitted.picks() == expected.picks
+    assert len(fitted.state()) <= state_limit(other)
+    again = Rings.restore(other, fitted.state(), kept)
+    assert (again.picks(), again.state()) == (fitted.picks(), fitted.state())
+
+
+def test_what_pressure_took_does_not_come_back_with_another_policy() -> None:
+    minute = 60 * SECOND
+    rings = Rings(parse("1m:10m"))
+    for number in range(10):
+        rings.offer(number * minute, number + 1)
+    taken = [rings.relieve({10}) for _ in range(5)]
+    kept = {key for picks in rings.picks() for key in picks}
+    for policy in ("1m:20m", "last:20 1m:10m", "*:12", "1m:10m@first"):
+        fitted = Rings.fitted(parse(policy), kept, rings)
+        for number in taken:
+            assert number is not None
+            fitted.offer((number - 1) * minute, number)
+        assert set(fitted.kept) == {number for _, number in kept}, policy

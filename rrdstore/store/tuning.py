@@ -1,0 +1,139 @@
+"""Tuning: another policy for a branch, and what it costs and gives.
+
+Rule: the commits that stay at once are those that `plan` keeps of the kept ones under the new policy; what
+was thinned before cannot come back, so new tiers fill from now on, finer ones from empty. The tiers are
+fitted to what stays by the code that restores them, tombstones included: what pressure took stays taken.
+The policy, its tiers and what they drop change in one tick: a crash leaves all of the old or all of the new.
+A dry run is the same path less that tick. The policy that a branch has already changes nothing.
+Cost: O(kept log kept), the objects of the heads weighed once, and a tick.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rrdstore.policy import Fill, Plan, Rings, parse, plan
+from rrdstore.store.ledger import MAIN
+from rrdstore.store.reports import always, bound
+from rrdstore.store.slots import require_slots
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rrdstore.history.branch import Line
+    from rrdstore.policy import Policy, Reason
+    from rrdstore.store.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """What a change of policy did, or would do. Bytes; 0 where there is no bound."""
+
+    branch: str
+    before: str
+    """The policy as it was, canonical."""
+    after: str
+    keep: Mapping[str, tuple[Reason, ...]]
+    """Of each commit of the branch that stays, by id, the reasons."""
+    drop: Mapping[str, str]
+    """Of each that is lost at once, by id, the id of the one that won its place."""
+    tiers: tuple[Fill, ...]
+    """The tiers from now on, and how much of each is in use at once: the rest fills as commits are made."""
+    gained: tuple[str, ...]
+    """The tiers that were not there before, as the policy writes them."""
+    lost: tuple[str, ...]
+    """The tiers that are not there any more."""
+    plan: Plan
+    """The whole plan by number: what each tier holds at once, oldest first."""
+    slots_before: int
+    slots_after: int
+    bound_before: int
+    """What the commits kept in the whole store never exceeded."""
+    bound_after: int
+    live: int
+    """What all kept commits took when this was asked."""
+    full_before: int
+    """About what they would take with every slot of every branch in use, if commits go on as they were."""
+    full_after: int
+    room: int
+    """Bytes that there are; beyond them pressure thins."""
+    applied: bool
+    """False for a dry run, and where nothing was to be changed."""
+
+
+def tune(ledger: Ledger, name: str, keep: str, *, dry_run: bool) -> Tuned:
+    """Give branch `name` the policy `keep`; NotFound, PolicyError, LimitReached, and what a tick raises."""
+    if dry_run:
+        ledger.check_open()
+    else:
+        ledger.check_writable()
+    ledger.end_leases()
+    line, policy = ledger.history.line(name), parse(keep)
+    require_slots(ledger.history.names, MAIN, name, policy, ledger.storage.max_slots)
+    made, rings = planned(ledger, line, policy)
+    changes = str(policy) != line.keep
+    tuned = _tuned(ledger, line, made, rings, applied=changes and not dry_run)
+    if tuned.applied:
+        line.keep, line.rings = str(policy), rings
+        for number in made.drop:
+            ledger.history.let_go(number)
+        ledger.settle()
+    return tuned
+
+
+def planned(ledger: Ledger, line: Line, policy: Policy) -> tuple[Plan, Rings]:
+    """What `policy` keeps of a branch, and tiers of it that hold just that."""
+    records = ledger.history.graph.records
+    own = [(records[number].rt, number) for number in ledger.history.graph.lines.get(line.id, ())]
+    before = line.rings if isinstance(line.rings, Rings) else Rings(policy)
+    return plan(policy, own, always(ledger)), Rings.fitted(policy, own, before)
+
+
+def _tuned(ledger: Ledger, line: Line, made: Plan, rings: Rings, *, applied: bool) -> Tuned:
+    old, new, id_of = parse(line.keep), made.policy, _ids(ledger)
+    slots = sum(parse(other.keep).slots for other in ledger.history.names.values())
+    more = new.slots - old.slots
+    usage, (base, each) = ledger.storage.usage(), measured(ledger)
+    before, after = ([str(tier) for tier in policy.tiers] for policy in (old, new))
+    return Tuned(
+        branch=line.name,
+        before=line.keep,
+        after=str(new),
+        keep={id_of[number]: why for number, why in made.keep.items()},
+        drop={id_of[number]: id_of[winner] for number, winner in made.drop.items()},
+        tiers=rings.fill(),
+        gained=tuple(tier for tier in after if tier not in before),
+        lost=tuple(tier for tier in before if tier not in after),
+        plan=made,
+        slots_before=old.slots,
+        slots_after=new.slots,
+        bound_before=bound(ledger),
+        bound_after=bound(ledger) + more,
+        live=usage.live,
+        full_before=base + slots * each,
+        full_after=base + (slots + more) * each,
+        room=usage.room,
+        applied=applied,
+    )
+
+
+def _ids(ledger: Ledger) -> dict[int, str]:
+    return {number: ledger.id(record) for number, record in ledger.history.graph.records.items()}
+
+
+def measured(ledger: Ledger) -> tuple[int, int]:
+    """Bytes that the newest stored trees take, and that each kept commit takes beside them, on average so far.
+
+    (0, 0) where nothing is stored, or nothing has a bound. O(objects of those trees).
+    """
+    history = ledger.history
+    stored = [record for record in history.graph.records.values() if record.stored]
+    newest: dict[int, int] = {}
+    for record in stored:
+        newest[record.branch] = max(newest.get(record.branch, 0), record.number)
+    if not stored or not ledger.storage.usage().room:
+        return 0, 0
+    base = ledger.storage.weigh([history.graph.records[number] for number in sorted(newest.values())])
+    others = len(stored) - len(newest)
+    return base, max(0, ledger.storage.usage().live - base) // others if others else 0
