@@ -28,6 +28,9 @@ class Key(NamedTuple):
     epoch: int
 
 
+_keyed = tuple.__new__  # a third of what calling a named tuple costs
+
+
 class Edit(NamedTuple):
     """One step of a change: `value` set at `path` (None: the subtree removed); `meta` None leaves it as it is."""
 
@@ -39,8 +42,8 @@ class Edit(NamedTuple):
 class Record:
     """A commit as the engine holds it; `Commit` of the facade is its public face.
 
-    Fixed from birth: number, epoch, branch (the branch's id), parents (keys), rt and wall (microseconds
-    since the epoch, UTC), author, message. Changing as others are thinned: `grafts`, the numbers of the
+    Fixed from birth: number, epoch, key (both of them), branch (the branch's id), parents (keys), rt and wall
+    (microseconds since the epoch, UTC), author, message. Changing as others are thinned: `grafts`, the numbers of the
     nearest kept ancestors, and `thinned`, how many dropped commits it stands for besides itself.
     Of storage: `root`, the tree, None if it has to be loaded; `root_number` and `top`, the object number
     of its root and the last number given out when it was stored, 0 before that.
@@ -51,6 +54,7 @@ class Record:
         "branch",
         "epoch",
         "grafts",
+        "key",
         "message",
         "number",
         "parents",
@@ -78,15 +82,21 @@ class Record:
         root_number: int = 0,
         top: int = 0,
     ) -> None:
-        self.number, self.epoch, self.branch, self.parents = number, epoch, branch, parents
-        self.rt, self.wall, self.author, self.message = rt, wall, author, message
-        self.root, self.grafts, self.thinned = root, grafts, thinned
-        self.root_number, self.top = root_number, top
-
-    @property
-    def key(self) -> Key:
-        """Its number and epoch."""
-        return Key(self.number, self.epoch)
+        # One by one: pairs and triples of them cost a third more, and there is a record for each commit.
+        self.number = number
+        self.epoch = epoch
+        self.key = _keyed(Key, (number, epoch))
+        self.branch = branch
+        self.parents = parents
+        self.rt = rt
+        self.wall = wall
+        self.author = author
+        self.message = message
+        self.root = root
+        self.grafts = grafts
+        self.thinned = thinned
+        self.root_number = root_number
+        self.top = top
 
     @property
     def stored(self) -> bool:
@@ -106,6 +116,6 @@ def cut(text: str, limit: int) -> str:
     if not isinstance(text, str):
         raise TypeError(f"message and author are str, not {type(text).__name__}")
     if text.isascii():
-        return text[:limit]
+        return text if len(text) <= limit else text[:limit]
     data = text.encode(errors="replace")
     return data.decode() if len(data) <= limit else data[:limit].decode(errors="ignore")

@@ -30,29 +30,43 @@ class Graph:
         """All kept, ascending."""
         self.lines: dict[int, list[int]] = {}
         """Of each branch id, the kept commits made on it, ascending."""
-        self._children: dict[int, set[int]] = {}
+        # Tuples, as there is one child nearly always: a set for each commit took more than its record.
+        self._children: dict[int, tuple[int, ...]] = {}
 
     def add(self, record: Record) -> None:
         """A new commit whose grafts are kept; O(1) if it is the newest."""
         number = record.number
         self.records[number] = record
-        for line in (self.numbers, self.lines.setdefault(record.branch, [])):
+        own = self.lines.get(record.branch)
+        if own is None:
+            own = self.lines[record.branch] = []
+        for line in (self.numbers, own):
             if not line or number > line[-1]:
                 line.append(number)
             else:
                 insort(line, number)
         for ancestor in record.grafts:
-            self._children.setdefault(ancestor, set()).add(number)
+            self._link(ancestor, number)
 
     def drop(self, record: Record) -> list[Record]:
         """Take a commit out; the records that changed by it."""
         number = record.number
         del self.records[number]
         del self.numbers[bisect_left(self.numbers, number)]
-        changed = []
         line = self.lines[record.branch]
         at = bisect_left(line, number)
         del line[at]
+        below = self._children.pop(number, ())
+        if len(below) == 1 == len(record.grafts) and at < len(line) and line[at] == below[0]:
+            # A line that nobody forked or merged here, which is nearly always: one before, one after.
+            child, ancestor = self.records[line[at]], record.grafts[0]
+            if len(child.grafts) == 1:
+                child.grafts = record.grafts
+                child.thinned += record.thinned + 1
+                children = self._children
+                children[ancestor] = tuple([child.number if kept == number else kept for kept in children[ancestor]])
+                return [child]
+        changed = []
         if at < len(line):
             heir = self.records[line[at]]
             heir.thinned += record.thinned + 1
@@ -61,8 +75,8 @@ class Graph:
             del self.lines[record.branch]
         for ancestor in record.grafts:
             self._unlink(ancestor, number)
-        for below in self._children.pop(number, ()):
-            child = self.records[below]
+        for child_number in below:
+            child = self.records[child_number]
             self._regraft(child, number, record.grafts)
             if child not in changed:
                 changed.append(child)
@@ -78,12 +92,20 @@ class Graph:
                 self._unlink(graft, child.number)
             child.grafts = self.reduced([*others, *ancestors])
         for graft in child.grafts:
-            self._children.setdefault(graft, set()).add(child.number)
+            self._link(graft, child.number)
+
+    def _link(self, ancestor: int, number: int) -> None:
+        below = self._children.get(ancestor)
+        if below is None:
+            self._children[ancestor] = (number,)
+        elif number not in below:
+            self._children[ancestor] = (*below, number)
 
     def _unlink(self, ancestor: int, number: int) -> None:
-        below = self._children[ancestor]
-        below.discard(number)
-        if not below:
+        left = tuple([below for below in self._children[ancestor] if below != number])
+        if left:
+            self._children[ancestor] = left
+        else:
             del self._children[ancestor]
 
     def reduced(self, numbers: Iterable[int]) -> tuple[int, ...]:

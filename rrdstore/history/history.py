@@ -97,13 +97,18 @@ class History:
 
     def admit(self, record: Record) -> None:
         """A commit that becomes the head of its branch."""
-        line = self.lines[record.branch]
+        line, number, old = self.lines[record.branch], record.number, 0
         self.graph.add(record)
-        self.fresh[record.number] = record
-        out = line.rings.offer(record.rt, record.number) if line.rings else ()
-        self.move(line, "head", record.number)
-        for number in out:
-            self.let_go(number)
+        self.fresh[number] = record
+        rings = line.rings
+        out = () if rings is None else rings.offer(record.rt, number)
+        old, line.head = line.head, number
+        if not old:
+            self.holds.hold(number, HEAD)
+        elif not self.holds.pass_on(old, number, HEAD) and (rings is None or not rings.holds(old)):
+            self.let_go(old)
+        for gone in out:
+            self.let_go(gone)
 
     def move(self, line: Line, what: str, number: int) -> None:
         """Point a branch's "head" or "base" elsewhere, and drop what nothing keeps any more."""
@@ -123,30 +128,24 @@ class History:
         self.holds.release(number, reason)
         self.let_go(number)
 
-    def keeps(self, record: Record) -> bool:
-        """Whether a tier or a hold keeps it."""
-        if record.number in self.holds:
-            return True
-        line = self.lines.get(record.branch)
-        return line is not None and line.rings is not None and line.rings.holds(record.number)
-
     def let_go(self, number: int) -> None:
         """Drop a commit unless something keeps it."""
         record = self.graph.records.get(number)
-        if record is None or self.keeps(record):
+        if record is None or number in self.holds.held:
             return
-        changed = self.graph.drop(record)
-        for other in changed:
-            if other.stored:
+        line = self.lines.get(record.branch)
+        if line is not None and line.rings is not None and line.rings.holds(number):
+            return
+        for other in self.graph.drop(record):
+            if other.top:
                 self.changed[other.number] = other
-        self.changed.pop(number, None)
-        if record.stored:
+        if record.top:
+            self.changed.pop(number, None)
             self.gone.append(record)
         else:
             self.fresh.pop(number, None)
         record.root = None
-        line = self.lines.get(record.branch)
-        if line is not None:
+        if line is not None and not line.name:
             self._end_empty(line)
 
     def relieve(self) -> bool:

@@ -7,6 +7,11 @@ pin, open transaction and open snapshot. Cost: O(1).
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import KeysView
+
 HEAD, FORK, BASE, TAG, PIN, TRANSACTION, SNAPSHOT = (
     "head",
     "fork point",
@@ -21,10 +26,12 @@ HEAD, FORK, BASE, TAG, PIN, TRANSACTION, SNAPSHOT = (
 class Holds:
     """Who holds which commit, by number."""
 
-    __slots__ = ("_held",)
+    __slots__ = ("_held", "held")
 
     def __init__(self) -> None:
         self._held: dict[int, dict[str, int]] = {}
+        self.held: KeysView[int] = self._held.keys()
+        """The numbers that are held: a live view, `in` is O(1)."""
 
     def hold(self, number: int, reason: str) -> None:
         """One more reason to keep `number`."""
@@ -43,6 +50,16 @@ class Holds:
             del held[reason]
         else:
             del self._held[number]
+
+    def pass_on(self, before: int, number: int, reason: str) -> bool:
+        """Give the hold that `before` has for this reason to `number`; whether `before` is held still."""
+        held = self._held
+        if number not in held and len(held[before]) == 1 and held[before].get(reason) == 1:
+            held[number] = held.pop(before)
+            return False
+        self.hold(number, reason)
+        self.release(before, reason)
+        return before in held
 
     def __contains__(self, number: int) -> bool:
         return number in self._held

@@ -104,12 +104,13 @@ class Branch:
         `opaque` goes to the journal with it and is handed back after a crash (`Store.recovered`).
         StoreFull, TooLarge, Held: nothing was changed. O(depth).
         """
-        if not isinstance(value, bytes) or not isinstance(meta, bytes | None):
+        if not isinstance(value, bytes) or not (meta is None or isinstance(meta, bytes)):
             raise TypeError(f"value and meta are bytes, not {type(value).__name__} and {type(meta).__name__}")
         if not isinstance(opaque, bytes):
             raise TypeError(f"opaque is bytes, not {type(opaque).__name__}")
-        record = self._ledger.commit(self._line, (Edit(path, value, meta),), message, author, opaque)
-        return Commit(self._ledger, record)
+        ledger = self._ledger
+        edits = (tuple.__new__(Edit, (path, value, meta)),)
+        return Commit(ledger, ledger.commit(self._line, edits, message, author, opaque))
 
     def remove(self, path: str, message: str = "", author: str = "", opaque: bytes = b"") -> Commit:
         """Remove the subtree at `path` in one commit; NotFound, and InvalidPath for the root. O(depth)."""

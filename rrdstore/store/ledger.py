@@ -189,23 +189,29 @@ class Ledger:
         `root` is the tree if it is known, `merged` a second parent; `straight` stores it by a tick, past the
         journal (which must not name a branch that no tick has stored).
         """
-        self.check_writable()
+        storage = self.storage
+        if self.closed or storage.readonly or self.leases_ended:
+            self.check_writable()
         head = self.history.graph.records[line.head] if line.head else None
-        before = self.root(head) if head else EMPTY
-        number = self.number + 1
+        before = EMPTY if head is None else head.root or self.root(head)
+        number, epoch = self.number + 1, self.epoch
+        bounded = storage.forgets_trees
         # The cost first: the weights it asks for are then carried along.
-        cost = self._cost(before, edits)
+        cost = change_cost(before, edits) if bounded else 0
         after = applied(before, edits, number) if root is None else root
         if cost:
             self.room.require(cost, shrinks=all(step.value is None for step in edits))
-        stamp = self._clock.stamp()
-        parents = tuple(record.key for record in (head, merged) if record)
+        rt, wall = self._clock.stamp()
+        parents = () if head is None else (head.key,) if merged is None else (head.key, merged.key)
         author, message = cut(author, AUTHOR_BYTES), cut(message, MESSAGE_BYTES)
-        entry = Entry(number, self.epoch, line.id, parents, stamp.rt, stamp.wall, author, message, edits, opaque)
-        record = Record(number, self.epoch, line.id, parents, stamp.rt, stamp.wall, author, message, after)
+        record = Record(number, epoch, line.id, parents, rt, wall, author, message, after)
         try:
-            journalled = not straight and self.storage.append(entry)
-            self.room.reserve(cost)
+            journalled = not straight
+            if bounded:
+                if journalled:
+                    entry = (number, epoch, line.id, parents, rt, wall, author, message, edits, opaque)
+                    journalled = storage.append(tuple.__new__(Entry, entry))
+                self.room.reserve(cost)
             self._admit(line, record)
         except BaseException as fault:
             self._follow(fault)
@@ -213,7 +219,7 @@ class Ledger:
         if not journalled:
             self.settle()
             record = self.history.graph.records.get(number, record)
-        elif self.storage.due:
+        elif bounded and storage.due:
             self.try_tick()
         watches = self.watches.get(line.id)
         if watches:
@@ -222,11 +228,14 @@ class Ledger:
 
     def _admit(self, line: Line, record: Record) -> None:
         self.number = record.number
-        parents = [key.number for key in record.parents if key.number in self.history.graph.records]
-        record.grafts = self.history.graph.reduced(parents)
+        graph, parents = self.history.graph, record.parents
+        if len(parents) == 1 and parents[0][0] in graph.records:
+            record.grafts = parents[0][:1]
+        else:
+            record.grafts = graph.reduced([key.number for key in parents if key.number in graph.records])
         self.history.admit(record)
-        if len(record.parents) > 1:
-            merged = record.parents[1].number
+        if len(parents) > 1:
+            merged = parents[1].number
             self.history.move(self._pair_at(line, merged), "base", merged)
 
     def _pair_at(self, line: Line, merged: int) -> Line:
