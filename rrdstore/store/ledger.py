@@ -13,7 +13,7 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING
 
-from rrdstore.errors import Closed, InvalidName, LimitReached, ReadOnly, StoreError
+from rrdstore.errors import Closed, ReadOnly, StoreError
 from rrdstore.history.branch import Line
 from rrdstore.history.clock import RetentionClock, Stamp
 from rrdstore.history.commit import AUTHOR_BYTES, MESSAGE_BYTES, Edit, Key, Record, commit_id, cut
@@ -21,6 +21,7 @@ from rrdstore.history.history import History
 from rrdstore.policy import BRANCH_DEFAULT, Rings, parse
 from rrdstore.storage.protocol import BranchState, Entry, Tick
 from rrdstore.store.commit import Commit
+from rrdstore.store.limits import check_limit, check_name
 from rrdstore.store.merging import applied, merge_edits, paired
 from rrdstore.store.moments import Found, by_id, find
 from rrdstore.store.room import Room, change_cost
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("rrdstore")
 
 MAIN = "main"
-MAX_NAME_BYTES = 255
 MAX_SNAPSHOTS = 1024
 """Commits that snapshots and transactions hold at once, where the storage sets no limit."""
 
@@ -388,15 +388,3 @@ class Ledger:
     def id(self, record: Record) -> str:
         """The id of a commit of this store."""
         return commit_id(self.uuid, record.key)
-
-
-def check_limit(what: str, used: int, limit: int) -> None:
-    """LimitReached if all of `limit` are in use; 0 is no limit."""
-    if limit and used >= limit:
-        raise LimitReached(what, limit)
-
-
-def check_name(what: str, name: str) -> None:
-    """InvalidName unless a branch or a tag can be called so."""
-    if not isinstance(name, str) or not name or not name.isprintable() or len(name.encode()) > MAX_NAME_BYTES:
-        raise InvalidName(what, name, f"printable text of 1 to {MAX_NAME_BYTES} bytes in UTF-8")

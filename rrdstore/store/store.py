@@ -13,7 +13,8 @@ from rrdstore.store import reports
 from rrdstore.store.branch import Branch
 from rrdstore.store.commit import Commit
 from rrdstore.store.compaction import compact
-from rrdstore.store.ledger import MAIN, Ledger, check_limit, check_name
+from rrdstore.store.ledger import MAIN, Ledger
+from rrdstore.store.limits import check_limit, check_name
 from rrdstore.store.snapshot import Snapshot
 from rrdstore.store.tuning import Tuned, tune
 from rrdstore.tree.diff import Change, diff
