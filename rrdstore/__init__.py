@@ -12,6 +12,7 @@ and merges stay right for ever.
 
 from rrdstore.errors import (
     Closed,
+    ConfigError,
     Conflict,
     Corrupt,
     Exists,
@@ -25,6 +26,7 @@ from rrdstore.errors import (
     Locked,
     NoStore,
     NotFound,
+    PolicyDiffers,
     PolicyError,
     ReadOnly,
     StoreError,
@@ -37,8 +39,10 @@ from rrdstore.errors import (
 )
 from rrdstore.history.clock import Clock, SystemClock
 from rrdstore.policy import BRANCH_DEFAULT, DEFAULT, Fill, Plan, Reason
+from rrdstore.store import config
 from rrdstore.store.branch import Branch
 from rrdstore.store.commit import Commit
+from rrdstore.store.config import Config
 from rrdstore.store.estimate import Estimate, estimate
 from rrdstore.store.opening import DEFAULT_SIZE, create, memory, open  # noqa: A004 - `rrdstore.open` is what a user expects
 from rrdstore.store.reports import BranchInfo, Explanation, Info, Plans
@@ -63,6 +67,8 @@ __all__ = [
     "Clock",
     "Closed",
     "Commit",
+    "Config",
+    "ConfigError",
     "Conflict",
     "Corrupt",
     "Estimate",
@@ -84,6 +90,7 @@ __all__ = [
     "Pattern",
     "Plan",
     "Plans",
+    "PolicyDiffers",
     "PolicyError",
     "ReadOnly",
     "Reason",
@@ -101,6 +108,7 @@ __all__ = [
     "Unmergeable",
     "Unwritable",
     "Watch",
+    "config",
     "create",
     "estimate",
     "format_size",

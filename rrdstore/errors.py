@@ -65,6 +65,23 @@ class PolicyError(StoreError):
         super().__init__(f"policy {text!r}: found {found}, expected {expected}")
 
 
+class ConfigError(StoreError):
+    """A configuration that cannot be: `where` is the file, `table` and `key` the place in it, empty for the whole."""
+
+    def __init__(self, where: str, table: str, key: str, found: str, expected: str) -> None:
+        self.where, self.table, self.key, self.found, self.expected = where, table, key, found, expected
+        place = ", ".join(part for part in (where, table, key) if part)
+        super().__init__(f"{place}: found {found}, expected {expected}")
+
+
+class PolicyDiffers(UserWarning):
+    """A branch has another policy than the program that opens the store asks for; `tune` would change it."""
+
+    def __init__(self, branch: str, stored: str, wanted: str) -> None:
+        self.branch, self.stored, self.wanted = branch, stored, wanted
+        super().__init__(f"branch {branch!r} keeps {stored!r}, not {wanted!r} as asked for; tune would change it")
+
+
 class InvalidWhen(StoreError):
     """A moment that cannot be read."""
 

@@ -30,6 +30,7 @@ EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
     (rrdstore.InvalidPath, USAGE),
     (rrdstore.InvalidSize, USAGE),
     (rrdstore.InvalidWhen, USAGE),
+    (rrdstore.ConfigError, USAGE),
     (rrdstore.PolicyError, USAGE),
     (rrdstore.TooSmall, USAGE),
     (rrdstore.StoreError, ERROR),

@@ -20,7 +20,7 @@ from rrdstore.interchange.delta import Step, applied
 from rrdstore.interchange.line import FORMAT, Line, decode, read, where
 from rrdstore.policy import Rings, parse
 from rrdstore.storage.protocol import BranchState, State
-from rrdstore.store.ledger import MAIN
+from rrdstore.store.config import MAIN
 from rrdstore.store.limits import check_name
 from rrdstore.tree.digest import digest
 from rrdstore.tree.edit import EMPTY

@@ -17,7 +17,8 @@ from rrdstore.storage import ringfile
 from rrdstore.storage.memory import Memory
 from rrdstore.storage.protocol import State, Tick
 from rrdstore.store import opening
-from rrdstore.store.ledger import MAIN, Ledger
+from rrdstore.store.config import MAIN
+from rrdstore.store.ledger import Ledger
 from rrdstore.store.limits import check_limit
 from rrdstore.store.size import parse_size
 from rrdstore.store.store import Store

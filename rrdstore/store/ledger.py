@@ -21,6 +21,7 @@ from rrdstore.history.history import History
 from rrdstore.policy import BRANCH_DEFAULT, Rings, parse
 from rrdstore.storage.protocol import BranchState, Entry, Tick
 from rrdstore.store.commit import Commit
+from rrdstore.store.config import MAIN, Config
 from rrdstore.store.limits import check_limit, check_name
 from rrdstore.store.merging import applied, merge_edits, paired
 from rrdstore.store.moments import Found, by_id, find
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("rrdstore")
 
-MAIN = "main"
 MAX_SNAPSHOTS = 1024
 """Commits that snapshots and transactions hold at once, where the storage sets no limit."""
 
@@ -58,6 +58,8 @@ class Ledger:
         self.recovered: list[tuple[Record, bytes]] = []
         """What the journal held at opening, each commit with its opaque part."""
         self.closed = False
+        self.config = Config()
+        """What the program that opened it asks for."""
         self.history = History()
         self.room = Room(self)
         self._load()
@@ -145,7 +147,7 @@ class Ledger:
         self.check_writable()
         check_name("branch", name)
         check_limit("branches", len(self.history.lines), self.storage.max_branches)
-        policy = parse(BRANCH_DEFAULT if keep is None else keep)
+        policy = parse(keep if keep is not None else self.config.keep(name) or BRANCH_DEFAULT)
         require_slots(self.history.names, MAIN, name, policy, self.storage.max_slots)
         if origin is None and self.storage.forgets_trees:
             # Before there is a branch that has no commit yet, in case there is no room for it.

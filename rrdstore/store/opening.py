@@ -11,6 +11,7 @@ from rrdstore.policy import DEFAULT, parse
 from rrdstore.storage import ringfile
 from rrdstore.storage.memory import Memory
 from rrdstore.storage.rehearsal import Rehearsal
+from rrdstore.store.config import MAIN, Config
 from rrdstore.store.ledger import Ledger
 from rrdstore.store.size import parse_size
 from rrdstore.store.store import Store
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from rrdstore.history.clock import Clock
     from rrdstore.storage.protocol import Storage
+    from rrdstore.store.config import ConfigLike
 
 Sync = Literal["tick", "commit", "none"]
 """When bytes are forced to the disk: at each tick, before each answer, or when the system likes.
@@ -33,27 +35,33 @@ DEFAULT_SIZE = "64MiB"
 
 def create(
     path: str | Path,
-    size: str | int = DEFAULT_SIZE,
-    keep: str = DEFAULT,
+    size: str | int | None = None,
+    keep: str | None = None,
     *,
+    config: ConfigLike = None,
     clock: Clock | None = None,
     sync: Sync = "tick",
     progress: Callable[[int, int], object] | None = None,
 ) -> Store:
     """A new store in a file that never grows beyond `size`, with `keep` as the policy of main.
 
-    Writes all of it once, calling `progress(bytes done, bytes in all)`. Exists, PolicyError, TooSmall
-    naming the least size that the policy needs.
+    What is not given `config` says, a `Config` or the path of a file, and then DEFAULT_SIZE and DEFAULT; new
+    branches take their policies from it too. Writes all of the file once, calling `progress(bytes done, bytes
+    in all)`. Exists, PolicyError, ConfigError, TooSmall naming the least size that the policy needs.
     """
-    policy = parse(keep)
-    storage = ringfile.create(os.fspath(path), parse_size(size), slots=policy.slots, sync=sync, progress=progress)
+    wish = Config.of(config)
+    policy = parse(keep if keep is not None else wish.keep(MAIN) or DEFAULT)
+    wanted = parse_size(size if size is not None else wish.size or DEFAULT_SIZE)
+    storage = ringfile.create(os.fspath(path), wanted, slots=policy.slots, sync=sync, progress=progress)
     with _closed_on_error(storage):
-        return Store.begin(storage, clock or SystemClock(), os.fspath(path), str(policy))
+        return Store.begin(storage, clock or SystemClock(), os.fspath(path), str(policy), wish)
 
 
 def open(  # noqa: A001 - `rrdstore.open` is what a user expects
     path: str | Path,
     *,
+    keep: str | None = None,
+    config: ConfigLike = None,
     readonly: bool = False,
     rehearse: bool = False,
     clock: Clock | None = None,
@@ -62,13 +70,18 @@ def open(  # noqa: A001 - `rrdstore.open` is what a user expects
     """An existing store. One process may write; any number may read meanwhile with `readonly`.
 
     With `rehearse` it is opened for reading too, and takes all changes, which end with it: a dry run.
-    After a crash nothing acknowledged is lost. NoStore, Locked, Corrupt.
+    After a crash nothing acknowledged is lost. NoStore, Locked, Corrupt, ConfigError, PolicyError.
+
+    `keep` is the policy that main should have, `config` (a `Config` or the path of a file) what every branch
+    should have: nothing is changed by them, but where the store disagrees a PolicyDiffers warning says so, and
+    `info` has both. New branches take their policies from `config`.
     """
+    wish = Config.of(config).with_main(keep)
     storage: Storage = ringfile.open(os.fspath(path), readonly=readonly or rehearse, sync=sync)
     if rehearse:
         storage = Rehearsal(storage)
     with _closed_on_error(storage):
-        return Store(Ledger(storage, clock or SystemClock(), os.fspath(path)))
+        return Store(Ledger(storage, clock or SystemClock(), os.fspath(path)), wish)
 
 
 @contextmanager
@@ -81,6 +94,8 @@ def _closed_on_error(storage: Storage) -> Iterator[None]:
         raise
 
 
-def memory(keep: str = DEFAULT, *, clock: Clock | None = None) -> Store:
+def memory(keep: str | None = None, *, config: ConfigLike = None, clock: Clock | None = None) -> Store:
     """A store without a file, forgotten when it is closed; its history thins by the same rules."""
-    return Store.begin(Memory(), clock or SystemClock(), "(memory)", keep)
+    wish = Config.of(config)
+    text = keep if keep is not None else wish.keep(MAIN) or DEFAULT
+    return Store.begin(Memory(), clock or SystemClock(), "(memory)", text, wish)

@@ -73,6 +73,8 @@ class BranchInfo:
     kept: int
     made: int
     tiers: tuple[Fill, ...]
+    wanted: str | None = None
+    """The policy that the program that opened the store asks for; None if it is this one, or nothing is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +201,7 @@ def bound(ledger: Ledger) -> int:
 def _branch(ledger: Ledger, line: Line) -> BranchInfo:
     graph = ledger.history.graph
     own = [graph.records[number] for number in graph.lines.get(line.id, ())]
+    wanted = ledger.config.keep(line.name)
     return BranchInfo(
         name=line.name,
         head=_id(ledger, graph.records[line.head]) or "",
@@ -206,6 +209,7 @@ def _branch(ledger: Ledger, line: Line) -> BranchInfo:
         kept=len(own),
         made=sum(1 + record.thinned for record in own),
         tiers=line.rings.fill() if isinstance(line.rings, Rings) else (),
+        wanted=None if wanted == line.keep else wanted,
     )
 
 

@@ -5,18 +5,20 @@ One thread writes; snapshots may be read from any.
 
 from __future__ import annotations
 
+import warnings
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from rrdstore.errors import ReadOnly
+from rrdstore.errors import PolicyDiffers, ReadOnly
 from rrdstore.store import reports
 from rrdstore.store.branch import Branch
 from rrdstore.store.commit import Commit
 from rrdstore.store.compaction import compact
-from rrdstore.store.ledger import MAIN, Ledger
+from rrdstore.store.config import MAIN, Config
+from rrdstore.store.ledger import Ledger
 from rrdstore.store.limits import check_limit, check_name
 from rrdstore.store.snapshot import Snapshot
-from rrdstore.store.tuning import Tuned, tune
+from rrdstore.store.tuning import Tuned, differing, tune
 from rrdstore.tree.diff import Change, diff
 from rrdstore.tree.tree import Tree
 
@@ -33,16 +35,21 @@ if TYPE_CHECKING:
 class Store:
     """A tree with bounded history: branches, commits, tags. Made by `create`, `open`, `memory`; a context manager."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, config: Config | None = None) -> None:
         self.ledger = ledger
         """The engine's inside, shared with branches, transactions and snapshots."""
+        ledger.config = config or Config()
+        for branch, stored, wanted in differing(ledger):
+            warnings.warn(PolicyDiffers(branch, stored, wanted), stacklevel=3)
 
     @classmethod
-    def begin(cls, storage: Storage, clock: Clock, path: str, keep: str) -> Store:
+    def begin(cls, storage: Storage, clock: Clock, path: str, keep: str, config: Config | None = None) -> Store:
         """A new store on an empty storage: a branch main with one commit of the empty tree."""
         ledger = Ledger(storage, clock, path)
         ledger.begin(MAIN, keep, None, "store created")
-        return cls(ledger)
+        store = cls(ledger)
+        ledger.config = config or Config()
+        return store
 
     @property
     def path(self) -> str:
@@ -70,6 +77,11 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def config(self) -> Config:
+        """What the program that opened it asks for; what branches have is in `info` and `Branch.keep`."""
+        return self.ledger.config
 
     # Branches
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rrdstore.policy import Fill, Plan, Rings, parse, plan
-from rrdstore.store.ledger import MAIN
+from rrdstore.store.config import MAIN
 from rrdstore.store.reports import always, bound
 from rrdstore.store.slots import require_slots
 
@@ -116,6 +116,12 @@ def _tuned(ledger: Ledger, line: Line, made: Plan, rings: Rings, *, applied: boo
         room=usage.room,
         applied=applied,
     )
+
+
+def differing(ledger: Ledger) -> list[tuple[str, str, str]]:
+    """Each branch whose policy is not the one asked for at opening: its name, what it has, what was asked for."""
+    wanted = ((line, ledger.config.keep(name)) for name, line in sorted(ledger.history.names.items()))
+    return [(line.name, line.keep, keep) for line, keep in wanted if keep is not None and keep != line.keep]
 
 
 def _ids(ledger: Ledger) -> dict[int, str]:
