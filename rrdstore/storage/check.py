@@ -62,6 +62,8 @@ def _container(held: Container) -> Iterator[Problem]:
     total = sum(file_size(path + end) for end in ("", "-wal", "-shm", SUFFIX))
     if total > layout.size:
         yield Problem(path, f"{total} bytes in all its files", f"at most {layout.size}")
+    for where, was, expected in held.strangers():
+        yield Problem(f"{path}, {where}", was, expected)
     if layout.size <= _QUICK:
         for said in held.verdict():
             yield Problem(f"{path}, its pages", said, "ok")

@@ -23,16 +23,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from rrdstore.errors import Corrupt, Held, NoStore, StoreError, Unwritable
-from rrdstore.storage.layout import FRAME, KEPT, PAGE, ROW, TAG, Layout, plan
+from rrdstore.errors import Corrupt, Held, NoStore, Unwritable
+from rrdstore.storage.layout import FRAME, PAGE, Layout
+from rrdstore.storage.schema import APPLICATION, FORMAT, META, meta, recognised, statement, strangers, tables
 from rrdstore.storage.superblock import Superblock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-APPLICATION = 0x72726462
-"""`rrdb`, in the header of the SQLite file."""
-FORMAT = 1
 WAIT = 0.25
 """Seconds to wait for another process that holds the log."""
 
@@ -51,6 +49,7 @@ class Container:
         self._written_back_at = layout.wal // 2
         self.meta = {key: value for key, value in self._all("SELECT k, v FROM meta") if key != "superblock"}
         self.uuid: bytes = bytes.fromhex(self.meta["uuid"])
+        self._tables = tables(layout)
 
     # Statements
 
@@ -63,15 +62,29 @@ class Container:
             return self.execute(statement, values).fetchall()
 
     def rows(self, table: str) -> list[bytes]:
-        """All rows of a table, in order; Corrupt."""
-        return [row[0] for row in self._all(f"SELECT d FROM {table} ORDER BY id")]
+        """All rows of a table, in order; Corrupt if one is missing, too many, or not as long as it should be."""
+        count, size = self._tables[table]
+        found = self._all(f"SELECT id, d FROM {table} ORDER BY id")
+        for at, (number, data) in enumerate(found):
+            if number != at + 1 or at >= count:
+                raise Corrupt(f"{self.path}, table {table}", f"row {number}", f"rows 1 to {count}, each once")
+            self._sound(table, at, data, size)
+        if len(found) != count:
+            raise Corrupt(f"{self.path}, table {table}", f"{len(found)} rows", f"{count}")
+        return [data for _, data in found]
 
     def row(self, table: str, at: int) -> bytes:
         """One row, counted from 0; Corrupt."""
         found = self._all(f"SELECT d FROM {table} WHERE id = ?", (at + 1,))
         if not found:
             raise Corrupt(f"{self.path}, table {table}", "no row", f"row {at + 1}")
+        self._sound(table, at, found[0][0], self._tables[table][1])
         return bytes(found[0][0])
+
+    def _sound(self, table: str, at: int, data: object, size: int) -> None:
+        if data.__class__ is not bytes or len(data) != size:
+            what = f"{len(data)} bytes" if isinstance(data, bytes) else f"{data!r:.20}"
+            raise Corrupt(f"{self.path}, table {table}, row {at + 1}", what, f"{size} bytes")
 
     def put(self, table: str, rows: Iterable[tuple[int, bytes]]) -> None:
         """Overwrite rows, inside a transaction."""
@@ -92,9 +105,9 @@ class Container:
     def superblock(self) -> Superblock:
         """The row that says where the file stands; Corrupt."""
         found = self._all("SELECT v FROM meta WHERE k = 'superblock'")
-        if not found:
+        if not found or not isinstance(found[0][0], bytes):
             raise Corrupt(f"{self.path}, table meta", "no superblock", "a superblock")
-        return Superblock.decode(bytes(found[0][0]))
+        return Superblock.decode(found[0][0])
 
     def put_superblock(self, superblock: Superblock) -> None:
         """Overwrite it, inside a transaction."""
@@ -155,11 +168,15 @@ class Container:
         """Bytes of the log now."""
         return file_size(self.path + "-wal")
 
+    def strangers(self) -> list[tuple[str, str, str]]:
+        """What another program has added, taken away or moved: where, what was found, what was expected; Corrupt."""
+        pages = self.superblock().pages
+        with self.lock, faults(self.path):
+            return list(strangers(self._connection, self.layout, pages))
+
     def verdict(self) -> list[str]:
-        """What SQLite finds wrong with its own pages, and pages that are not in use; O(size)."""
-        said = [row[0] for row in self._all("PRAGMA quick_check(20)") if row[0] != "ok"]
-        unused = self._all("PRAGMA freelist_count")[0][0]
-        return [*said, *([f"{unused} unused pages"] if unused else [])]
+        """What SQLite finds wrong with its own pages; O(size)."""
+        return [row[0] for row in self._all("PRAGMA quick_check(20)") if row[0] != "ok"]
 
     def holder(self) -> str:
         """Who else uses the log's index, as far as the system tells."""
@@ -208,26 +225,15 @@ def _fill(
     ):
         execute(f"PRAGMA {pragma}").fetchall()
     execute("BEGIN")
-    execute("CREATE TABLE meta (k TEXT PRIMARY KEY, v) WITHOUT ROWID")
-    meta = {"format": FORMAT, "uuid": uuid.hex(), "size": layout.size, "slots": layout.slots}
-    meta |= {"segment": layout.segment, "segments": layout.segments, "grain": layout.grain}
-    for key, value in meta.items():
-        execute("INSERT INTO meta VALUES (?, ?)", (key, str(value)))
+    execute(META)
+    for key, value in meta(layout, uuid).items():
+        execute("INSERT INTO meta VALUES (?, ?)", (key, value))
     execute("INSERT INTO meta VALUES ('superblock', zeroblob(128))")
-    tables = {
-        "branch": (layout.branch_rows, ROW),
-        "tag": (layout.tags, TAG),
-        "pin": (layout.pin_rows, ROW),
-        "kept": (layout.kept_rows, KEPT),
-        "dying": (layout.dying_rows, ROW),
-        "segm": (layout.segment_rows, ROW),
-        "loc": (layout.location_rows, ROW),
-        "seg": (layout.segments, layout.segment),
-    }
-    total = sum(count * size for count, size in tables.values())
+    wanted = tables(layout)
+    total = sum(count * size for count, size in wanted.values())
     done = 0
-    for table, (count, size) in tables.items():
-        execute(f"CREATE TABLE {table} (id INTEGER PRIMARY KEY, d BLOB NOT NULL)")
+    for table, (count, size) in wanted.items():
+        execute(statement(table))
         for at in range(count):
             execute(f"INSERT INTO {table} VALUES (?, zeroblob(?))", (at + 1, size))
             done += size
@@ -261,7 +267,8 @@ def _connected(path: str, how: str, *, durable: bool) -> Container:
     address = f"file:{quote(str(Path(path).absolute()))}?{how}"
     connection = sqlite3.connect(address, uri=True, isolation_level=None, timeout=WAIT, check_same_thread=False)
     try:
-        layout = _recognised(path, connection)
+        layout = recognised(path, connection)
+        _logged(path, connection, readonly=how != "mode=rw")
         for pragma in (
             "wal_autocheckpoint = 0",
             "cache_spill = OFF",
@@ -277,6 +284,16 @@ def _connected(path: str, how: str, *, durable: bool) -> Container:
         raise
 
 
+def _logged(path: str, connection: sqlite3.Connection, *, readonly: bool) -> None:
+    """See that the file works with a log again, if another program has turned it off; Corrupt."""
+    mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+    if mode != "wal":
+        if file_size(path + "-wal"):
+            raise Corrupt(path, f"journal mode {mode}, with a log that it leaves unread", "journal mode wal")
+        if not readonly:
+            connection.execute("PRAGMA journal_mode = WAL").fetchall()
+
+
 def present(path: str) -> None:
     """NoStore if there is no file, or an empty one."""
     if not Path(path).exists():
@@ -285,25 +302,6 @@ def present(path: str) -> None:
         raise NoStore(path, "a directory" if Path(path).is_dir() else "something that is no file")
     if not file_size(path):
         raise NoStore(path, "an empty file")
-
-
-def _recognised(path: str, connection: sqlite3.Connection) -> Layout:
-    application = connection.execute("PRAGMA application_id").fetchone()[0]
-    if application != APPLICATION:
-        raise NoStore(path, f"an SQLite file of another application (id {application:#x})")
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version != FORMAT:
-        raise Corrupt(path, f"format {version}", f"format {FORMAT}, which this version reads and writes")
-    meta = dict(connection.execute("SELECT k, v FROM meta WHERE k <> 'superblock'").fetchall())
-    try:
-        layout = plan(int(meta["size"]), int(meta["slots"]))
-        found = tuple(int(meta[key]) for key in ("segment", "segments", "grain"))
-        bytes.fromhex(meta["uuid"])
-    except (KeyError, ValueError, StoreError) as fault:
-        raise Corrupt(f"{path}, table meta", f"{fault!r}", "size, slots, segment, segments, grain and uuid") from fault
-    if found != (layout.segment, layout.segments, layout.grain):
-        raise Corrupt(f"{path}, table meta", f"segments {found}", f"{(layout.segment, layout.segments, layout.grain)}")
-    return layout
 
 
 @contextmanager

@@ -5,21 +5,26 @@ one behind the other from the start, for one tick; when that tick is done the ne
 again. A record counts if the ones before it do: its checksum begins with the last one's, and the first
 with the store and the tick, so neither a torn record nor anything behind or from another tick is read.
 
-    file    = magic:8 uuid:16 size:u64 pid:u64 0:u64 ..., records from byte 64
+    file    = magic:8 uuid:16 size:u64 pid:u64 tick:u64 boot:u64 end:u64, records from byte 64
     record  = length:u32 checksum:u32 tick:u64 entry, to a multiple of 8; length 0 ends them
     entry   = number:u64 branch:u64 rt:i64 wall:i64 epoch:u32 edits:u32 opaque:u32 parents:u8 author:u8 message:u16
               parents (number:u64 epoch:u32), author, message, opaque
               edits (path:u32 flags:u8 (1 value, 2 meta) value:u32 meta:u32, then these)
 
-The length is stored last. The writer holds `flock` on the file, so there is one.
+The length is stored last, then in the head where the records of the head's tick end. So a record that cannot be
+read, or a tick that is not the store's, is damage and is named, unless the machine was started anew since (`boot`):
+then it is what a power failure leaves of a file that nobody waits for, and what is whole is taken.
+The writer holds `flock` on the file, so there is one.
 Cost: 2 to 3 us a record of one edit, nothing to the disk before the tick, one msync with `sync="commit"`.
 """
 
 from __future__ import annotations
 
 import fcntl
+import logging
 import mmap
 import os
+from functools import cache
 from pathlib import Path
 from struct import Struct, error
 from typing import TYPE_CHECKING
@@ -32,10 +37,15 @@ from rrdstore.storage.protocol import Entry
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+log = logging.getLogger("rrdstore")
+
 SUFFIX = "-ring"
 MAGIC = b"rrdring1"
-_HEAD = Struct("<8s16sQQ")
-START = 64
+_HEAD = Struct("<8s16sQQQQQ")
+START = _HEAD.size
+_TICK, _BOOT, _END = 5, 6, 7
+"""Where in the head, in words of 64 bits."""
+_PID = 32
 _RECORD = Struct("<IQ")
 """Checksum and tick; the length goes before them."""
 _PREFIX = 4 + _RECORD.size
@@ -55,6 +65,9 @@ class Journal:
         self._map = mmap.mmap(descriptor, 0, access=access)
         self._view = memoryview(self._map)
         self._words = self._view.cast("I")
+        self._head = self._view[:START].cast("Q")
+        self._readonly = readonly
+        self._same_boot = bool(boot()) and self._head[_BOOT] == boot()
         self.size = len(self._map)
         self._tick = self._seed = 0
         self._at = START
@@ -63,14 +76,40 @@ class Journal:
 
     # Records
 
-    def recover(self, tick: int) -> list[Entry]:
-        """The entries of a tick, in order, to the first that is not whole; appending goes on behind them."""
+    def recover(self, tick: int) -> tuple[list[Entry], Corrupt | None]:
+        """The entries of a tick, in order, to the first that is not whole, and what is wrong with the rest, if it is.
+
+        The second is to be raised if this tick is the store's still: then entries that were acknowledged are lost.
+        Without one, appending goes on behind the entries.
+        """
+        said, end = self._head[_TICK], self._head[_END]
         self._begin(tick)
         entries = []
         for entry, at, check in self._records():
             entries.append(entry)
             self._at, self._seed = at, check
-        return entries
+        fault = self._doubt(tick, said, end)
+        if fault is None and not self._readonly:
+            # From here on the ring is this writer's.
+            self._head[_TICK], self._head[_END], self._head[_BOOT] = tick, self._at, boot()
+            self._words[self._at >> 2] = 0
+            self._same_boot = True
+        return entries, fault
+
+    def _doubt(self, tick: int, said: int, end: int) -> Corrupt | None:
+        """What is wrong if the head says that the records of tick `said` go to `end`."""
+        if said > tick:
+            return Corrupt(self.path, f"the journal of tick {said}", f"tick {tick} of the store, or an older one")
+        if said == tick and end > self._at:
+            fault = Corrupt(self.path, f"records to byte {self._at}, and one there that is not whole", f"to {end}")
+        elif said < tick - 1:
+            fault = Corrupt(self.path, f"the journal of tick {said}", f"tick {tick} of the store")
+        else:
+            return None
+        if self._same_boot:
+            return fault
+        log.warning("%s; the machine was started anew since, so this is what was not yet on the disk", fault)
+        return None
 
     def _records(self) -> Iterator[tuple[Entry, int, int]]:
         at, seed = self._at, self._seed
@@ -107,6 +146,7 @@ class Journal:
         words = self._words
         words[follows >> 2] = 0
         words[at >> 2] = len(data)
+        self._head[_END] = follows
         if flush:
             self._flush(at, follows + 4)
         self._at, self._seed = follows, check
@@ -122,7 +162,9 @@ class Journal:
     def reset(self, tick: int) -> None:
         """Begin a tick: what the last one left is stored."""
         self._begin(tick)
+        self._head[_END] = self._at
         self._words[self._at >> 2] = 0
+        self._head[_TICK] = tick
         self._held = False
         self._due = self.size // 2
 
@@ -147,6 +189,7 @@ class Journal:
 
     def close(self) -> None:
         """Let go of the file and of its lock."""
+        self._head.release()
         self._words.release()
         self._view.release()
         self._map.close()
@@ -170,16 +213,16 @@ def lock(path: str, *, make: bool = False) -> int:
     except OSError as fault:
         head = os.pread(descriptor, _HEAD.size, 0)
         os.close(descriptor)
-        pid = _HEAD.unpack(head)[3] if len(head) == _HEAD.size else 0
+        pid = _HEAD.unpack(head)[3] if len(head) == START else 0
         raise Locked(path.removesuffix(SUFFIX), pid or None) from fault
     return descriptor
 
 
-def fill(descriptor: int, path: str, size: int, uuid: bytes) -> None:
-    """Write a whole ring, all of it once, so that its blocks are there when they are mapped; Unwritable."""
+def fill(descriptor: int, path: str, size: int, uuid: bytes, tick: int) -> None:
+    """Write a whole empty ring, all of it once, so that its blocks are there when they are mapped; Unwritable."""
     try:
         os.ftruncate(descriptor, 0)
-        head = _HEAD.pack(MAGIC, uuid, size, 0).ljust(START, b"\0")
+        head = _HEAD.pack(MAGIC, uuid, size, 0, tick, boot(), START)
         at = os.pwrite(descriptor, head, 0)
         zeros = bytes(1 << 16)
         while at < size:
@@ -195,11 +238,11 @@ def attach(descriptor: int, path: str, size: int, uuid: bytes, *, readonly: bool
     found = os.fstat(descriptor).st_size
     if len(head) < _HEAD.size or found != size:
         raise Corrupt(path, f"{found} bytes", f"{size} bytes")
-    magic, owner, said, _ = _HEAD.unpack(head)
+    magic, owner, said, *_ = _HEAD.unpack(head)
     if magic != MAGIC or owner != uuid or said != size:
         raise Corrupt(path, f"the head of another file ({magic!r}, store {owner.hex()})", f"store {uuid.hex()}")
     if not readonly:
-        os.pwrite(descriptor, os.getpid().to_bytes(8, "little"), _HEAD.size - 8)
+        os.pwrite(descriptor, os.getpid().to_bytes(8, "little"), _PID)
     return Journal(path, descriptor, uuid, readonly=readonly)
 
 
@@ -214,6 +257,15 @@ def reader(path: str, size: int, uuid: bytes) -> Journal:
     except BaseException:
         os.close(descriptor)
         raise
+
+
+@cache
+def boot() -> int:
+    """64 bits that tell this start of the machine from all others; 0 where the system does not say."""
+    try:
+        return int(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:16].replace("-", ""), 16)
+    except (OSError, ValueError):
+        return 0
 
 
 def exists(path: str) -> bool:

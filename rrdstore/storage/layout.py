@@ -34,8 +34,8 @@ TAG = 276
 TAGS_A_PAGE = 14
 PINS_A_ROW = (ROW - 8) // 8
 DYING_A_ROW = (ROW - 8) // 24
-SEGMENTS_A_ROW = ROW // 8
-LOCATIONS_A_ROW = ROW // 4
+SEGMENTS_A_ROW = (ROW - 4) // 8
+LOCATIONS_A_ROW = (ROW - 4) // 4
 CHARGE = 192
 """What the smallest object counts for."""
 GRAIN = 16

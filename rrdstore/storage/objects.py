@@ -9,7 +9,7 @@ and a checksum, compared whenever it is read.
     kind_and_length = length + (kind << 24) + (levels of pieces << 28)
     checksum = CRC-32 of the bytes, begun with the low 32 bits of number xor kind_and_length
     pieces   = total:u64, then the number:u64 of each
-    location = 0 (none), or 1 + (segment x segment size + offset) / grain      u32, 1,008 a row of `loc`
+    location = 0 (none), or 1 + (segment x segment size + offset) / grain      u32, 1,007 a row of `loc`
 
 The cleaner is here too, as it is nothing but moving objects: it takes the segments in which least lives,
 each in transactions of its own, whenever few are free. What is damaged stays where it is, to be named.
@@ -19,7 +19,6 @@ Cost: O(bytes); an object read from a cached segment 2 us. Prior art: log-struct
 
 from __future__ import annotations
 
-import sys
 from array import array
 from struct import Struct
 from typing import TYPE_CHECKING
@@ -27,7 +26,8 @@ from zlib import crc32
 
 from rrdstore.errors import Corrupt, StoreFull
 from rrdstore.storage.codec import PIECE
-from rrdstore.storage.layout import CHARGE, FRAME, LOCATIONS_A_ROW, ROW, SPARE
+from rrdstore.storage.layout import CHARGE, FRAME, LOCATIONS_A_ROW, SPARE
+from rrdstore.storage.records import numbers_row, read_numbers
 from rrdstore.storage.segments import MOVED, NEW, Segments
 
 if TYPE_CHECKING:
@@ -73,9 +73,9 @@ class Objects:
 
     def _load_own(self) -> None:
         self.superblock = self._container.superblock()
-        locations = array("I", b"".join(self._container.rows("loc")))
-        if sys.byteorder == "big":
-            locations.byteswap()
+        locations = array("I")
+        for at, row in enumerate(self._container.rows("loc")):
+            locations += read_numbers(row, "loc", at)
         self._locations = locations[: self.count]
         self._changed: set[int] = set()
 
@@ -231,9 +231,7 @@ class Objects:
 
     def _row(self, row: int) -> bytes:
         part = self._locations[row * LOCATIONS_A_ROW : (row + 1) * LOCATIONS_A_ROW]
-        if sys.byteorder == "big":
-            part.byteswap()
-        return part.tobytes().ljust(ROW, b"\0")
+        return numbers_row(part, "loc", row)
 
     # The cleaner
 

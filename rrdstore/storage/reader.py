@@ -10,8 +10,6 @@ Cost: 2 us an object seen lately, some 80 us another.
 
 from __future__ import annotations
 
-import sys
-from array import array
 from typing import TYPE_CHECKING, NoReturn
 
 from rrdstore.errors import Corrupt, ReadOnly, Thinned
@@ -23,9 +21,10 @@ from rrdstore.storage.kept import KeptTable
 from rrdstore.storage.layout import CHARGE, LOCATIONS_A_ROW
 from rrdstore.storage.objects import Missing, Objects, assembled, unpack, whole
 from rrdstore.storage.protocol import State, Usage
-from rrdstore.storage.records import read_branches, read_pins, read_tags
+from rrdstore.storage.records import read_branches, read_numbers, read_pins, read_tags
 
 if TYPE_CHECKING:
+    from array import array
     from collections.abc import Sequence
 
     from rrdstore.history.commit import Record
@@ -66,8 +65,10 @@ class RingReader:
                 kept = KeptTable(held.rows("kept"), held.layout.links)
                 branches, tags = read_branches(held.rows("branch")), read_tags(held.rows("tag"))
                 pins = read_pins(held.rows("pin"))
-            pending = self._journal.recover(superblock.tick)
+            pending, fault = self._journal.recover(superblock.tick)
             if held.superblock().tick == superblock.tick:
+                if fault:
+                    raise fault
                 return State(
                     held.uuid, superblock.epoch, superblock.number, kept.records(), branches, tags, pins, pending
                 )
@@ -108,10 +109,7 @@ class RingReader:
         if fresh:
             if len(self._locations) >= _CACHED:
                 self._locations.clear()
-            numbers = array("I", self._container.row("loc", row))
-            if sys.byteorder == "big":
-                numbers.byteswap()
-            self._locations[row] = numbers
+            self._locations[row] = read_numbers(self._container.row("loc", row), "loc", row)
         location = self._locations[row][slot % LOCATIONS_A_ROW]
         if not location:
             raise Missing(number)

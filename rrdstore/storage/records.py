@@ -1,7 +1,8 @@
 """Fixed rows: kept commits, branches, tags, pins and what is dying, as bytes.
 
-Rule: every row has one length for ever, and a checksum over all of it (CRC-32, last four bytes); a row of
-zeros is free. What does not fit in one row goes on in others of the same table.
+Rule: every row has one length for ever, and a checksum over all of it (CRC-32, last four bytes, begun with that
+of the table's name): a row tells by itself of which table it is. A row of zeros is free. What does not fit in one
+row goes on in others of the same table.
 
     kept     kind:u8 (1 kept, 2 held for storage only, 3 more links) parents:u8 grafts:u16 author:u8 message:u8
              epoch:u32 number:u48 branch:u48 before:u48 top:u48 root:u48 thinned:u40 rt:i64 wall:i64
@@ -18,6 +19,8 @@ A kept row takes at least two parents and four grafts beside the longest author 
 
 from __future__ import annotations
 
+import sys
+from array import array
 from dataclasses import dataclass
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
@@ -46,20 +49,36 @@ _LINKS_ROOM = KEPT - _CHECK - _LINKS
 NAME_BYTES = 255
 
 
-def sealed(data: bytes, size: int) -> bytes:
-    """`data` as a row of `size` bytes with its checksum."""
+def sealed(data: bytes, size: int, table: str, at: int = 0) -> bytes:
+    """`data` as a row of `size` bytes of a table with its checksum; `at` where the place of the row matters."""
     data = data.ljust(size - _CHECK, b"\0")
-    return data + crc32(data).to_bytes(_CHECK, "little")
+    return data + crc32(data, crc32(table.encode(), at)).to_bytes(_CHECK, "little")
 
 
-def opened(row: bytes, where: str) -> bytes | None:
-    """The data of a row, None if it is free; Corrupt."""
+def opened(row: bytes, table: str, at: int, seed: int = 0) -> bytes | None:
+    """The data of a row, counted from 0, None if it is free; Corrupt. `seed` is the `at` that it was sealed with."""
     if row == bytes(len(row)):
         return None
     data, check = row[:-_CHECK], int.from_bytes(row[-_CHECK:], "little")
-    if crc32(data) != check:
-        raise Corrupt(where, f"checksum {crc32(data):08x}", f"{check:08x}")
+    found = crc32(data, crc32(table.encode(), seed))
+    if found != check:
+        raise Corrupt(f"table {table}, row {at + 1}", f"checksum {found:08x}", f"{check:08x}")
     return data
+
+
+def numbers_row(numbers: array[int], table: str, at: int) -> bytes:
+    """A row of numbers of 32 bits, at its place for ever: of `loc` and `segm`."""
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return sealed(numbers.tobytes(), ROW, table, at)
+
+
+def read_numbers(row: bytes, table: str, at: int) -> array[int]:
+    """The numbers of such a row; Corrupt."""
+    numbers = array("I", opened(row, table, at, at) or bytes(ROW - _CHECK))
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers
 
 
 @dataclass(slots=True)
@@ -104,9 +123,10 @@ def kept_rows(kept: Kept, spare: int) -> list[bytes]:
         message,
     ))  # fmt: skip
     here = KEPT - _CHECK - len(head)
-    rows = [sealed(head + links[:here], KEPT)]
+    rows = [sealed(head + links[:here], KEPT, "kept")]
     for index, at in enumerate(range(here, len(links), _LINKS_ROOM)):
-        rows.append(sealed(bytes((LINKS_ROW, index)) + _six(record.number) + links[at : at + _LINKS_ROOM], KEPT))
+        head = bytes((LINKS_ROW, index)) + _six(record.number)
+        rows.append(sealed(head + links[at : at + _LINKS_ROOM], KEPT, "kept"))
     return rows
 
 
@@ -115,7 +135,7 @@ def read_kept(rows: Sequence[bytes]) -> list[Kept]:
     heads: list[tuple[int, bytes]] = []
     more: dict[int, list[tuple[int, int, bytes]]] = {}
     for at, row in enumerate(rows):
-        data = opened(row, f"table kept, row {at + 1}")
+        data = opened(row, "kept", at)
         if data is None:
             continue
         if data[0] == LINKS_ROW:
@@ -123,6 +143,8 @@ def read_kept(rows: Sequence[bytes]) -> list[Kept]:
         else:
             heads.append((at, data))
     found = [_read_kept(at, data, sorted(more.pop(int.from_bytes(data[10:16], "little"), []))) for at, data in heads]
+    if len({kept.record.number for kept in found}) < len(found):
+        raise Corrupt("table kept", "a commit twice", "each once")
     if more:
         raise Corrupt("table kept", f"links of commits {sorted(more)}", "these commits")
     return sorted(found, key=lambda kept: kept.record.number)
@@ -174,9 +196,8 @@ def branch_rows(branches: Iterable[BranchState], count: int) -> list[bytes]:
         numbers = (branch.id, branch.head, branch.fork, branch.upstream, branch.base)
         body = _BRANCH_BODY.pack(*numbers, len(name), len(keep), len(branch.rings)) + name + keep + branch.rings
         pieces = [body[at : at + room] for at in range(0, len(body), room)]
-        parts += [
-            sealed(_BRANCH.pack(1, index, len(pieces), len(piece)) + piece, ROW) for index, piece in enumerate(pieces)
-        ]
+        heads = (_BRANCH.pack(1, index, len(pieces), len(piece)) for index, piece in enumerate(pieces))
+        parts += [sealed(head + piece, ROW, "branch") for head, piece in zip(heads, pieces, strict=True)]
     if len(parts) > count:
         raise TooLarge("the table of branches", len(parts) * ROW, count * ROW)
     return parts + [bytes(ROW)] * (count - len(parts))
@@ -187,13 +208,12 @@ def read_branches(rows: Sequence[bytes]) -> list[BranchState]:
     found: list[BranchState] = []
     pieces: list[bytes] = []
     for at, row in enumerate(rows):
-        where = f"table branch, row {at + 1}"
-        data = opened(row, where)
+        data = opened(row, "branch", at)
         if data is None:
             continue
         _, index, of, length = _BRANCH.unpack_from(data)
         if index != len(pieces):
-            raise Corrupt(where, f"part {index}", f"part {len(pieces)}")
+            raise Corrupt(f"table branch, row {at + 1}", f"part {index}", f"part {len(pieces)}")
         pieces.append(data[_BRANCH.size : _BRANCH.size + length])
         if index + 1 == of:
             body = b"".join(pieces)
@@ -222,7 +242,7 @@ def tag_rows(tags: dict[str, Key], count: int) -> list[bytes]:
         data = name.encode()
         if len(data) > NAME_BYTES:
             raise TooLarge(f"the name of tag {name!r}", len(data), NAME_BYTES)
-        rows.append(sealed(_TAG.pack(len(data), epoch, number) + data, TAG))
+        rows.append(sealed(_TAG.pack(len(data), epoch, number) + data, TAG, "tag"))
     return rows + [bytes(TAG)] * (count - len(rows))
 
 
@@ -230,7 +250,7 @@ def read_tags(rows: Sequence[bytes]) -> dict[str, Key]:
     """All tags; Corrupt."""
     tags = {}
     for at, row in enumerate(rows):
-        data = opened(row, f"table tag, row {at + 1}")
+        data = opened(row, "tag", at)
         if data is not None:
             length, epoch, number = _TAG.unpack_from(data)
             tags[data[_TAG.size : _TAG.size + length].decode()] = Key(number, epoch)
@@ -239,12 +259,12 @@ def read_tags(rows: Sequence[bytes]) -> dict[str, Key]:
 
 def pin_rows(pins: Iterable[int], count: int) -> list[bytes]:
     """All rows of the table `pin`; TooLarge."""
-    return _packed([number.to_bytes(8, "little") for number in sorted(pins)], PINS_A_ROW, count, "the table of pins")
+    return _packed([number.to_bytes(8, "little") for number in sorted(pins)], PINS_A_ROW, count, "pin")
 
 
 def read_pins(rows: Sequence[bytes]) -> frozenset[int]:
     """All pins; Corrupt."""
-    return frozenset(int.from_bytes(item, "little") for item in _unpacked(rows, 8, "table pin"))
+    return frozenset(int.from_bytes(item, "little") for item in _unpacked(rows, 8, "pin"))
 
 
 # What is dying
@@ -260,33 +280,33 @@ class Dying(NamedTuple):
 
 def dying_rows(dying: Sequence[Dying], count: int) -> list[bytes]:
     """The rows of the table `dying` that these take; TooLarge."""
-    rows = _packed([_DYING.pack(*one) for one in dying], DYING_A_ROW, count, "the table of what is dying")
+    rows = _packed([_DYING.pack(*one) for one in dying], DYING_A_ROW, count, "dying")
     return rows[: -(-len(dying) // DYING_A_ROW)]
 
 
 def read_dying(rows: Sequence[bytes], count: int) -> list[Dying]:
     """The first `count` of what is dying; Corrupt."""
     used = rows[: -(-count // DYING_A_ROW)]
-    found = [Dying(*_DYING.unpack(item)) for item in _unpacked(used, _DYING.size, "table dying")]
+    found = [Dying(*_DYING.unpack(item)) for item in _unpacked(used, _DYING.size, "dying")]
     if len(found) < count:
         raise Corrupt("table dying", f"{len(found)} commits", f"{count}")
     return found[:count]
 
 
-def _packed(items: Sequence[bytes], a_row: int, count: int, what: str) -> list[bytes]:
+def _packed(items: Sequence[bytes], a_row: int, count: int, table: str) -> list[bytes]:
     if len(items) > a_row * count:
-        raise TooLarge(what, len(items), a_row * count)
+        raise TooLarge(f"the table {table}", len(items), a_row * count)
     rows = []
     for row in range(count):
         here = items[row * a_row : (row + 1) * a_row]
-        rows.append(sealed(len(here).to_bytes(4, "little") + b"".join(here), ROW) if here else bytes(ROW))
+        rows.append(sealed(len(here).to_bytes(4, "little") + b"".join(here), ROW, table) if here else bytes(ROW))
     return rows
 
 
 def _unpacked(rows: Sequence[bytes], size: int, table: str) -> list[bytes]:
     found = []
     for at, row in enumerate(rows):
-        data = opened(row, f"{table}, row {at + 1}")
+        data = opened(row, table, at)
         if data is not None:
             count = int.from_bytes(data[:4], "little")
             found += [data[4 + i * size : 4 + (i + 1) * size] for i in range(count)]

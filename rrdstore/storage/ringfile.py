@@ -50,7 +50,7 @@ def create(
             if Path(path).exists():
                 raise Exists("file", path)
             Path(path + _NEW).unlink(missing_ok=True)
-            journal.fill(descriptor, ring, layout.ring, uuid)
+            journal.fill(descriptor, ring, layout.ring, uuid, tick=1)
             container.create(path + _NEW, layout, uuid, epoch, progress)
             with container.faults(path):
                 _synced(path + _NEW)
@@ -96,6 +96,8 @@ def _writer(path: str, descriptor: int, sync: str) -> RingWriter:
     """The writer, which owns the descriptor if it comes into being."""
     held = container.connect(path, readonly=False, durable=sync != "none")
     try:
+        for where, found, expected in held.strangers():
+            raise Corrupt(f"{path}, {where}", found, f"{expected}; it can be read, and written when it is repaired")
         ring = journal.attach(descriptor, path + journal.SUFFIX, held.layout.ring, held.uuid, readonly=False)
         return RingWriter(held, ring, flush=sync == "commit")
     except BaseException:
@@ -111,10 +113,11 @@ def _ring(path: str) -> int:
     except Corrupt:
         held = container.connect(path, readonly=True, durable=False)
         try:
-            if not held.superblock().clean:
+            superblock = held.superblock()
+            if not superblock.clean:
                 raise
             descriptor = journal.lock(name, make=True)
-            journal.fill(descriptor, name, held.layout.ring, held.uuid)
+            journal.fill(descriptor, name, held.layout.ring, held.uuid, superblock.tick)
             return descriptor
         finally:
             held.close()

@@ -4,20 +4,20 @@ Rule: bytes are only ever appended to one of two open segments, one for what is 
 cleaner moves (what has lived long, lives longer), and a segment is used again when nothing in it lives.
 `SPARE` segments are left to the cleaner alone. What is in memory is what the file will hold after `write`;
 after a failed transaction `load` goes back to what it does hold.
-A row of `segm` is 504 times (used:u32, live:u32), in bytes. Cost: an append copies its bytes once; reading
+A row of `segm` is 503 times (used:u32, live:u32), in bytes. Cost: an append copies its bytes once; reading
 a cold segment is one row, after that it is in a cache of at most 2 MiB or 16 segments.
 """
 
 from __future__ import annotations
 
-import sys
 from array import array
 from collections import OrderedDict
 from heapq import nsmallest
 from typing import TYPE_CHECKING
 
 from rrdstore.errors import StoreFull
-from rrdstore.storage.layout import PAGE, ROW, SEGMENTS_A_ROW, SPARE
+from rrdstore.storage.layout import PAGE, SEGMENTS_A_ROW, SPARE
+from rrdstore.storage.records import numbers_row, read_numbers
 
 if TYPE_CHECKING:
     from rrdstore.storage.container import Container
@@ -41,9 +41,9 @@ class Segments:
 
     def load(self) -> None:
         """Be what the file holds; Corrupt."""
-        pairs = array("I", b"".join(self._container.rows("segm")))
-        if sys.byteorder == "big":
-            pairs.byteswap()
+        pairs = array("I")
+        for at, row in enumerate(self._container.rows("segm")):
+            pairs += read_numbers(row, "segm", at)[: 2 * SEGMENTS_A_ROW]
         self.used, self.live = pairs[0 : 2 * self.count : 2], pairs[1 : 2 * self.count : 2]
         self._cache: OrderedDict[int, bytearray | bytes] = OrderedDict()
         self._open: list[int] = [-1, -1]
@@ -145,13 +145,11 @@ class Segments:
         rows = []
         for row in self._changed:
             first = row * SEGMENTS_A_ROW
-            pairs = array("I", bytes(ROW))
+            pairs = array("I", bytes(8 * SEGMENTS_A_ROW))
             here = self.used[first : first + SEGMENTS_A_ROW]
             pairs[0 : 2 * len(here) : 2] = here
             pairs[1 : 2 * len(here) : 2] = self.live[first : first + SEGMENTS_A_ROW]
-            if sys.byteorder == "big":
-                pairs.byteswap()
-            rows.append((row, pairs.tobytes()))
+            rows.append((row, numbers_row(pairs, "segm", row)))
         container.put("segm", rows)
 
     def written(self) -> None:

@@ -94,6 +94,9 @@ class RingWriter:
         else:
             self._load_tables()
         superblock, rows = self._objects.superblock, self._rows
+        pending, fault = self._journal.recover(superblock.tick)
+        if fault:
+            raise fault
         return State(
             self._container.uuid,
             superblock.epoch,
@@ -102,7 +105,7 @@ class RingWriter:
             read_branches(rows["branch"]),
             read_tags(rows["tag"]),
             read_pins(rows["pin"]),
-            self._journal.recover(superblock.tick),
+            pending,
         )
 
     def root(self, commit: Record) -> Node:

@@ -45,9 +45,16 @@ def entry(number, size=10):
 def path(tmp_path):
     path = str(tmp_path / "s-ring")
     descriptor = journal.lock(path, make=True)
-    journal.fill(descriptor, path, SIZE, UUID)
+    journal.fill(descriptor, path, SIZE, UUID, tick=1)
     os.close(descriptor)
     return path
+
+
+def recovered(ring, tick):
+    """The entries of a tick, where nothing is wrong."""
+    entries, fault = ring.recover(tick)
+    assert fault is None
+    return entries
 
 
 class Opened:
@@ -71,20 +78,19 @@ def test_an_entry_comes_back_as_it_was(one):
 def test_entries_come_back_in_order_and_appending_goes_on(path):
     entries = [entry(number, number * 7) for number in range(1, 30)]
     with Opened(path) as ring:
-        assert ring.recover(5) == []
+        ring.reset(5)
         assert all(ring.append(one) for one in entries[:20])
     with Opened(path) as ring:
-        assert ring.recover(5) == entries[:20]
+        assert recovered(ring, 5) == entries[:20]
         assert all(ring.append(one, flush=True) for one in entries[20:])
     with Opened(path) as ring:
-        assert ring.recover(5) == entries
-        assert ring.recover(6) == []
-        assert ring.recover(4) == []
+        assert recovered(ring, 5) == entries
+        assert recovered(ring, 6) == []
 
 
 def test_what_an_earlier_tick_left_is_never_read(path):
     with Opened(path) as ring:
-        ring.recover(1)
+        recovered(ring, 1)
         for number in range(1, 20):
             assert ring.append(entry(number))
         ring.reset(2)
@@ -92,15 +98,32 @@ def test_what_an_earlier_tick_left_is_never_read(path):
         for number in range(20, 25):
             assert ring.append(entry(number))
     with Opened(path) as ring:
-        assert [one.number for one in ring.recover(2)] == [20, 21, 22, 23, 24]
-        assert ring.recover(1) == []
+        assert [one.number for one in recovered(ring, 2)] == [20, 21, 22, 23, 24]
+
+
+def test_a_journal_of_another_tick_is_an_older_or_newer_copy(path):
+    with Opened(path) as ring:
+        recovered(ring, 1)
+        ring.append(entry(1))
+        ring.reset(5)
+        ring.append(entry(2))
+    with Opened(path) as ring:
+        for tick, wrong in ((4, True), (7, True), (6, False), (5, False)):
+            entries, fault = ring.recover(tick)
+            assert bool(fault) == wrong
+            if wrong:
+                assert entries == []
+                assert fault.where == path
+                assert "tick 5" in fault.found
+            elif tick == 6:
+                ring.reset(5)
 
 
 def test_torn_at_every_byte_all_before_is_kept_and_nothing_behind(path):
     entries = [entry(number, 3 * number) for number in range(1, 6)]
     starts, ends = [], []
     with Opened(path) as ring:
-        ring.recover(1)
+        recovered(ring, 1)
         for one in entries:
             starts.append(journal.START + ring.used)
             ring.append(one)
@@ -114,14 +137,19 @@ def test_torn_at_every_byte_all_before_is_kept_and_nothing_behind(path):
 
     for at in range(journal.START, ends[-1]):
         before = [one for one, end in zip(entries, ends, strict=True) if end <= at]
-        assert found(whole[:at] + bytes(SIZE - at)) == before
+        kept, fault = found(whole[:at] + bytes(SIZE - at))
+        assert kept == before
+        assert fault.where == path
         padding = not any(start <= at < end for start, end in zip(starts, ends, strict=True))
-        assert found(whole[:at] + bytes([whole[at] ^ 0x41]) + whole[at + 1 :]) == (entries if padding else before)
+        kept, fault = found(whole[:at] + bytes([whole[at] ^ 0x41]) + whole[at + 1 :])
+        assert kept == (entries if padding else before)
+        assert bool(fault) is not padding
 
 
-def test_records_behind_a_damaged_one_do_not_return_when_it_is_written_over(path):
+def test_records_behind_a_damaged_one_do_not_return_when_it_is_written_over(path, monkeypatch):
+    """After a start of the machine, that is: before it, a damaged record is an error."""
     with Opened(path) as ring:
-        ring.recover(1)
+        recovered(ring, 1)
         for number in range(1, 6):
             ring.append(entry(number))
         length = ring.used // 5
@@ -129,16 +157,20 @@ def test_records_behind_a_damaged_one_do_not_return_when_it_is_written_over(path
         file.seek(journal.START + length + 30)
         file.write(b"\xff")
     with Opened(path) as ring:
-        assert [one.number for one in ring.recover(1)] == [1]
+        assert ring.recover(1)[1].where == path
+    now = journal.boot()
+    monkeypatch.setattr(journal, "boot", lambda: now + 1)
+    with Opened(path) as ring:
+        assert [one.number for one in recovered(ring, 1)] == [1]
         ring.append(entry(2))
         assert ring.used == 2 * length
     with Opened(path) as ring:
-        assert [one.number for one in ring.recover(1)] == [1, 2]
+        assert [one.number for one in recovered(ring, 1)] == [1, 2]
 
 
 def test_full_due_and_held(path):
     with Opened(path) as ring:
-        ring.recover(1)
+        recovered(ring, 1)
         assert not ring.due
         assert not ring.append(entry(1, SIZE // 4))
         number = 0
@@ -159,16 +191,16 @@ def test_full_due_and_held(path):
         assert ring.append(entry(99, 2000))
         assert not ring.due
     with Opened(path) as ring:
-        assert ring.recover(2) == [entry(99, 2000)]
+        assert recovered(ring, 2) == [entry(99, 2000)]
 
 
 def test_a_full_ring_that_nobody_holds_asks_to_be_stored_straight(path):
     with Opened(path) as ring:
-        ring.recover(1)
+        recovered(ring, 1)
         while ring.append(entry(7, 1000)):
             pass
         assert ring.used > SIZE * 9 // 10
-        assert len(ring.recover(1)) > 50
+        assert len(recovered(ring, 1)) > 50
 
 
 def test_one_writer(path):
@@ -178,7 +210,7 @@ def test_one_writer(path):
         assert caught.value.pid == os.getpid()
         assert caught.value.path == path.removesuffix("-ring")
         reader = journal.reader(path, SIZE, UUID)
-        assert reader.recover(1) == []
+        assert recovered(reader, 1) == []
         reader.close()
     with Opened(path):
         pass
