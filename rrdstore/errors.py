@@ -215,3 +215,11 @@ class Corrupt(StoreError):
     def __init__(self, where: str, found: str, expected: str) -> None:
         self.where, self.found, self.expected = where, found, expected
         super().__init__(f"{where}: found {found}, expected {expected}")
+
+
+class NotInstalled(StoreError):
+    """Something that needs a package which is not a dependency of rrdstore; `extra` brings it."""
+
+    def __init__(self, what: str, package: str, extra: str) -> None:
+        self.what, self.package, self.extra = what, package, extra
+        super().__init__(f"{what} needs {package}, found none: pip install 'rrdstore[{extra}]'")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.store.homes import HOMES
+from rrdstore.testing.homes import HOMES
 
 
 @pytest.fixture(params=sorted(HOMES))

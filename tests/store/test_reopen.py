@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 import rrdstore
 from rrdstore.store.ledger import Ledger
-from tests.store.calls import KEEPS
-from tests.store.homes import HOMES, FileHome, JournalledHome
+from rrdstore.testing.calls import KEEPS
+from rrdstore.testing.homes import HOMES, FileHome, JournalledHome
+from rrdstore.testing.walk import change, path
 from tests.store.observed import observed
-from tests.store.wander import change, path
 
 LASTING = sorted(name for name, home in HOMES.items() if home.reopens)
 

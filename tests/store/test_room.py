@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import rrdstore
 from rrdstore.history.commit import Edit
 from rrdstore.store.room import RECORD, change_cost
-from tests.store.homes import FileHome
+from rrdstore.testing.homes import FileHome
 
 if TYPE_CHECKING:
     from pathlib import Path

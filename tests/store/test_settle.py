@@ -3,8 +3,8 @@
 import pytest
 
 import rrdstore
-from tests.store.homes import JournalledHome
-from tests.store.journalled import Failed
+from rrdstore.testing.homes import JournalledHome
+from rrdstore.testing.journalled import Failed
 from tests.store.observed import observed
 
 CHANGES = {

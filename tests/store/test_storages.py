@@ -4,7 +4,7 @@ from pathlib import Path
 
 import rrdstore
 from rrdstore.storage.protocol import Storage
-from tests.store.homes import HOMES
+from rrdstore.testing.homes import HOMES
 
 
 def test_every_storage_of_the_engine_takes_part():

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rrdstore
-from tests.store.calls import content, ended, engine_call, look, removal, setting
-from tests.store.model import EMPTY, Serial, after
+from rrdstore.testing.calls import content, ended, engine_call, look, removal, setting
+from rrdstore.testing.trees import EMPTY, Serial, after
 
 START = [("set", "/a", b"0", b"m"), ("set", "/a/b", b"0", None), ("set", "/c", b"0", None)]
 

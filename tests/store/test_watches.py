@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rrdstore
-from tests.store.calls import path, removal, setting
-from tests.store.model import above
+from rrdstore.testing.calls import path, removal, setting
+from rrdstore.testing.trees import above
 
 
 @pytest.fixture

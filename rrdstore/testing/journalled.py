@@ -1,20 +1,27 @@
 """A storage in plain dicts that forgets, journals, and fails on demand: what the facade must survive.
 
-It keeps what a file would keep and nothing else: at a tick each tree is copied out of the engine's objects,
-and a reopening makes new ones. It also holds the facade to the protocol: what is dropped was stored, what
-is stored was not, and every branch, tag and pin names a commit that is there.
+Rule: it keeps what a file would keep and nothing else. At a tick each tree is copied out of the engine's objects,
+and a reopening makes new ones. It also holds the facade to the protocol, by assertions: what is dropped was stored,
+what is stored was not, and every branch, tag and pin names a commit that is there.
 """
 
 from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from rrdstore.errors import StoreError
-from rrdstore.history.commit import Key, Record
-from rrdstore.storage.protocol import BranchState, Entry, State, Tick, Usage
+from rrdstore.storage.protocol import BranchState, Entry, Problem, State, Tick, Usage
 from rrdstore.tree import edit
+from rrdstore.tree.node import Node
 from rrdstore.tree.tree import Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rrdstore.history.commit import Key, Record
+    from rrdstore.tree.node import Bucket, Wide
 
 Content = dict[str, tuple[bytes, bytes, int, int]]
 """Of each path: value, meta, created, modified."""
@@ -24,15 +31,15 @@ class Failed(StoreError):
     """What was asked for."""
 
 
-def content(root) -> Content:
+def content(root: Node) -> Content:
+    """What is in a tree."""
     return {path: (node.value, node.meta, node.created, node.modified) for path, node in Tree(root).descend()}
 
 
-def grown(tree: Content):
+def grown(tree: Content) -> Node:
     """The tree again, of new objects."""
     value, meta, created, modified = tree["/"]
-    root, mark = edit.put(edit.EMPTY, (), value, meta, modified, 0), edit.new_edit()
-    root = type(root)(value, meta, created, modified)
+    root, mark = Node(value, meta, created, modified), edit.new_edit()
     for path, (value, meta, created, modified) in tree.items():
         if path != "/":
             names = tuple(path[1:].split("/"))
@@ -49,7 +56,7 @@ class Disk:
     uuid: bytes = bytes(range(16))
     epoch: int = 0
     number: int = 0
-    commits: dict[int, tuple] = field(default_factory=dict)
+    commits: dict[int, Record] = field(default_factory=dict)
     trees: dict[int, Content] = field(default_factory=dict)
     branches: tuple[BranchState, ...] = ()
     tags: dict[str, Key] = field(default_factory=dict)
@@ -82,16 +89,19 @@ class Journalled:
             disk.epoch += 1
 
     def state(self) -> State:
+        """What the disk has."""
         disk = self.disk
-        commits = [Record(*disk.commits[number]) for number in sorted(disk.commits)]
+        commits = [copy.copy(disk.commits[number]) for number in sorted(disk.commits)]
         return State(
             disk.uuid, disk.epoch, disk.number, commits, disk.branches, dict(disk.tags), disk.pins, tuple(disk.journal)
         )
 
     def lacking(self, cost: int, *, shrinks: bool) -> int:
+        """Bytes that are lacking; what shrinks may have 500 more."""
         return 0 if not self.room else self._live() + cost - self.room - (500 if shrinks else 0)
 
     def append(self, entry: Entry) -> bool:
+        """Journal a commit, if it is not too long."""
         if self.fail_append:
             raise Failed("append")
         assert entry.branch in {branch.id for branch in self.disk.branches}, "the journal names an unknown branch"
@@ -102,9 +112,11 @@ class Journalled:
 
     @property
     def due(self) -> bool:
+        """Whether the journal is long."""
         return len(self.disk.journal) >= self.due_at
 
     def tick(self, tick: Tick) -> None:
+        """Bring all to the disk."""
         assert not self.readonly
         assert not self.closed
         if self.fail_tick:
@@ -117,48 +129,59 @@ class Journalled:
         for record in tick.store:
             assert not record.stored
             assert record.number not in commits
+            assert record.root is not None
             trees[record.number] = content(record.root)
         for record in tick.store:
             record.root_number = record.top = record.number + 1
         for record in [*tick.store, *tick.changed]:
             assert record.number in trees
-            commits[record.number] = (
-                record.number, record.epoch, record.branch, record.parents, record.rt, record.wall, record.author,
-                record.message, None, record.grafts, record.thinned, record.root_number, record.top,
-            )  # fmt: skip
-        for record in commits.values():
-            assert set(record[9]) <= set(commits), "a graft on what is gone"
+            commits[record.number] = as_stored(record)
+        for stored in commits.values():
+            assert set(stored.grafts) <= set(commits), "a graft on what is gone"
         for branch in tick.branches:
             assert bool(branch.head) == bool(branch.name), "a branch without a commit"
             assert {branch.head, branch.fork, branch.base} <= {0, *commits}
         assert {key.number for key in tick.tags.values()} | tick.pins <= set(commits)
-        assert {record[2] for record in commits.values()} <= {branch.id for branch in tick.branches}
+        assert {stored.branch for stored in commits.values()} <= {branch.id for branch in tick.branches}
         disk.commits, disk.trees, disk.journal = commits, trees, []
         disk.number, disk.branches = tick.number, tuple(tick.branches)
         disk.tags, disk.pins = dict(tick.tags), tick.pins
         self.ticks += 1
 
-    def root(self, commit: Record):
+    def root(self, commit: Record) -> Node:
+        """The tree of a stored commit, of new objects."""
         assert not self.closed
         return grown(self.disk.trees[commit.number])
 
-    def load(self, number: int):
+    def load(self, number: int) -> Node | Bucket | Wide:
+        """Nothing refers to an object by its number here."""
         raise AssertionError(f"nothing is a stub here, not {number}")
 
     def _live(self) -> int:
         return sum(map(weight, self.disk.trees.values()))
 
     def usage(self) -> Usage:
+        """Bytes of everything, by `weight`."""
         return Usage(room=self.room, live=self._live())
 
-    def weigh(self, commits) -> int:
+    def weigh(self, commits: Sequence[Record]) -> int:
+        """Bytes of some trees, which share nothing."""
         return sum(weight(self.disk.trees[record.number]) for record in commits)
 
-    def check(self) -> list:
+    def check(self) -> list[Problem]:
+        """Nothing to go wrong."""
         return []
 
     def close(self) -> None:
+        """Let go; what no tick stored is in the journal."""
         self.closed = True
+
+
+def as_stored(record: Record) -> Record:
+    """A record without its tree."""
+    stored = copy.copy(record)
+    stored.root = None
+    return stored
 
 
 def weight(tree: Content) -> int:

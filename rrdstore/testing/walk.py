@@ -2,57 +2,68 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tests.store.calls import BRANCHES, KEEPS
+from rrdstore.testing.calls import BRANCHES, KEEPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-    from tests.store.machine import StoreMachine
+    from rrdstore.testing.machine import StoreMachine
+    from rrdstore.testing.trees import Call
 
 
 def path(random: Random) -> str:
+    """A path of one to three names."""
     return "/" + "/".join(random.choices("abc", k=random.randint(1, 3)))
 
 
-def setting(random: Random) -> tuple:
+def setting(random: Random) -> Call:
+    """A set."""
     value, meta = random.choice([b"", b"0", b"1", b"2"]), random.choice([None, None, b"", b"m"])
     return "set", path(random) if random.random() < 0.95 else "/", value, meta
 
 
-def change(random: Random) -> tuple:
+def change(random: Random) -> Call:
+    """A set or a removal."""
     return setting(random) if random.random() < 0.7 else ("remove", path(random))
 
 
-def call(random: Random) -> tuple:
+def call(random: Random) -> Call:
+    """A change or a look."""
     if random.random() < 0.5:
         return change(random)
     return random.choice(["get", "stat", "list", "in"]), path(random) if random.random() < 0.9 else "/"
 
 
-def some(random: Random, least: int, most: int, make: Callable[[Random], tuple]) -> list:
+def some(random: Random, least: int, most: int, make: Callable[[Random], Call]) -> list[Call]:
+    """A few of what `make` makes."""
     return [make(random) for _ in range(random.randint(least, most))]
 
 
 def gap(random: Random) -> float:
+    """Seconds between two changes."""
     return random.choice([0, 0, 0.1, 0.5, 1.5, 7])
 
 
-STEPS: dict[str, tuple[int, Callable[[Random], dict]]] = {
+def _nothing(_: Random) -> dict[str, Any]:
+    return {}
+
+
+STEPS: dict[str, tuple[int, Callable[[Random], dict[str, Any]]]] = {
     "set": (6, lambda r: {"edit": setting(r)}),
     "remove": (4, lambda r: {"edit": ("remove", path(r))}),
     "burst": (6, lambda r: {"edits": some(r, 2, 8, setting), "gap": gap(r)}),
     "widen": (1, lambda r: {"first": r.randint(0, 60), "many": r.randint(25, 45), "gone": r.random() < 0.5}),
-    "start": (3, lambda r: {}),
-    "call": (6, lambda r: {"which": r.randrange(9), "calls": some(r, 1, 4, call)}),
+    "start": (3, _nothing),
+    "call": (6, lambda r: {"which": r.randrange(9), "steps": some(r, 1, 4, call)}),
     "end": (2, lambda r: {"which": r.randrange(9)}),
     "abort": (1, lambda r: {"which": r.randrange(9)}),
-    "interleave": (8, lambda r: {"calls": [(r.random() < 0.5, call(r)) for _ in range(r.randint(2, 12))]}),
-    "fork": (4, lambda r: {"origin": r.randrange(9), "where": r.choice(BRANCHES), "keep": r.choice([None, *KEEPS])}),
-    "create_branch": (1, lambda r: {"where": r.choice(BRANCHES), "keep": r.choice(KEEPS)}),
-    "delete_branch": (2, lambda r: {}),
+    "interleave": (8, lambda r: {"steps": [(r.random() < 0.5, call(r)) for _ in range(r.randint(2, 12))]}),
+    "fork": (4, lambda r: {"origin": r.randrange(9), "name": r.choice(BRANCHES), "keep": r.choice([None, *KEEPS])}),
+    "create_branch": (1, lambda r: {"name": r.choice(BRANCHES), "keep": r.choice(KEEPS)}),
+    "delete_branch": (2, _nothing),
     "merge": (3, lambda r: {"into": r.randrange(9), "other": r.randrange(9)}),
     "diverge_and_merge": (
         12,
@@ -76,11 +87,11 @@ STEPS: dict[str, tuple[int, Callable[[Random], dict]]] = {
     "ask_for_an_id": (4, lambda r: {"which": r.randrange(999), "wrong": r.randint(1, 0xFFFFFFFF)}),
     "ask_for_the_log": (3, lambda r: {"path": r.choice([None, "/", path(r)])}),
     "ask_for_a_difference": (2, lambda r: {"first": r.randrange(99), "second": r.randrange(99)}),
-    "tick": (2, lambda r: {}),
-    "close_and_open": (1, lambda r: {}),
-    "crash": (2, lambda r: {}),
-    "fail_to_settle": (3, lambda r: {"which": r.randint(0, 6), "pick": r.randrange(99), "where": r.choice(BRANCHES)}),
-    "everything_reads_as_it_did": (1, lambda r: {}),
+    "tick": (2, _nothing),
+    "close_and_open": (1, _nothing),
+    "crash": (2, _nothing),
+    "fail_to_settle": (3, lambda r: {"which": r.randint(0, 6), "pick": r.randrange(99), "name": r.choice(BRANCHES)}),
+    "everything_reads_as_it_did": (1, _nothing),
 }
 """Of each rule how often, and its arguments; `where` is a living branch unless said."""
 
@@ -88,20 +99,26 @@ ANYWHERE = {"set", "remove", "burst", "widen", "start", "interleave", "delete_br
             "ask_for_a_moment", "ask_for_the_log"}  # fmt: skip
 
 
-def wander(machine: StoreMachine, random: Random, steps: int) -> None:
+NEEDS: dict[str, Callable[[StoreMachine], object]] = {
+    "call": lambda machine: machine.transactions,
+    "end": lambda machine: machine.transactions,
+    "abort": lambda machine: machine.transactions,
+    "close_snapshot": lambda machine: machine.snapshots,
+    "unpin": lambda machine: machine.model.pins,
+    "close_and_open": lambda machine: machine.home.reopens,
+    "crash": lambda machine: machine.home.reopens,
+    "fail_to_settle": lambda machine: machine.home.fails,
+}
+"""Of some rules, when they can be called."""
+
+
+def walk(machine: StoreMachine, random: Random, steps: int) -> None:
     """A history of so many steps, checked every few of them and at its end."""
-    lasting = {"close_and_open", "crash"} if machine.home.reopens else set()
-    faulty = {"fail_to_settle"} if machine.home.__name__ == "JournalledHome" else set()
-    names = [name for name in STEPS if name not in {"close_and_open", "crash", "fail_to_settle"} | lasting | faulty]
-    names += sorted(lasting | faulty)
-    weights = [STEPS[name][0] for name in names]
-    needs = {"call": "transactions", "end": "transactions", "abort": "transactions", "close_snapshot": "snapshots"}
+    weights = [often for often, _ in STEPS.values()]
     machine.create(keep=random.choice(KEEPS))
     for step in range(steps):
-        name = random.choices(names, weights)[0]
-        if name == "unpin" and not machine.model.pins:
-            continue
-        if name in needs and not getattr(machine, needs[name]):
+        name = random.choices([*STEPS], weights)[0]
+        if name in NEEDS and not NEEDS[name](machine):
             continue
         arguments = STEPS[name][1](random)
         if name in ANYWHERE:

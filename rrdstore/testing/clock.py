@@ -1,4 +1,4 @@
-"""What the tests of a program that uses rrdstore need, shipped so that nobody writes it again.
+"""A clock that stands still until it is told.
 
 Rule: nothing here reads the time, sleeps or depends on the machine: a test with it runs the same everywhere.
 """

@@ -1,0 +1,174 @@
+"""Branches, merges, tags and pins: the part of the machine that changes what is kept and how it hangs together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+
+import rrdstore
+from rrdstore.testing import calls
+from rrdstore.testing.calls import KEEPS, microseconds, refusal
+from rrdstore.testing.changes import Changes
+from rrdstore.testing.trees import Call, Tree, below, by_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Branching(Changes):
+    """Forks, merges, deletions; tags and pins."""
+
+    @rule(origin=calls.branch, name=calls.named, keep=st.none() | st.sampled_from(KEEPS))
+    def fork(self, origin: int, name: str, keep: str | None) -> None:
+        """A branch from the head of another."""
+        source = self.store.branch(self.living(origin))
+        if not self.refused(name, lambda: source.fork(name, keep)):
+            source.fork(name, keep)
+            self.flush()
+            self.model.fork(source.name, name, keep)
+
+    @rule(name=calls.named, keep=st.sampled_from(KEEPS))
+    def create_branch(self, name: str, keep: str) -> None:
+        """A branch of nothing, or the one that there is."""
+        if name in self.model.names:
+            assert self.store.branch(name, create=True).name == name
+        elif not self.refused(name, lambda: self.store.branch(name, create=True, keep=keep)):
+            commit = self.store.branch(name, create=True, keep=keep).head
+            self.flush()
+            self.model.create(name, keep)
+            self.compare(name, commit)
+
+    def refused(self, name: str, make: Callable[[], object]) -> bool:
+        """Whether a new branch must be refused; and then, that it is."""
+        if name in self.model.names:
+            refusal((rrdstore.Exists, rrdstore.LimitReached), make)
+            self.flush()
+            return True
+        limit, kept = self.store.ledger.storage.max_branches, self.kept()
+        used = sum(line.alive or not kept.isdisjoint(line.own) for line in self.model.lines.values())
+        if limit and used >= limit:
+            refusal(rrdstore.LimitReached, make)
+            self.flush()
+            return True
+        return False
+
+    @rule(where=calls.branch)
+    def delete_branch(self, where: int) -> None:
+        """Delete a branch; main cannot be."""
+        name = self.living(where)
+        if name == "main":
+            refusal(rrdstore.ReadOnly, lambda: self.store.delete_branch(name))
+        else:
+            self.store.delete_branch(name)
+            self.model.delete(name)
+        self.flush()
+
+    @rule(into=calls.branch, other=calls.branch)
+    def merge(self, into: int, other: int) -> None:
+        """Any branch into any other."""
+        self.merge_on(self.living(into), self.living(other))
+
+    @rule(into=calls.branch, ours=st.lists(calls.change, max_size=3), theirs=st.lists(calls.change, max_size=3),
+          gap=calls.gaps, both=st.booleans())  # fmt: skip
+    def diverge_and_merge(self, into: int, ours: list[Call], theirs: list[Call], gap: float, both: bool) -> None:
+        """Two branches of which one was forked from the other, changes on both, and a merge or two."""
+        names = self.model.names
+        pairs = [(a, b) for a in names for b in names if a != b and self.model.paired(a, b)]
+        if not pairs:
+            return
+        pair = pairs[into % len(pairs)]
+        for name, edits in zip(pair, (ours, theirs), strict=True):
+            for edit in edits:
+                (self.set_on if edit[0] == "set" else self.remove_on)(name, edit)
+                self.clock.advance(gap)
+        self.merge_on(*pair)
+        if both:
+            self.merge_on(pair[1], pair[0])
+
+    def merge_on(self, into: str, other: str) -> None:
+        """Merge one into the other: the tree, the conflicts, or the refusal are the model's."""
+        target = self.store.branch(into)
+        if into == other or not self.model.paired(into, other):
+            refusal(rrdstore.Unmergeable, lambda: target.merge(other))
+            self.flush()
+            return
+        self.flush()
+        theirs, before = self.model.head(other), self.model.head(into)
+        commit, refused = merged(target, other)
+        if refused:
+            outcome = self.model.merge(into, other)
+            assert set(refused.paths) == outcome.clashes
+            self.take_theirs(into, sorted(outcome.clashes), theirs.tree)
+            self.merge_on(into, other)
+            return
+        assert commit is not None
+        new = commit.number > before.number
+        outcome = self.model.merge(into, other, seen=microseconds(commit.time) if new else None)
+        assert not outcome.clashes, "merged, and expected a conflict"
+        assert new == (outcome.made is not None)
+        if new:
+            self.compare(into, commit)
+
+    def take_theirs(self, into: str, clashes: list[str], theirs: Tree) -> None:
+        """Resolve conflicts as a user does: by making the places what the other side has."""
+        for path in clashes:
+            wanted = below(theirs, path)
+            if not wanted:
+                self.remove_on(into, ("remove", path))
+            for place in sorted(wanted, key=by_names) if path not in self.model.head(into).tree else [path]:
+                if wanted:
+                    self.set_on(into, ("set", place, *wanted[place]))
+
+    # Tags and pins
+
+    @rule(which=calls.some, tag=st.sampled_from("tuvw"))
+    def tag(self, which: int, tag: str) -> None:
+        """Name a kept commit."""
+        number = self.pick(which)
+        if tag in self.model.tags:
+            refusal(rrdstore.Exists, lambda: self.store.tag(tag, self.id(number)))
+        else:
+            self.store.tag(tag, self.id(number))
+            self.model.tags[tag] = number
+        self.flush()
+
+    @rule(tag=st.sampled_from("tuvw"))
+    def untag(self, tag: str) -> None:
+        """Forget a name."""
+        if tag in self.model.tags:
+            self.store.untag(tag)
+            del self.model.tags[tag]
+        else:
+            refusal(rrdstore.NotFound, lambda: self.store.untag(tag))
+        self.flush()
+
+    @rule(which=calls.some)
+    def pin(self, which: int) -> None:
+        """Pin a kept commit."""
+        number = self.pick(which)
+        limit = self.store.ledger.storage.max_pins
+        if limit and len(self.model.pins) >= limit and number not in self.model.pins:
+            refusal(rrdstore.LimitReached, lambda: self.store.pin(self.id(number)))
+        else:
+            self.store.pin(self.id(number))
+            self.model.pins.add(number)
+        self.flush()
+
+    @precondition(lambda self: self.model.pins)
+    @rule(which=calls.some)
+    def unpin(self, which: int) -> None:
+        """Leave a pinned commit to the tiers."""
+        number = sorted(self.model.pins)[which % len(self.model.pins)]
+        self.store.unpin(self.id(number))
+        self.model.pins.discard(number)
+        self.flush()
+
+
+def merged(into: rrdstore.Branch, other: str) -> tuple[rrdstore.Commit | None, rrdstore.Conflict | None]:
+    """The commit of a merge, or its conflict."""
+    try:
+        return into.merge(other), None
+    except rrdstore.Conflict as refused:
+        return None, refused

@@ -1,0 +1,141 @@
+"""Where a store under test lives: made, closed and opened again, or crashed. One class a storage.
+
+Rule: a home has one content at a time. `image` is what a crash now would leave, elsewhere; the home it was
+taken from goes on unharmed. To test a storage of your own, write its home and give it to `StoreMachine`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rrdstore.store import opening
+from rrdstore.store.ledger import Ledger
+from rrdstore.store.store import Store
+from rrdstore.testing.clock import ManualClock
+from rrdstore.testing.journalled import Disk, Failed, Journalled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+class Home:
+    """A place for one store; subclass it. `clock` is the store's."""
+
+    reopens = True
+    """Whether what is there outlives a closing."""
+    fails = False
+    """Whether `failing` makes ticks fail."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+
+    def create(self, keep: str) -> Store:
+        """A new store with this policy for main."""
+        raise NotImplementedError
+
+    def open(self, *, readonly: bool = False) -> Store:
+        """The store as it was left: closed, or crashed."""
+        raise NotImplementedError
+
+    def image(self) -> Home:
+        """What a crash now would leave, elsewhere; its clock goes on by itself."""
+        raise NotImplementedError
+
+    def failing(self) -> AbstractContextManager[type[Exception]]:
+        """Every tick inside raises the error that this gives, and has done nothing."""
+        raise NotImplementedError
+
+    def end(self) -> None:
+        """Leave nothing behind."""
+
+
+class MemoryHome(Home):
+    """`rrdstore.memory`: forgotten when it is closed."""
+
+    reopens = False
+
+    def create(self, keep: str) -> Store:
+        """A new store with this policy for main."""
+        return opening.memory(keep, clock=self.clock)
+
+
+class JournalledHome(Home):
+    """Plain dicts that journal, forget trees, and fail on demand."""
+
+    fails = True
+
+    def __init__(self, disk: Disk | None = None) -> None:
+        super().__init__()
+        self.disk = disk or Disk()
+        self.storage = Journalled(self.disk, readonly=True)
+
+    def create(self, keep: str) -> Store:
+        """A new store with this policy for main."""
+        self.storage = Journalled(self.disk)
+        return Store.begin(self.storage, self.clock, "journalled", keep)
+
+    def open(self, *, readonly: bool = False) -> Store:
+        """The store as it was left."""
+        self.storage = Journalled(self.disk, readonly=readonly)
+        return Store(Ledger(self.storage, self.clock, "journalled"))
+
+    def image(self) -> JournalledHome:
+        """A copy of the disk."""
+        home = type(self)(self.disk.image())
+        home.clock = ManualClock(self.clock.wall())
+        return home
+
+    @contextmanager
+    def failing(self) -> Iterator[type[Exception]]:
+        """Ticks fail meanwhile."""
+        storage = self.storage
+        storage.fail_tick = True
+        try:
+            yield Failed
+        finally:
+            storage.fail_tick = False
+
+
+class FileHome(Home):
+    """A file of `size`, in a directory of its own: in memory if there is a place, nothing is asked of the disk."""
+
+    size = "8MiB"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="rrdstore-test-", dir=_IN_MEMORY))
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.folder / "test.rrdb"
+
+    def create(self, keep: str) -> Store:
+        """A new store with this policy for main."""
+        return opening.create(self.path, self.size, keep, clock=self.clock)
+
+    def open(self, *, readonly: bool = False) -> Store:
+        """The store as it was left."""
+        return opening.open(self.path, readonly=readonly, clock=self.clock)
+
+    def image(self) -> FileHome:
+        """A copy of all files, as they are."""
+        home = type(self)()
+        home.clock = ManualClock(self.clock.wall())
+        shutil.copytree(self.folder, home.folder, dirs_exist_ok=True)
+        return home
+
+    def end(self) -> None:
+        """Remove the directory."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+HOMES: dict[str, type[Home]] = {"memory": MemoryHome, "journalled": JournalledHome, "file": FileHome}
+"""The storages of the engine itself."""

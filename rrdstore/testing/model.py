@@ -1,0 +1,349 @@
+"""The unbounded store: every commit ever made, as dicts, with all its parents. It never thins. Naive on purpose.
+
+Rule: written from docs/semantics.md and independent of the engine: trees are flat dicts (`trees`), merge bases are
+searched in the whole graph, what a store would keep is computed from all commits ever made (`retention`), time is
+the formula of rule 4 in fractions. What it cannot know is told: which commits byte pressure took, by `relieve`.
+Cost: O(commits) and more, for everything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import floor
+from typing import TYPE_CHECKING, TypeAlias
+
+from rrdstore.testing import retention
+from rrdstore.testing.trees import EMPTY, Call, Tree, after, below, differences, merged, stamped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rrdstore.history.clock import Clock
+
+Numbers: TypeAlias = set[int]
+
+BRANCH_KEEP = "last:32 1m:1h"
+"""The policy of a branch other than main, unless it is given one: docs/policy.md."""
+
+
+@dataclass(slots=True)
+class Made:
+    """A commit as it was made."""
+
+    number: int
+    branch: int
+    parents: tuple[int, ...]
+    rt: int
+    wall: int
+    tree: Tree
+    stamps: dict[str, tuple[int, int]]
+    """Of each path the numbers of the commits that made it and last set it."""
+    message: str
+    author: str
+    reach: int
+    """Itself and all its ancestors, a bit for each number."""
+
+
+@dataclass(slots=True)
+class Line:
+    """A branch, living or deleted. Numbers are commits', `upstream` a line's; 0 is none."""
+
+    id: int
+    name: str
+    keep: str
+    head: int
+    fork: int
+    upstream: int
+    base: int
+    alive: bool = True
+    own: list[int] = field(default_factory=list)
+    """All commits made on it."""
+    offered: list[retention.Key] = field(default_factory=list)
+    """What its tiers have seen: all of them, after `tune` those that were kept then and later ones."""
+    buried: retention.Buried = field(default_factory=set)
+    """What byte pressure took out of the tiers."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a merge comes to: `made` or `clashes`, or neither because there is nothing new."""
+
+    made: Made | None = None
+    clashes: frozenset[str] = frozenset()
+
+
+class ModelStore:
+    """A store that never forgets. `clock` gives it its times; `rrdstore.testing.ManualClock` does."""
+
+    def __init__(self, keep: str, clock: Clock) -> None:
+        self.commits: dict[int, Made] = {}
+        self.lines: dict[int, Line] = {}
+        self.tags: dict[str, int] = {}
+        self.pins: Numbers = set()
+        self.open: list[int] = []
+        """The commit of each transaction and snapshot that is open, or has not been noticed to be closed."""
+        self.last = 0
+        self._kept: dict[tuple[int, int, int], Numbers] = {}
+        self.clock = clock
+        self._paces = [(Fraction(clock.wall()), clock.monotonic())]
+        self.create("main", keep, "store created")
+
+    # Branches
+
+    @property
+    def names(self) -> dict[str, Line]:
+        """The living branches, oldest first."""
+        return {line.name: line for line in self.lines.values() if line.alive}
+
+    def line(self, name: str) -> Line:
+        """The living branch of that name; KeyError."""
+        return self.names[name]
+
+    def head(self, name: str) -> Made:
+        """The newest commit of a branch."""
+        return self.commits[self.line(name).head]
+
+    def create(self, name: str, keep: str, message: str | None = None) -> Made:
+        """A new branch of nothing, with one empty commit."""
+        self._begin(Line(len(self.lines) + 1, name, keep, 0, 0, 0, 0))
+        return self.commit(name, (), f"branch {name} created" if message is None else message)
+
+    def fork(self, origin: str, name: str, keep: str | None = None) -> Line:
+        """A new branch from the head of another."""
+        source = self.line(origin)
+        number = len(self.lines) + 1
+        return self._begin(Line(number, name, keep or BRANCH_KEEP, source.head, source.head, source.id, source.head))
+
+    def _begin(self, line: Line) -> Line:
+        self.lines[line.id] = line
+        return line
+
+    def delete(self, name: str) -> None:
+        """End a branch; no merge comes from it any more."""
+        line = self.line(name)
+        line.alive = False
+        for other in self.lines.values():
+            if other.upstream == line.id:
+                other.upstream = other.base = 0
+
+    def tune(self, name: str, keep: str) -> None:
+        """Another policy for a branch, from what is kept of it now on."""
+        line, kept = self.line(name), self.kept()
+        line.offered = [key for key in line.offered if key[1] in kept]
+        line.keep, line.buried = keep, set()
+        self._kept.clear()
+
+    # Commits
+
+    def set(self, name: str, path: str, value: bytes, meta: bytes | None = None, message: str = "") -> Made:
+        """Set a node, and make its parents."""
+        return self.commit(name, [("set", path, value, meta)], message)
+
+    def remove(self, name: str, path: str, message: str = "") -> Made:
+        """Remove a node and all below it; KeyError if it is not there."""
+        if path not in self.head(name).tree:
+            raise KeyError(path)
+        return self.commit(name, [("remove", path)], message)
+
+    def commit(
+        self,
+        name: str,
+        edits: Iterable[Call],
+        message: str = "",
+        author: str = "",
+        merged_in: int | None = None,
+        tree: Tree | None = None,
+        seen: int | None = None,
+    ) -> Made:
+        """A commit of `edits`, or of a `tree` that is known.
+
+        `seen` is its retention time if the store beside has made it: which of several times it can be (`reopened`).
+        """
+        line, edits = self.line(name), list(edits)
+        before = self.commits.get(line.head)
+        old = before.tree if before else EMPTY
+        number = self.last = self.last + 1
+        new = after(old, edits) if tree is None else tree
+        stamps = dict(before.stamps) if before else {"/": (0, 0)}
+        if tree is None:
+            stamps = stamped(old, stamps, edits, number)
+        else:
+            for path, (was, now) in differences(old, new).items():
+                if now is None:
+                    del stamps[path]
+                else:
+                    stamps[path] = (number if was is None else stamps[path][0], number)
+        parents = tuple(parent for parent in (line.head, merged_in) if parent)
+        reach = 1 << number
+        for parent in parents:
+            reach |= self.commits[parent].reach
+        rt = self._stamp(seen)
+        made = Made(number, line.id, parents, rt, self.clock.wall(), new, stamps, message, author, reach)
+        self.commits[number] = made
+        line.head = number
+        line.own.append(number)
+        line.offered.append((rt, number))
+        return made
+
+    # Time
+
+    def _stamp(self, seen: int | None) -> int:
+        """Retention time now: rule 4."""
+        wall, monotonic, paces = self.clock.wall(), self.clock.monotonic(), []
+        for at, since in self._paces:
+            elapsed = max(0, monotonic - since)
+            paces.append((min(max(Fraction(wall), at + Fraction(elapsed, 2)), at + 2 * elapsed), max(since, monotonic)))
+        if seen is not None:
+            fitting = [pace for pace in paces if floor(pace[0]) == seen]
+            assert fitting, f"retention time {seen}, expected one of {[floor(at) for at, _ in paces]}"
+            paces = fitting
+        self._paces = paces
+        return floor(paces[0][0])
+
+    def reopened(self, clock: Clock | None = None) -> None:
+        """The store was closed, or crashed, and opened: what has passed since its last commit the wall clock says.
+
+        Its last commit is the newest kept, or one that was dropped so lately that the file had it still.
+        """
+        newest = max(self.kept())
+        self.clock = clock or self.clock
+        wall, monotonic = self.clock.wall(), self.clock.monotonic()
+        self._paces = [
+            (Fraction(made.rt), monotonic - max(0, wall - made.wall))
+            for number, made in self.commits.items()
+            if number >= newest
+        ]
+
+    # The graph
+
+    def is_ancestor(self, number: int, of: int) -> bool:
+        """Whether it is, or is the same."""
+        return bool(self.commits[of].reach >> number & 1)
+
+    def best(self, reach: int) -> list[int]:
+        """Of a set of commits, as bits, those that are no ancestors of another of them, ascending."""
+        found = []
+        while reach:
+            newest = reach.bit_length() - 1
+            found.append(newest)
+            reach &= ~self.commits[newest].reach
+        return found[::-1]
+
+    def bases(self, a: int, b: int) -> list[int]:
+        """The best common ancestors, by the whole graph."""
+        return self.best(self.commits[a].reach & self.commits[b].reach)
+
+    def base_tree(self, numbers: list[int]) -> Tree:
+        """The recursive merge of several bases, git's way; the older side stands where they clash."""
+        tree = self.commits[numbers[0]].tree
+        for done, number in enumerate(numbers[1:], 1):
+            against = self.base_tree(sorted({base for n in numbers[:done] for base in self.bases(n, number)}))
+            tree, _ = merged(against, tree, self.commits[number].tree)
+        return tree
+
+    def paired(self, a: str, b: str) -> bool:
+        """Whether one was forked from the other, both living."""
+        left, right = self.line(a), self.line(b)
+        return left.upstream == right.id or right.upstream == left.id
+
+    def merge(self, into: str, other: str, message: str | None = None, seen: int | None = None) -> Outcome:
+        """Merge the head of `other`, from the recursive merge base of the whole graph."""
+        ours, theirs = self.head(into), self.head(other)
+        if self.is_ancestor(theirs.number, ours.number):
+            return Outcome()
+        tree, clashes = merged(self.base_tree(self.bases(ours.number, theirs.number)), ours.tree, theirs.tree)
+        if clashes:
+            return Outcome(clashes=frozenset(clashes))
+        said = f"merge {other} into {into}" if message is None else message
+        made = self.commit(into, (), said, merged_in=theirs.number, tree=tree, seen=seen)
+        left, right = self.line(into), self.line(other)
+        for line, partner in ((left, right), (right, left)):
+            if line.upstream == partner.id:
+                line.base = theirs.number
+        return Outcome(made)
+
+    # What a store keeps
+
+    def kept(self) -> Numbers:
+        """The numbers of the commits that a store of bounded history keeps of this one: rules 1 to 5 and 10."""
+        kept = {*self.tags.values(), *self.pins, *self.open}
+        for line in self.lines.values():
+            if line.alive:
+                kept |= {line.head, line.base, *self._in_tiers(line)}
+        kept.discard(0)
+        size = -1
+        while size != len(kept):
+            size = len(kept)
+            branches = {self.commits[number].branch for number in kept}
+            kept |= {line.fork for line in self.lines.values() if line.fork and (line.alive or line.id in branches)}
+        return kept
+
+    def _in_tiers(self, line: Line) -> Numbers:
+        state = (line.id, len(line.own), len(line.buried))
+        if state not in self._kept:
+            self._kept[state] = retention.kept(line.keep, line.offered, line.buried)
+        return self._kept[state]
+
+    def held(self) -> Numbers:
+        """What no pressure takes: all that rule 5 keeps."""
+        lines = self.lines.values()
+        kept = {self.commits[number].branch for number in self.kept()}
+        held = {*self.tags.values(), *self.pins, *self.open}
+        held |= {number for line in lines if line.alive for number in (line.head, line.base)}
+        return held | {line.fork for line in lines if line.alive or line.id in kept}
+
+    def relieve(self) -> int | None:
+        """Drop one commit because bytes are short, by rule 10: of the branch that keeps most; None if none can go."""
+        kept, held = self.kept(), self.held()
+        by_size = sorted(self.names.values(), key=lambda line: -len(kept.intersection(line.own)))
+        for line in by_size:
+            number = retention.relieved(line.keep, line.offered, line.buried, held)
+            if number is not None:
+                return number
+        return None
+
+    def grafts(self, number: int, kept: Numbers) -> Numbers:
+        """The nearest kept ancestors, less those that are ancestors of another."""
+        nearest: Numbers = set()
+        seen: Numbers = set()
+        stack = list(self.commits[number].parents)
+        while stack:
+            top = stack.pop()
+            if top in kept:
+                nearest.add(top)
+            elif top not in seen:
+                seen.add(top)
+                stack.extend(self.commits[top].parents)
+        return set(self.best(sum(1 << near for near in nearest)))
+
+    def thinned(self, number: int, kept: Numbers) -> list[int]:
+        """Those of its branch that are gone between it and the kept one before it."""
+        own = self.lines[self.commits[number].branch].own
+        gone, at = [], own.index(number)
+        while at > 0 and own[at - 1] not in kept:
+            at -= 1
+            gone.append(own[at])
+        return gone
+
+    def log(self, name: str, path: str | None, kept: Numbers) -> list[int]:
+        """The kept commits that a branch's log shows, newest first."""
+        head = self.line(name).head
+        reached = [number for number in sorted(kept, reverse=True) if self.is_ancestor(number, head)]
+        return reached if path is None else [number for number in reached if self.touches(number, path, kept)]
+
+    def touches(self, number: int, path: str, kept: Numbers) -> bool:
+        """Whether a commit differs at or below `path` from each of its nearest kept ancestors."""
+        here = below(self.commits[number].tree, path)
+        before = [below(self.commits[graft].tree, path) for graft in self.grafts(number, kept)]
+        return all(here != was for was in before) if before else bool(here)
+
+    def lineage(self, name: str) -> list[int]:
+        """All that a branch has been at, oldest first."""
+        line = self.line(name)
+        numbers, fork = list(line.own), line.fork
+        while fork:
+            origin = self.lines[self.commits[fork].branch]
+            numbers = [n for n in origin.own if n <= fork] + numbers
+            fork = origin.fork
+        return numbers
