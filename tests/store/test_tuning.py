@@ -10,9 +10,9 @@ import rrdstore
 from rrdstore.policy import parse, plan
 from rrdstore.storage.layout import KIB, MIB
 from rrdstore.testing import ManualClock
+from rrdstore.testing.homes import JournalledHome
+from rrdstore.testing.journalled import Disk
 from tests.policy.strategies import policies
-from tests.store.homes import JournalledHome
-from tests.store.journalled import Disk
 
 
 def write(main, clock, count, gap=20):
