@@ -46,6 +46,10 @@ class Kind:
     SET_TARGET: Final = 19
     RESET_WATCHES: Final = 21
     DIRECTORY_PART: Final = 22
+    GET_FEATURE: Final = 23
+    SET_FEATURE: Final = 24
+    GET_QUOTA: Final = 25
+    SET_QUOTA: Final = 26
 
 
 class TransactionUse(Enum):
@@ -79,6 +83,8 @@ OPERATIONS: Final = (
     Operation(Kind.UNWATCH, "UNWATCH", arguments.strings(2, 2), False, _IGNORED, "unwatch"),
     Operation(Kind.TRANSACTION_START, "TRANSACTION_START", arguments.ignored, False, _LOOKED_UP, "transaction_start"),
     Operation(Kind.TRANSACTION_END, "TRANSACTION_END", arguments.one, False, _LOOKED_UP, "transaction_end"),
+    Operation(Kind.INTRODUCE, "INTRODUCE", arguments.strings(3, None), True, _LOOKED_UP, "introduce"),
+    Operation(Kind.RELEASE, "RELEASE", arguments.one, True, _LOOKED_UP, "release"),
     Operation(Kind.GET_DOMAIN_PATH, "GET_DOMAIN_PATH", arguments.one, False, _LOOKED_UP, "get_domain_path"),
     Operation(Kind.WRITE, "WRITE", arguments.path_and_data, False, _USED, "write"),
     Operation(Kind.MKDIR, "MKDIR", arguments.one, False, _USED, "mkdir"),
@@ -87,8 +93,14 @@ OPERATIONS: Final = (
     Operation(
         Kind.IS_DOMAIN_INTRODUCED, "IS_DOMAIN_INTRODUCED", arguments.one, True, _LOOKED_UP, "is_domain_introduced"
     ),
+    Operation(Kind.RESUME, "RESUME", arguments.one, True, _LOOKED_UP, "resume"),
+    Operation(Kind.SET_TARGET, "SET_TARGET", arguments.strings(2, None), True, _LOOKED_UP, "set_target"),
     Operation(Kind.RESET_WATCHES, "RESET_WATCHES", arguments.ignored, False, _LOOKED_UP, "reset_watches"),
     Operation(Kind.DIRECTORY_PART, "DIRECTORY_PART", arguments.strings(2, 2), False, _USED, "directory_part", True),
+    Operation(Kind.GET_FEATURE, "GET_FEATURE", arguments.strings(0, 1), False, _LOOKED_UP, "get_feature"),
+    Operation(Kind.SET_FEATURE, "SET_FEATURE", arguments.strings(2, 2), True, _LOOKED_UP, "set_feature"),
+    Operation(Kind.GET_QUOTA, "GET_QUOTA", arguments.strings(0, 2), True, _LOOKED_UP, "get_quota"),
+    Operation(Kind.SET_QUOTA, "SET_QUOTA", arguments.strings(2, 3), True, _LOOKED_UP, "set_quota"),
 )
 
 BY_NAME: Final = {operation.name: operation for operation in OPERATIONS}

@@ -1,15 +1,16 @@
-"""The only event loop: it moves bytes between sockets and the state machine, and keeps the store's timer.
+"""The only event loop: it moves bytes between clients and the state machine, and keeps the store's timer.
 
 Rules
 1. Between two polls there are rounds in memory; in each, every connection that has a complete
    request gets exactly one carried out, so nobody can starve the others. After at most 64 rounds
    everything is sent and polled again.
-2. One send a connection at the end of the rounds. What the kernel does not take waits; a connection
-   with more than 1 MiB waiting is not read until it has taken that.
+2. One send a connection, and one notification a ring, at the end of the rounds.
 3. Out of descriptors: the listener rests until a connection ends or a second has passed.
 4. `store.tick()` runs at most half a second after the first commit that is not stored, and not at
    all when there is none.
 5. SIGTERM and SIGINT end the loop between two polls; `close` then stores what was answered.
+6. A port is unmasked before its ring is looked at, so that nothing is missed; only rings whose port fired,
+   or which have something to send, are touched.
 
 The cyclic collector is off: over a heap of half a million nodes one pass takes a second, and the
 state machine breaks its circles itself. The loop touches only what is ready, so idle clients cost nothing.
@@ -27,14 +28,18 @@ import time
 from typing import TYPE_CHECKING, Final
 
 import rrdstore
+from xsadapter.engine import lives
+from xsadapter.transport.hub import VIRQ
+from xsadapter.transport.ring import RingClient
 from xsadapter.transport.socket import peer
+from xsadapter.transport.stream import StreamClient
 from xsadapter.wire import FrameError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from xsadapter.engine.connection import Connection
     from xsadapter.engine.daemon import Daemon
+    from xsadapter.transport.hub import SimulatedXen
 
 _log = logging.getLogger("xsadapter")
 
@@ -43,43 +48,43 @@ _OUT: Final = select.EPOLLOUT
 _GONE: Final = select.EPOLLHUP | select.EPOLLERR
 
 _ROUNDS: Final = 64
-_READ: Final = 32768
-_WAITING_MAX: Final = 1 << 20
 _ACCEPTS: Final = 64
 _EVENTS: Final = 512
 _TICK_AFTER: Final = 0.5
 _TICK_AGAIN: Final = 5.0
 _REST: Final = 1.0
+_EXPIRY: Final = 1.0
 _OUT_OF_DESCRIPTORS: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
-
-class _Client:
-    """A socket and its connection."""
-
-    __slots__ = ("backlog", "connection", "interest", "socket")
-
-    def __init__(self, client: socket.socket, connection: Connection) -> None:
-        self.socket, self.connection = client, connection
-        self.interest = _IN
-        self.backlog = False
+Client = StreamClient | RingClient
 
 
 class Server:
     """The loop. `each_second` is called about once a second, if given, with the monotonic time."""
 
     def __init__(
-        self, daemon: Daemon, listener: socket.socket, each_second: Callable[[float], None] | None = None
+        self,
+        daemon: Daemon,
+        listener: socket.socket,
+        each_second: Callable[[float], None] | None = None,
+        xen: SimulatedXen | None = None,
     ) -> None:
-        self._daemon, self._listener, self._each_second = daemon, listener, each_second
+        self._daemon, self._listener, self._each_second, self._xen = daemon, listener, each_second, xen
         self._epoll = select.epoll()
-        self._clients: dict[int, _Client] = {}
-        self._of: dict[int, _Client] = {}
-        self._ready: dict[int, _Client] = {}
+        self._clients: dict[int, StreamClient] = {}
+        self._of: dict[int, StreamClient] = {}
+        self._ready: dict[int, Client] = {}
+        self._stalled: dict[int, RingClient] = {}
+        self._rings: dict[int, RingClient] = {}
+        """Rings touched in this turn, by port."""
+        self._expire_at: float | None = None
         self._stopping = False
         self._tick_at: float | None = None
         self._listen_at: float | None = None
         self._second_at = 0.0
         self._epoll.register(listener, _IN)
+        for descriptor in xen.descriptors() if xen is not None else ():
+            self._epoll.register(descriptor, _IN)
 
     def stop(self) -> None:
         """Have `run` return after what it is at."""
@@ -131,16 +136,20 @@ class Server:
                 self._handle(client, events)
             elif descriptor == self._listener.fileno():
                 self._accept()
+            elif self._xen is not None and descriptor in self._xen.descriptors():
+                self._ports(self._xen)
             # What is left is the wake-up of a signal, whose handler has run: the loop ends.
         if self._ready:
             self._rounds()
         waiting = self._daemon.waiting
         if waiting:
-            for connection in waiting:
-                client = self._of.get(connection.serial)
-                if client is not None and not client.interest & _OUT:
-                    self._send(client)
-            waiting.clear()
+            self._flush()
+        if self._stalled:
+            self._go_on()
+        if self._rings:
+            for ring in self._rings.values():
+                ring.turn_ends()
+            self._rings.clear()
         if self._daemon.notices:
             self._report()
         self._timers()
@@ -149,11 +158,11 @@ class Server:
         """How long the poll may last, in seconds; -1 is for ever."""
         if self._ready:
             return 0
-        if self._tick_at is None and self._listen_at is None and self._each_second is None:
-            return -1
-        moments = [moment for moment in (self._tick_at, self._listen_at) if moment is not None]
+        moments = [moment for moment in (self._tick_at, self._listen_at, self._expire_at) if moment is not None]
         if self._each_second is not None:
             moments.append(self._second_at)
+        if not moments:
+            return -1
         return max(0.0, min(moments) - time.monotonic())
 
     def _accept(self) -> None:
@@ -169,33 +178,41 @@ class Server:
                     self._listen_at = time.monotonic() + _REST
                 return
             accepted.setblocking(False)
-            client = _Client(accepted, self._daemon.connect(peer(accepted)))
+            client = StreamClient(self._daemon, accepted, self._daemon.connect(peer(accepted)))
             self._clients[accepted.fileno()] = client
             self._of[client.connection.serial] = client
             self._epoll.register(accepted, client.interest)
 
-    def _handle(self, client: _Client, events: int) -> None:
+    def _handle(self, client: StreamClient, events: int) -> None:
         if events & _OUT:
             self._send(client)
         if client.connection.serial in self._ready:
             # It has requests left from the last rounds; what it sent since, its end included, comes after them.
             return
         if events & _IN:
-            try:
-                data = client.socket.recv(_READ)
-            except BlockingIOError:
-                return
-            except OSError:
-                data = b""
-            if not data:
+            received = client.receive()
+            if received is None:
                 self._end(client)
-                return
-            client.connection.reader.feed(data)
             # The first round: everyone who sent something has one request carried out as it arrives.
-            if self._step(client) and client.connection.reader.pending:
+            elif received and self._step(client) and client.connection.reader.pending:
                 self._ready[client.connection.serial] = client
         elif events & _GONE:
             self._end(client)
+
+    def _ports(self, xen: SimulatedXen) -> None:
+        for port in xen.fired():
+            again = xen.unmask(port)
+            if port == VIRQ:
+                lives.scan(self._daemon)
+                continue
+            client = xen.clients.get(port)
+            if client is None:
+                continue
+            self._rings[port] = client
+            if client.connection.output:
+                client.send()
+            if client.receive() or again:
+                self._ready[client.connection.serial] = client
 
     def _rounds(self) -> None:
         """The other rounds, among those who have more bytes waiting."""
@@ -206,49 +223,63 @@ class Server:
             if not self._ready:
                 return
 
-    def _step(self, client: _Client) -> bool:
+    def _step(self, client: Client) -> bool:
         """One request of a client, if it has a complete one and takes what it is sent."""
-        if client.backlog:
-            return False
-        try:
-            return self._daemon.step(client.connection)
-        except FrameError as error:
-            _log.warning("%s: %s; closed", client.connection.author, error)
-            self._send(client)
-            self._end(client)
-            return False
-
-    def _send(self, client: _Client) -> None:
         connection = client.connection
-        if connection.closed or not connection.output:
-            return
-        data = connection.output[0] if len(connection.output) == 1 else b"".join(connection.output)
         try:
-            sent = client.socket.send(data, socket.MSG_NOSIGNAL)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
+            done = client.step()
+        except FrameError as error:
+            _log.warning("%s: %s", connection.author, error)
+            if isinstance(client, RingClient):
+                client.broke()
+            else:
+                self._send(client)
+                self._end(client)
+            return False
+        if isinstance(client, RingClient):
+            if connection.closed:
+                return False
+            self._rings[client.port] = client
+            if connection.stalled:
+                self._stalled[connection.serial] = client
+        return done
+
+    def _flush(self) -> None:
+        """Send to everyone for whom something waits."""
+        waiting, xen = self._daemon.waiting, self._xen
+        for connection in waiting:
+            client = self._of.get(connection.serial)
+            if client is not None:
+                if not client.interest & _OUT:
+                    self._send(client)
+            elif xen is not None and not connection.closed:
+                ring = xen.client(connection)
+                if ring is not None:
+                    self._rings[ring.port] = ring
+                    if not ring.send() and self._expire_at is None:
+                        self._expire_at = time.monotonic() + _EXPIRY
+        waiting.clear()
+
+    def _go_on(self) -> None:
+        """Serve the guests again whose outstanding messages have gone."""
+        for serial, client in list(self._stalled.items()):
+            if client.connection.closed or not client.connection.stalled:
+                del self._stalled[serial]
+                if not client.connection.closed:
+                    self._ready[serial] = client
+
+    def _send(self, client: StreamClient) -> None:
+        before = client.interest
+        backlog = client.backlog
+        if not client.send():
             self._end(client)
             return
-        if sent == len(data):
-            connection.sent_all()
-            if client.interest == _IN:
-                return
-        else:
-            connection.sent(sent)
-        self._attend(client, len(data) - sent)
+        if client.interest != before:
+            self._epoll.modify(client.socket, client.interest)
+            if backlog and not client.backlog:
+                self._ready[client.connection.serial] = client
 
-    def _attend(self, client: _Client, waiting: int) -> None:
-        """Ask the poll for what the connection can do now, with `waiting` bytes not taken."""
-        if client.backlog and not waiting:
-            self._ready[client.connection.serial] = client
-        client.backlog = waiting > _WAITING_MAX or (client.backlog and waiting > 0)
-        interest = (_OUT if waiting else 0) | (0 if client.backlog else _IN)
-        if interest != client.interest:
-            client.interest = interest
-            self._epoll.modify(client.socket, interest)
-
-    def _end(self, client: _Client) -> None:
+    def _end(self, client: StreamClient) -> None:
         if client.connection.closed:
             return
         descriptor = client.socket.fileno()
@@ -270,13 +301,11 @@ class Server:
         self._daemon.notices.clear()
 
     def _timers(self) -> None:
-        store = self._daemon.store
-        if self._tick_at is None:
-            if store.unstored:
-                self._tick_at = time.monotonic() + _TICK_AFTER
-            elif self._listen_at is None and self._each_second is None:
-                return
-        now = time.monotonic()
+        now = self._daemon.flow.now = time.monotonic()
+        if self._tick_at is None and self._daemon.store.unstored:
+            self._tick_at = now + _TICK_AFTER
+        if self._expire_at is not None and now >= self._expire_at:
+            self._expire_at = now + _EXPIRY if self._daemon.expire() else None
         if self._tick_at is not None and now >= self._tick_at:
             self._tick_at = None
             self._tick()

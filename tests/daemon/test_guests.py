@@ -71,7 +71,8 @@ CASES = [
     ("SET_PERMS", b"/secret\0n5\0", "EACCES"),
     ("SET_PERMS", b"/\0n5\0", "EACCES"),
     ("SET_PERMS", b"/mine\0x5\0", "EINVAL"),
-    ("GET_PERMS", b"@releaseDomain\0", "EACCES"),
+    ("GET_PERMS", b"@introduceDomain\0", "EACCES"),
+    ("GET_PERMS", b"@releaseDomain\0", b"n0\0r32757\0"),
     ("SET_PERMS", b"@releaseDomain\0n5\0", "EACCES"),
     ("GET_PERMS", b"@nothing\0", "EACCES"),
     # privileged operations come before any look at the payload
@@ -79,7 +80,7 @@ CASES = [
     ("CONTROL", b"help\0", "EACCES"),
     ("IS_DOMAIN_INTRODUCED", b"5\0", "EACCES"),
     ("IS_DOMAIN_INTRODUCED", b"", "EACCES"),
-    ("INTRODUCE", b"5\x001\x001\0", "ENOSYS"),
+    ("INTRODUCE", b"5\x001\x001\0", "EACCES"),
     ("GET_DOMAIN_PATH", b"5\0", b"/local/domain/5\0"),
 ]
 

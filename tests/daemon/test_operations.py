@@ -127,7 +127,7 @@ SCRIPTS = {
         ("GET_PERMS", b"/a\0", b"n1\0"),
     ],
     "special names have permissions and nothing else": [
-        ("GET_PERMS", b"@releaseDomain\0", b"n0\0"),
+        ("GET_PERMS", b"@releaseDomain\0", b"n0\0r32757\0"),
         ("GET_PERMS", b"@introduceDomain\0", b"n0\0"),
         ("SET_PERMS", b"@releaseDomain\0n0\0r3\0", OK),
         ("GET_PERMS", b"@releaseDomain\0", b"n0\0r3\0"),
@@ -266,7 +266,7 @@ def test_every_other_number_is_enosys_and_the_connection_lives(daemon, number):
 
 def test_the_table_has_the_protocols_numbers():
     assert {operation.name: operation.number for operation in OPERATIONS}.items() <= NUMBERS.items()
-    assert len(HANDLED) == len(OPERATIONS) == 16
+    assert len(HANDLED) == len(OPERATIONS) == 24
 
 
 @pytest.mark.parametrize("operation", [operation.name for operation in OPERATIONS])

@@ -33,7 +33,7 @@ def test_the_owner_or_the_first_entry_or_the_default_decides(written, domid, rig
     else:
         named = [letter for letter, who in listed[1:] if who in {domid, 32757}]
         expected = set(wanted) <= set(letters[named[0] if named else listed[0][0]])
-    assert permissions.allows(meta, domid, rights) is expected
+    assert permissions.allows(meta, (domid,), rights) is expected
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_what_is_no_list(wrong):
 def test_a_node_without_metadata_belongs_to_domain_0():
     assert permissions.text(b"") == b"n0\0"
     assert permissions.owner(b"") == 0
-    assert not permissions.allows(b"", 5, READ)
+    assert not permissions.allows(b"", (5,), READ)
 
 
 def test_children_copy_their_parent_and_an_unprivileged_creator_owns_them():

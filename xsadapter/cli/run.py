@@ -30,6 +30,7 @@ from xsadapter.cli.status import LogAbove, Status
     help="When changes are forced to the disk: twice a second, each, or when the system likes.",
 )
 @click.option("--pid-file", metavar="FILE", help="Write the process id there, and hold a lock on it.")
+@click.option("--simulated-xen", metavar="DIR", help="Serve the rings of a simulated hypervisor in DIR.")
 @click.option("--status/--no-status", default=None, help="A live status on the terminal.  [default: if there is one]")
 def run(
     rundir: str | None,
@@ -40,6 +41,7 @@ def run(
     keep: str | None,
     sync: str,
     pid_file: str | None,
+    simulated_xen: str | None,
     status: bool | None,
 ) -> None:
     """Serve xenstore clients in the foreground, until SIGTERM or SIGINT.
@@ -61,6 +63,7 @@ def run(
         socket=address.socket_path(socket, rundir),
         store=Wanted(None if memory else Path(store) if store else directory / "history.rrdb", size, keep, sync),
         pid_file=Path(pid_file) if pid_file else None,
+        simulated_xen=Path(simulated_xen) if simulated_xen else None,
     )
     painted = Status(sys.stdout) if (sys.stdout.isatty() if status is None else status) else None
     start_logging(LogAbove(painted) if painted else logging.StreamHandler())

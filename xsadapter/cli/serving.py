@@ -17,6 +17,7 @@ from xsadapter.cli.notify import notify
 from xsadapter.cli.pidfile import PidFile
 from xsadapter.engine.daemon import Daemon
 from xsadapter.server import Server
+from xsadapter.transport.hub import SimulatedXen
 from xsadapter.transport.socket import listen
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class Settings:
     socket: Path
     store: Wanted
     pid_file: Path | None = None
+    simulated_xen: Path | None = None
+    """The directory of a simulated hypervisor (`transport.hub`), None for sockets alone."""
 
 
 def serve(settings: Settings, status: Status | None = None, ready: Callable[[], None] | None = None) -> None:
@@ -48,10 +51,16 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
         listener = undo.enter_context(listen(settings.socket))
         undo.callback(settings.socket.unlink, missing_ok=True)
         store = undo.enter_context(settings.store.open())
-        daemon = Daemon(store)
+        xen = None
+        if settings.simulated_xen is not None:
+            xen = SimulatedXen(settings.simulated_xen)
+            undo.callback(xen.close)
+        daemon = Daemon(store, xen)
+        if xen is not None:
+            xen.daemon = daemon
         continued = daemon.begin(boot_id())
         _log.info("listening on %s, %s", settings.socket, "continuing this boot's tree" if continued else "a new tree")
-        server = Server(daemon, listener, None if status is None else status.painter(daemon))
+        server = Server(daemon, listener, None if status is None else status.painter(daemon), xen)
         server.run(lambda: _ready(ready))
         notify("STOPPING=1")
         server.close()

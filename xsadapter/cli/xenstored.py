@@ -74,6 +74,7 @@ def _ignored_options(function: Callable[..., None]) -> Callable[..., None]:
 @click.option("--size", metavar="SIZE", help=f"Size of a new store, for ever.  [default: {DEFAULT_SIZE}]")
 @click.option("--keep", metavar="POLICY", help="Which commits a new store keeps.  [default: the engine's]")
 @click.option("--sync", type=click.Choice(["tick", "commit", "none"]), default="tick", help="See xsadapter run.")
+@click.option("--simulated-xen", metavar="DIR", help="See xsadapter run.")
 @_ignored_options
 def main(
     no_fork: bool,
@@ -84,6 +85,7 @@ def main(
     size: str | None,
     keep: str | None,
     sync: str,
+    simulated_xen: str | None,
     **others: Any,
 ) -> None:
     """Serve xenstore clients in the background, as C xenstored does.
@@ -105,6 +107,7 @@ def main(
             None if memory else Path(store).absolute() if store else directory / "history.rrdb", size, keep, sync
         ),
         pid_file=Path(pid_file).absolute() if pid_file else None,
+        simulated_xen=Path(simulated_xen).absolute() if simulated_xen else None,
     )
     start_logging(logging.StreamHandler())
     for name, given in others.items():

@@ -11,7 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from xsadapter.commands import control, directory, domains, nodes, permissions, transactions, watches
+from xsadapter.commands import (
+    control,
+    directory,
+    domains,
+    features,
+    nodes,
+    permissions,
+    quotas,
+    transactions,
+    watches,
+)
 from xsadapter.operations import OPERATIONS, Operation
 
 if TYPE_CHECKING:
@@ -22,7 +32,7 @@ if TYPE_CHECKING:
 Handler = Callable[["Daemon", "Connection", "View", Any], bytes]
 """Any: what the operation's own argument rule returns."""
 
-_FAMILIES: Final = (control, directory, domains, nodes, permissions, transactions, watches)
+_FAMILIES: Final = (control, directory, domains, features, nodes, permissions, quotas, transactions, watches)
 
 
 def _handler(operation: Operation) -> Handler:

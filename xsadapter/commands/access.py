@@ -8,16 +8,49 @@ Permissions count on the node itself only, never on ancestors of a node that exi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
+from xsadapter.engine.flow import refused
 from xsadapter.engine.permissions import allows
 from xsadapter.engine.view import nearest
 from xsadapter.errors import RequestError
+from xsadapter.paths import canonical, canonical_or_special
 
 if TYPE_CHECKING:
     import rrdstore
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.view import View, What
+
+_HOME: Final = re.compile("/local/domain/[0-9]{1,5}/")
+
+
+def place(connection: Connection, raw: bytes) -> str:
+    """The absolute path that a client means; EINVAL, also if it is longer than its quota allows.
+
+    The quota counts the path without a leading `/local/domain/<domid>/`, whosoever that is, so that a path
+    stays valid when a domain gets a number of another length.
+    """
+    path = canonical(raw, connection.home)
+    if not connection.privileged:
+        _short_enough(connection, path)
+    return path
+
+
+def place_or_special(connection: Connection, raw: bytes) -> str:
+    """As `place`, but a special name is itself; EINVAL."""
+    path = canonical_or_special(raw, connection.home)
+    if not connection.privileged:
+        _short_enough(connection, path)
+    return path
+
+
+def _short_enough(connection: Connection, path: str) -> None:
+    limit = connection.domain.limits["path-max"]
+    if limit and len(path) > limit:
+        home = _HOME.match(path)
+        if len(path) - (home.end() if home else 0) > limit:
+            raise refused(connection.domain, "path-max", connection.flow)
 
 
 def need(connection: Connection, view: View, path: str, rights: int, what: What) -> rrdstore.Node:
@@ -35,10 +68,10 @@ def find(connection: Connection, view: View, path: str, rights: int, what: What)
         return node
     if node is None:
         _, above = nearest(view, path)
-        if not allows(above.meta, connection.domid, rights):
+        if not allows(above.meta, connection.identities, rights):
             raise RequestError("EACCES")
         return None
     view.node(path, "meta")
-    if not allows(node.meta, connection.domid, rights):
+    if not allows(node.meta, connection.identities, rights):
         raise RequestError("EACCES")
     return node

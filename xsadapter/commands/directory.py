@@ -18,10 +18,9 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 from xsadapter.arguments import number
-from xsadapter.commands.access import need
+from xsadapter.commands.access import need, place
 from xsadapter.engine import permissions, private
 from xsadapter.errors import RequestError
-from xsadapter.paths import canonical
 from xsadapter.wire import PAYLOAD_MAX
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def directory(daemon: Daemon, connection: Connection, view: View, raw: bytes) ->
 def directory_part(daemon: Daemon, connection: Connection, view: View, arguments: list[bytes]) -> bytes:
     """Names from an offset on; ENOENT, EACCES, EINVAL."""
     raw, text = arguments
-    canonical(raw, connection.home)
+    place(connection, raw)
     offset = number(text, _OFFSET_MAX)
     names = _listing(daemon, connection, view, raw)
     generation = b"%d\0" % int.from_bytes(blake2b(names, digest_size=8).digest(), "big")
@@ -58,7 +57,7 @@ def directory_part(daemon: Daemon, connection: Connection, view: View, arguments
 
 
 def _listing(daemon: Daemon, connection: Connection, view: View, raw: bytes) -> bytes:
-    path = canonical(raw, connection.home)
+    path = place(connection, raw)
     need(connection, view, path, permissions.READ, "exists")
     names = view.names(path)
     if not names:

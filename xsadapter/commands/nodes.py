@@ -4,18 +4,19 @@ Rules
 1. WRITE of a missing node makes its missing parents too, all in one commit, each with its parent's
    permissions; one event, for the named path. A WRITE of the same value is a change like any other.
 2. MKDIR of a node that exists changes nothing, makes no commit and no event.
-3. RM of a missing node is OK if its parent exists, ENOENT if not; "/" is EINVAL.
+3. What a guest writes has to fit its quotas (`engine.bearing`).
+4. RM of a missing node is OK if its parent exists, ENOENT if not; "/" is EINVAL.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xsadapter.commands.access import find, need
-from xsadapter.engine import permissions
+from xsadapter.commands.access import find, need, place
+from xsadapter.engine import bearing, permissions
 from xsadapter.engine.view import nearest
 from xsadapter.errors import RequestError
-from xsadapter.paths import canonical, chain, parent
+from xsadapter.paths import chain, parent
 from xsadapter.wire import OK
 
 if TYPE_CHECKING:
@@ -26,23 +27,26 @@ if TYPE_CHECKING:
 
 def read(_: Daemon, connection: Connection, view: View, raw: bytes) -> bytes:
     """The value, verbatim; ENOENT, EACCES."""
-    return need(connection, view, canonical(raw, connection.home), permissions.READ, "value").value
+    return need(connection, view, place(connection, raw), permissions.READ, "value").value
 
 
 def write(_: Daemon, connection: Connection, view: View, arguments: tuple[bytes, bytes]) -> bytes:
     """Set a value, creating what is missing; EACCES."""
     raw, value = arguments
-    path = canonical(raw, connection.home)
-    if find(connection, view, path, permissions.WRITE, "exists") is None:
+    path = place(connection, raw)
+    node = find(connection, view, path, permissions.WRITE, "exists")
+    if node is None:
         _create(connection, view, "WRITE", path, value)
     else:
-        view.write("WRITE", path, value)
+        if not connection.privileged:
+            bearing.bear(connection, view, path, node.meta, value, node)
+        view.write("WRITE", path, value, node)
     return OK
 
 
 def mkdir(_: Daemon, connection: Connection, view: View, raw: bytes) -> bytes:
     """Create a node without a value unless it exists; EACCES."""
-    path = canonical(raw, connection.home)
+    path = place(connection, raw)
     if find(connection, view, path, permissions.WRITE, "exists") is None:
         _create(connection, view, "MKDIR", path, b"")
     return OK
@@ -50,7 +54,7 @@ def mkdir(_: Daemon, connection: Connection, view: View, raw: bytes) -> bytes:
 
 def rm(_: Daemon, connection: Connection, view: View, raw: bytes) -> bytes:
     """Remove a node and all below it; ENOENT, EACCES, EINVAL for "/"."""
-    path = canonical(raw, connection.home)
+    path = place(connection, raw)
     if path == "/":
         raise RequestError("EINVAL")
     if find(connection, view, path, permissions.WRITE, "exists") is not None:
@@ -64,4 +68,7 @@ def _create(connection: Connection, view: View, operation: str, path: str, value
     above, node = nearest(view, path)
     creator = None if connection.privileged else connection.domid
     meta = permissions.inherited(node.meta, creator)
-    view.create(operation, [(made, meta) for made in chain(path) if len(made) > len(above)], value)
+    created = [(made, meta) for made in chain(path) if len(made) > len(above)]
+    if creator is not None:
+        bearing.bear_creation(connection, view, above, node, created, value)
+    view.create(operation, created, value)

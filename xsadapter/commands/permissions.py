@@ -1,7 +1,8 @@
 """GET_PERMS and SET_PERMS, on nodes and on the two special names.
 
 Rules
-1. SET_PERMS judges the list first (EINVAL), then the node, then the caller: only the owner, with
+1. SET_PERMS judges the list first (ENOSPC, EINVAL; ENOENT if the owner does not exist, while others
+   that do not are kept but do not count), then the node, then the caller: only the owner, with
    write access, may change it (EACCES), and only a privileged caller may change the owner (EPERM).
 2. A special name without a list is ENOENT, for a privileged caller; others get EACCES, because the
    ancestor that would have to grant it is the root.
@@ -12,11 +13,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xsadapter.commands.access import need
-from xsadapter.engine import permissions
+from xsadapter.commands.access import need, place_or_special
+from xsadapter.engine import lives, permissions
+from xsadapter.engine.domains import WILDCARD
+from xsadapter.engine.flow import refused
 from xsadapter.engine.private import special_place
 from xsadapter.errors import RequestError
-from xsadapter.paths import canonical_or_special, is_special
+from xsadapter.paths import is_special
 from xsadapter.wire import OK
 
 if TYPE_CHECKING:
@@ -31,17 +34,21 @@ def get_perms(_: Daemon, connection: Connection, view: View, raw: bytes) -> byte
     return permissions.text(need(connection, view, place, permissions.READ, "meta").meta)
 
 
-def set_perms(_: Daemon, connection: Connection, view: View, arguments: list[bytes]) -> bytes:
+def set_perms(daemon: Daemon, connection: Connection, view: View, arguments: list[bytes]) -> bytes:
     """Replace the list; EINVAL, ENOENT, EACCES, EPERM."""
     raw, *texts = arguments
-    entries = permissions.parse(texts)
+    if not connection.privileged and 0 < connection.domain.limits["node-permissions"] < len(texts):
+        raise refused(connection.domain, "node-permissions", connection.flow)
+    wildcard = not connection.domid or bool(connection.domain.features & WILDCARD)
+    entries = permissions.judged(
+        permissions.parse(texts), lambda domid: lives.current(daemon, domid) is not None, wildcard
+    )
     place = _place(connection, raw)
     node = need(connection, view, place, permissions.WRITE, "exists")
     if not connection.privileged:
-        owner = permissions.owner(node.meta)
-        if owner != connection.domid:
+        if not permissions.owns(node.meta, connection.identities):
             raise RequestError("EACCES")
-        if entries[0].domid != owner:
+        if entries[0].domid != permissions.owner(node.meta):
             raise RequestError("EPERM")
     view.permit("SET_PERMS", place, permissions.pack(entries))
     return OK
@@ -49,5 +56,5 @@ def set_perms(_: Daemon, connection: Connection, view: View, arguments: list[byt
 
 def _place(connection: Connection, raw: bytes) -> str:
     """Where in the store the named list is."""
-    path = canonical_or_special(raw, connection.home)
+    path = place_or_special(connection, raw)
     return special_place(path) if is_special(path) else path

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from xsadapter.engine.bearing import bear_transaction
 from xsadapter.engine.transactions import Transaction
 from xsadapter.errors import RequestError
 from xsadapter.wire import OK
@@ -24,13 +25,15 @@ def transaction_start(daemon: Daemon, connection: Connection, view: View, _: Non
     """The new transaction's id; EBUSY."""
     if view is not connection.live:
         raise RequestError("EBUSY")
-    opened = Transaction(daemon.head, connection.author)
+    if not connection.privileged:
+        bear_transaction(connection)
+    opened = Transaction(daemon.head, connection.author, None if connection.privileged else connection)
     number = connection.take_transaction_id()
     connection.transactions[number] = opened
     return b"%d\0" % number
 
 
-def transaction_end(daemon: Daemon, connection: Connection, view: View, verdict: bytes) -> bytes:
+def transaction_end(_: Daemon, connection: Connection, view: View, verdict: bytes) -> bytes:
     """Commit or abort; EINVAL, ENOENT, EAGAIN, ENOSPC."""
     if verdict not in {b"T", b"F"}:
         raise RequestError("EINVAL")
@@ -39,7 +42,7 @@ def transaction_end(daemon: Daemon, connection: Connection, view: View, verdict:
         raise RequestError("ENOENT")
     transaction = connection.transactions.pop(number)
     if verdict == b"T":
-        transaction.commit(daemon.watches)
+        transaction.commit()
     else:
         transaction.abort()
     return OK

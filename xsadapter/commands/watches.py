@@ -12,8 +12,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from xsadapter.arguments import number
+from xsadapter.commands.access import place_or_special
+from xsadapter.engine.bearing import bear_watch
+from xsadapter.engine.domains import DEPTH
 from xsadapter.errors import RequestError
-from xsadapter.paths import canonical_or_special
 from xsadapter.wire import OK
 
 if TYPE_CHECKING:
@@ -27,10 +29,14 @@ _DEPTH_MAX: Final = 2**31 - 1
 def watch(daemon: Daemon, connection: Connection, _: View, arguments: list[bytes]) -> bytes:
     """Register; EINVAL, EEXIST."""
     raw, token, *rest = arguments
+    if rest and not connection.domain.features & DEPTH and connection.domid:
+        raise RequestError("EINVAL")
     depth = number(rest[0], _DEPTH_MAX) if rest else None
-    path = canonical_or_special(raw, connection.home)
+    path = place_or_special(connection, raw)
     if (path, token) in connection.watches:
         raise RequestError("EEXIST")
+    if not connection.privileged:
+        bear_watch(connection, path, token)
     strip = 0 if raw.startswith((b"/", b"@")) else len(connection.home) + 1
     daemon.watches.add(connection, path, token, depth, strip)
     connection.initial_event(path[strip:], token)
@@ -40,7 +46,7 @@ def watch(daemon: Daemon, connection: Connection, _: View, arguments: list[bytes
 def unwatch(daemon: Daemon, connection: Connection, _: View, arguments: list[bytes]) -> bytes:
     """Forget; EINVAL, ENOENT."""
     raw, token = arguments
-    found = connection.watches.get((canonical_or_special(raw, connection.home), token))
+    found = connection.watches.get((place_or_special(connection, raw), token))
     if found is None:
         raise RequestError("ENOENT")
     daemon.watches.remove(found)

@@ -6,21 +6,27 @@ Rules
 2. An ordinary event equal to one that waits in the queue is dropped, and so is one that would
    exceed 4096 bytes; a watch's initial event and special events are never dropped as equal.
 3. A reply that would exceed 4096 bytes becomes E2BIG.
-4. A connection with something to send is in the daemon's `waiting` list once, from the moment its
+4. A connection with something to send is in the flow's `waiting` list once, from the moment its
    queue stops being empty; the shell takes it out by sending.
+5. A guest pays for what waits for it: 16 bytes + payload of each message count as its memory. An
+   event that would put it over its quota, or that it has not begun to read in 20 seconds, is
+   dropped; a reply never is. A guest that has too much outstanding, or too much memory, is not read.
 
-Identity (`domid`, `privileged`) comes from the transport alone. A connection and its watches refer
-to each other; `Daemon.disconnect` breaks the circle, since the cyclic collector is off.
+Identity (`domid`, `privileged`, `domain`) comes from the transport alone. A connection and its watches
+refer to each other; `Daemon.disconnect` breaks the circle, since the cyclic collector is off.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from xsadapter.engine.flow import Message
 from xsadapter.operations import Kind
 from xsadapter.wire import ERROR_PAYLOADS, HEADER, HEADER_SIZE, PAYLOAD_MAX, FrameReader
 
 if TYPE_CHECKING:
+    from xsadapter.engine.domains import Domain
+    from xsadapter.engine.flow import Flow, Outstanding
     from xsadapter.engine.transactions import Transaction
     from xsadapter.engine.view import Live
     from xsadapter.engine.watches import Watch
@@ -36,11 +42,14 @@ class Connection:
         "_begun",
         "_next_transaction",
         "_queued_events",
-        "_waiting",
         "author",
         "closed",
+        "domain",
         "domid",
+        "flow",
         "home",
+        "identities",
+        "ignored",
         "late",
         "live",
         "output",
@@ -51,10 +60,12 @@ class Connection:
         "watches",
     )
 
-    def __init__(self, serial: int, domid: int, privileged: bool, peer: str, waiting: list[Connection]) -> None:
-        self.serial, self.domid, self.privileged = serial, domid, privileged
-        self.home = f"/local/domain/{domid}"
-        self.author = f"dom{domid} conn {serial} {peer}".rstrip()
+    def __init__(self, serial: int, domain: Domain, privileged: bool, peer: str, flow: Flow) -> None:
+        self.serial, self.domain, self.privileged, self.flow = serial, domain, privileged, flow
+        self.domid, self.home = domain.domid, domain.home
+        self.identities: tuple[int, ...] = (domain.domid,)
+        """The domains whose rights it has: its own, and its target's."""
+        self.author = f"dom{self.domid} conn {serial} {peer}".rstrip()
         self.reader = FrameReader()
         self.output: list[bytes] = []
         self.late: list[bytes] = []
@@ -62,19 +73,25 @@ class Connection:
         self.watches: dict[tuple[str, bytes], Watch] = {}
         self.transactions: dict[int, Transaction] = {}
         self.closed = False
-        self._waiting = waiting
+        self.ignored = False
+        """It broke its ring: nothing is read or written until it begins anew."""
         self._queued_events: set[bytes] = set()
         self._begun = False
         self._next_transaction = 1
+
+    @property
+    def stalled(self) -> bool:
+        """Whether it is not to be read now, for what it has outstanding."""
+        return False
 
     def reply(self, kind: int, request: int, transaction: int, payload: bytes) -> None:
         """Queue a reply, then the events that had to wait for it. O(payload)."""
         if len(payload) > PAYLOAD_MAX:
             kind, payload = Kind.ERROR, _E2BIG
-        self._queue(HEADER.pack(kind, request, transaction, len(payload)) + payload)
+        self._queue(HEADER.pack(kind, request, transaction, len(payload)) + payload, self.flow.cause)
         if self.late:
             for message in self.late:
-                self._queue(message)
+                self._queue(message, None)
             self.late.clear()
 
     def event(self, path: str, token: bytes) -> None:
@@ -86,7 +103,7 @@ class Connection:
             if payload in self._queued_events:
                 return
             self._queued_events.add(payload)
-        self._queue(HEADER.pack(Kind.WATCH_EVENT, 0, 0, len(payload)) + payload)
+        self._queue_event(HEADER.pack(Kind.WATCH_EVENT, 0, 0, len(payload)) + payload, self.flow.cause)
 
     def initial_event(self, path: str, token: bytes) -> None:
         """Have a new watch's first event follow the reply that is about to be queued."""
@@ -98,25 +115,45 @@ class Connection:
         """Take the first `count` bytes off the queue. O(messages taken)."""
         for done, message in enumerate(self.output):
             if count < len(message):
+                if done:
+                    del self.output[:done]
                 if count:
-                    self._forget(message)
-                    self._begun = True
-                    del self.output[:done]
-                    self.output[0] = message[count:]
-                else:
-                    del self.output[:done]
+                    self._begin(message)
+                    self.output[0] = self._rest(message, count)
                 return
             count -= len(message)
-            self._forget(message)
-            self._begun = False
+            self._finish(message)
         self.output.clear()
 
     def sent_all(self) -> None:
         """Take everything off the queue. O(messages)."""
+        for message in self.output:
+            if message.__class__ is Message:
+                self._finish(message)
         self.output.clear()
         self._begun = False
         if self._queued_events:
             self._queued_events.clear()
+
+    def clear(self) -> None:
+        """Forget what came in and what waits to go out."""
+        self.reader = FrameReader()
+        self.late.clear()
+        self.sent_all()
+
+    def expire(self, now: float) -> int:
+        """Drop the events that waited too long and were not begun; how many. O(queue)."""
+        old = [
+            message
+            for index, message in enumerate(self.output)
+            if message.__class__ is Message and 0 < message.until <= now and not (self._begun and not index)
+        ]
+        for message in old:
+            self._finish(message)
+        if old:
+            dropped = {id(message) for message in old}
+            self.output = [message for message in self.output if id(message) not in dropped]
+        return len(old)
 
     def take_transaction_id(self) -> int:
         """The next transaction id: from 1 up, round the 32 bits, none that is open."""
@@ -126,11 +163,85 @@ class Connection:
             if found not in self.transactions:
                 return found
 
-    def _queue(self, message: bytes) -> None:
+    def _queue(self, message: bytes, cause: Outstanding | None) -> None:
+        if cause is not None:
+            message = _caused(message, cause)
         if not self.output:
-            self._waiting.append(self)
+            self.flow.waiting.append(self)
         self.output.append(message)
 
+    def _queue_event(self, message: bytes, cause: Outstanding | None) -> None:
+        self._queue(message, cause)
+
+    def _rest(self, message: bytes, count: int) -> bytes:
+        rest = message[count:]
+        if message.__class__ is Message:
+            left = Message(rest)
+            left.cause = message.cause
+            return left
+        return rest
+
+    def _begin(self, message: bytes) -> None:
+        """Some of it is on its way: from now on an equal event is another one, and it can be dropped no more."""
+        if not self._begun:
+            self._begun = True
+            self._forget(message)
+
+    def _finish(self, message: bytes) -> None:
+        if self._begun and message is self.output[0]:
+            self._begun = False
+        else:
+            self._forget(message)
+        if message.__class__ is Message and message.cause is not None:
+            message.cause.done()
+
     def _forget(self, message: bytes) -> None:
-        if not self._begun and self._queued_events and HEADER.unpack_from(message)[0] == Kind.WATCH_EVENT:
+        if self._queued_events and HEADER.unpack_from(message)[0] == Kind.WATCH_EVENT:
             self._queued_events.discard(message[HEADER_SIZE:])
+
+
+class GuestConnection(Connection):
+    """An unprivileged one: bounded by its domain's quotas."""
+
+    __slots__ = ()
+
+    @property
+    def stalled(self) -> bool:
+        """Whether it has as much outstanding, or as much memory, as its quotas allow."""
+        usage, limits = self.domain.usage, self.domain.limits
+        outstanding, memory = limits["outstanding"], limits["memory"]
+        return bool((outstanding and usage.outstanding >= outstanding) or (memory and usage.memory >= memory))
+
+    def _queue(self, message: bytes, cause: Outstanding | None) -> None:
+        message = _caused(message, cause) if cause is not None else Message(message)
+        usage = self.domain.usage
+        usage.memory += len(message)
+        self.domain.maxima.memory = max(self.domain.maxima.memory, usage.memory)
+        if not self.output:
+            self.flow.waiting.append(self)
+        self.output.append(message)
+
+    def _queue_event(self, message: bytes, cause: Outstanding | None) -> None:
+        memory = self.domain.limits["memory"]
+        if memory and self.domain.usage.memory + len(message) > memory:
+            self._forget(message)
+            return
+        self._queue(message, cause)
+        if self.flow.event_timeout:
+            self.output[-1].until = self.flow.now + self.flow.event_timeout  # type: ignore[attr-defined]  # a Message
+
+    def _rest(self, message: bytes, count: int) -> bytes:
+        # What is sent is not in memory any more.
+        self.domain.usage.memory -= count
+        return super()._rest(message, count)
+
+    def _finish(self, message: bytes) -> None:
+        self.domain.usage.memory -= len(message)
+        super()._finish(message)
+
+
+def _caused(message: bytes, cause: Outstanding) -> Message:
+    made = Message(message)
+    made.cause = cause
+    cause.queued()
+    return made

@@ -13,13 +13,17 @@ Cost of `step`: a table look-up around the handler's.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import rrdstore
 from xsadapter.commands import HANDLERS
-from xsadapter.engine import private
-from xsadapter.engine.connection import Connection
+from xsadapter.engine import lives, private
+from xsadapter.engine.accounts import Accounts
+from xsadapter.engine.connection import Connection, GuestConnection
+from xsadapter.engine.domains import Domains
+from xsadapter.engine.flow import Flow, Outstanding
 from xsadapter.engine.head import Head
+from xsadapter.engine.hypervisor import Alone
 from xsadapter.engine.notices import Notice, escaped
 from xsadapter.engine.permissions import DEFAULT
 from xsadapter.engine.view import Live, View
@@ -27,6 +31,9 @@ from xsadapter.engine.watches import Watches
 from xsadapter.errors import RequestError
 from xsadapter.operations import Kind, TransactionUse
 from xsadapter.wire import ERROR_PAYLOADS
+
+if TYPE_CHECKING:
+    from xsadapter.engine.hypervisor import Hypervisor
 
 _INITIAL: Final = ("/tool", "/tool/xenstored")
 _LISTINGS_MAX: Final = 256
@@ -47,47 +54,63 @@ class Daemon:
     __slots__ = (
         "_dispatch",
         "_serial",
+        "accounts",
         "branch",
         "connections",
+        "domains",
+        "flow",
         "head",
-        "introduced",
+        "hypervisor",
+        "keep_orphans",
         "listings",
-        "notices",
         "operations",
         "store",
-        "waiting",
         "watches",
     )
 
-    def __init__(self, store: rrdstore.Store) -> None:
-        self.store, self.branch = store, store.branch("main")
-        self.head = Head(self.branch)
-        self.connections: dict[int, Connection] = {}
+    def __init__(self, store: rrdstore.Store, hypervisor: Hypervisor | None = None) -> None:
+        self.hypervisor: Hypervisor = hypervisor or Alone()
+        self.domains = Domains(self.hypervisor)
+        self.accounts = Accounts(self.domains)
         self.watches = Watches()
-        self.waiting: list[Connection] = []
-        self.notices: list[Notice] = []
-        self.introduced = {0}
+        self.flow = Flow()
+        self.store = store
+        self.head = Head(store, self.watches, self.accounts)
+        self.branch = self.head.branch
+        self.connections: dict[int, Connection] = {}
+        self.keep_orphans = False
+        """Whether the nodes of a dead domain become domain 0's instead of going with it."""
         self.listings: dict[str, tuple[tuple[str, ...], bytes]] = {}
         self.operations = 0
         self._serial = 0
         self._dispatch = HANDLERS
 
+    @property
+    def waiting(self) -> list[Connection]:
+        """The connections with something to send."""
+        return self.flow.waiting
+
+    @property
+    def notices(self) -> list[Notice]:
+        """What the shell is to log."""
+        return self.flow.notices
+
     def begin(self, boot: str) -> bool:
         """Make the tree ready for clients; True if this boot's was there already."""
         known = self.branch.tree.get(private.BOOT)
-        if known is not None and known.value == boot.encode():
-            return True
-        author = "xsadapter"
-        with self.branch.transaction(message="START a fresh tree", author=author) as change:
-            for name in self.branch.tree.list("/"):
-                change.remove(f"/{name}")
-            for path in ("/", *_INITIAL, private.ROOT):
-                change.set(path, b"", meta=DEFAULT)
-            for name in private.SPECIAL_NAMES:
-                change.set(private.special_place(name), b"", meta=DEFAULT)
-            change.set(private.BOOT, boot.encode(), meta=DEFAULT)
-        self.head.moved()
-        return False
+        continued = known is not None and known.value == boot.encode()
+        if not continued:
+            with self.branch.transaction(message="START a fresh tree", author=lives.AUTHOR) as change:
+                for name in self.branch.tree.list("/"):
+                    change.remove(f"/{name}")
+                for path in ("/", *_INITIAL, private.ROOT):
+                    change.set(path, b"", meta=DEFAULT)
+                for name, meta in private.SPECIAL_LISTS.items():
+                    change.set(private.special_place(name), b"", meta=meta)
+                change.set(private.BOOT, boot.encode(), meta=DEFAULT)
+            self.head.moved()
+        self.accounts.recount(self.head.tree)
+        return continued
 
     def tick(self) -> None:
         """Have the store bring what is kept to disk; any StoreError."""
@@ -98,16 +121,32 @@ class Daemon:
     def connect(self, peer: str, domid: int = 0, privileged: bool = True) -> Connection:
         """A new client; `peer` says who it is, for the history."""
         self._serial += 1
-        connection = Connection(self._serial, domid, privileged, peer, self.waiting)
-        connection.live = Live(self.head, self.watches, connection.author)
+        kind = Connection if privileged else GuestConnection
+        connection = kind(self._serial, self.domains.record(domid), privileged, peer, self.flow)
+        connection.identities = self.domains.identities(connection.domain)
+        connection.live = Live(self.head, connection.author)
         self.connections[connection.serial] = connection
         return connection
 
     def disconnect(self, connection: Connection) -> None:
-        """Forget a client, its watches and its transactions."""
+        """Forget a client, its watches, its transactions and what waits for it; twice is no error."""
+        if not connection.closed:
+            connection.closed = True
+            self.reset(connection)
+            connection.clear()
+            del self.connections[connection.serial]
+
+    def restart(self, connection: Connection) -> None:
+        """The client begins anew: nothing of what it had is left, and nothing half read or half sent."""
         self.reset(connection)
-        connection.closed = True
-        del self.connections[connection.serial]
+        connection.clear()
+        connection.ignored = False
+
+    def ignore(self, connection: Connection, why: str) -> None:
+        """The client broke its ring: it is served no more, until it begins anew."""
+        self.restart(connection)
+        connection.ignored = True
+        self.notices.append(Notice(f"{connection.author}: {why}; ignored"))
 
     def reset(self, connection: Connection) -> None:
         """Forget all watches of a client and abort all its transactions."""
@@ -116,6 +155,20 @@ class Daemon:
             transaction.abort()
         connection.transactions.clear()
 
+    def expire(self) -> bool:
+        """Drop the events that guests have not begun to read in time; whether any guest has something queued.
+
+        O(connections).
+        """
+        waiting = False
+        for connection in self.connections.values():
+            if not connection.privileged and connection.output:
+                count = connection.expire(self.flow.now)
+                if count:
+                    self.notices.append(Notice(f"{connection.author}: {count} events were not read in time; dropped"))
+                waiting = waiting or bool(connection.output)
+        return waiting
+
     def step(self, connection: Connection) -> bool:
         """Carry out the next complete request of a client; False if there is none. Raises FrameError."""
         frame = connection.reader.take()
@@ -123,6 +176,8 @@ class Daemon:
             return False
         kind, request, transaction, payload = frame
         self.operations += 1
+        if not connection.privileged:
+            self.flow.cause = Outstanding(connection.domain.usage)
         try:
             reply = self._carry_out(connection, kind, transaction, payload)
         except RequestError as error:
@@ -136,6 +191,8 @@ class Daemon:
             connection.reply(Kind.ERROR, request, transaction, ERROR_PAYLOADS["EIO"])
         else:
             connection.reply(kind, request, transaction, reply)
+        finally:
+            self.flow.cause = None
         return True
 
     def remember_listing(self, path: str, names: tuple[str, ...], packed: bytes) -> None:

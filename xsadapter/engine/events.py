@@ -60,6 +60,6 @@ def _may_see(connection: Connection, path: str, before: rrdstore.Tree, after: rr
     now = after if path in after else before
     for tree, place in ((now, path), (now, parent(path)), (before, path)):
         node = tree.get(place)
-        if node is not None and allows(node.meta, connection.domid, READ):
+        if node is not None and allows(node.meta, connection.identities, READ):
             return True
     return False

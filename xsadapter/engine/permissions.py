@@ -8,6 +8,9 @@ Rules
 3. A privileged connection may do everything, and never gets as far as this file.
 4. A created node copies its parent's list; an unprivileged creator becomes its owner.
 5. A node without metadata (written by something other than the daemon) counts as "n0".
+6. An entry after the first that must not count (its domain did not exist when it was set, or the setter's
+   connection lacks the wildcard) is kept with a capital letter and told with a small one. A domain's entries
+   and nodes go when it dies (`engine.death`), so an entry that counts is never older than its domain.
 
 Equal lists share one object (`intern`): 420,000 nodes have a few dozen different lists. Parsing is
 remembered for each object. Cost: O(entries), a dictionary look-up when seen before.
@@ -15,14 +18,18 @@ remembered for each object. Cost: O(entries), a dictionary look-up when seen bef
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from xsadapter.arguments import number
 from xsadapter.errors import RequestError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 READ: Final = 1
 WRITE: Final = 2
 _RIGHTS: Final = {b"n": 0, b"r": READ, b"w": WRITE, b"b": READ | WRITE}
+_STALE: Final = frozenset(b"NRWB")
 _LETTERS: Final = {rights: letter for letter, rights in _RIGHTS.items()}
 
 DOMID_MAX: Final = 65535
@@ -34,14 +41,23 @@ _INTERNED_MAX: Final = 65536
 
 
 class Entry(NamedTuple):
-    """What `domid` may do; in entry 0, who the owner is and what all others may do."""
+    """What `domid` may do; in entry 0, who the owner is and what all others may do. A stale one is only told."""
 
     rights: int
     domid: int
+    stale: bool = False
+
+
+class Listed(NamedTuple):
+    """A list, taken apart once: its entries, every domain it names, and what GET_PERMS answers."""
+
+    entries: tuple[Entry, ...]
+    named: tuple[int, ...]
+    text: bytes
 
 
 _interned: dict[bytes, bytes] = {DEFAULT: DEFAULT}
-_parsed: dict[bytes, tuple[Entry, ...]] = {}
+_parsed: dict[bytes, Listed] = {}
 
 
 def parse(texts: list[bytes]) -> tuple[Entry, ...]:
@@ -59,7 +75,12 @@ def parse(texts: list[bytes]) -> tuple[Entry, ...]:
 
 def pack(entries: tuple[Entry, ...]) -> bytes:
     """The metadata for a list, interned."""
-    return intern(b"".join(b"%b%d\0" % (_LETTERS[entry.rights], entry.domid) for entry in entries))
+    return intern(b"".join([_packed(entry) for entry in entries]))
+
+
+def _packed(entry: Entry) -> bytes:
+    letter = _LETTERS[entry.rights]
+    return b"%b%d\0" % (letter.upper() if entry.stale else letter, entry.domid)
 
 
 def intern(meta: bytes) -> bytes:
@@ -70,39 +91,74 @@ def intern(meta: bytes) -> bytes:
     return _interned.setdefault(meta, meta)
 
 
+def listed(meta: bytes) -> Listed:
+    """The list in a node's metadata, taken apart."""
+    found = _parsed.get(meta)
+    if found is None:
+        kept = meta or DEFAULT
+        parts = kept.split(b"\0")[:-1]
+        stale = [part[0] in _STALE for part in parts]
+        entries = tuple(
+            entry._replace(stale=old) for entry, old in zip(parse([part.lower() for part in parts]), stale, strict=True)
+        )
+        named = tuple(dict.fromkeys(entry.domid for entry in entries))
+        found = _parsed[intern(meta)] = Listed(entries, named, kept.lower())
+    return found
+
+
 def text(meta: bytes) -> bytes:
     """What GET_PERMS answers for a node with this metadata."""
-    return meta or DEFAULT
+    return listed(meta).text
 
 
 def entries(meta: bytes) -> tuple[Entry, ...]:
     """The list in a node's metadata."""
-    found = _parsed.get(meta)
-    if found is None:
-        found = parse(text(meta).split(b"\0")[:-1])
-        _parsed[intern(meta)] = found
-    return found
+    return listed(meta).entries
 
 
 def owner(meta: bytes) -> int:
     """The domid that owns a node with this metadata."""
-    return entries(meta)[0].domid
+    return listed(meta).entries[0].domid
 
 
-def allows(meta: bytes, domid: int, rights: int) -> bool:
-    """Whether the domain has all of `rights` on a node with this metadata."""
-    listed = entries(meta)
-    if listed[0].domid in (domid, ANY_DOMAIN):
+def owns(meta: bytes, identities: tuple[int, ...]) -> bool:
+    """Whether one of the domains owns a node with this metadata."""
+    domid = listed(meta).entries[0].domid
+    return domid in identities or domid == ANY_DOMAIN
+
+
+def allows(meta: bytes, identities: tuple[int, ...], rights: int) -> bool:
+    """Whether a caller that is these domains (itself, and its target) has all of `rights` on such a node."""
+    found = listed(meta).entries
+    first = found[0]
+    if first.domid in identities or first.domid == ANY_DOMAIN:
         return True
-    for entry in listed[1:]:
-        if entry.domid in (domid, ANY_DOMAIN):
+    for entry in found[1:]:
+        if not entry.stale and (entry.domid in identities or entry.domid == ANY_DOMAIN):
             return entry.rights & rights == rights
-    return listed[0].rights & rights == rights
+    return first.rights & rights == rights
 
 
 def inherited(parent: bytes, creator: int | None) -> bytes:
     """The list of a node created below `parent`; `creator` is the domid of an unprivileged creator, else None."""
     if creator is None:
-        return text(parent)
+        return parent or DEFAULT
     first, *rest = entries(parent)
     return pack((Entry(first.rights, creator), *rest))
+
+
+def judged(wanted: tuple[Entry, ...], exists: Callable[[int], bool], wildcard: bool) -> tuple[Entry, ...]:
+    """A list as SET_PERMS may store it: ENOENT if its owner does not exist; others that do not are stale."""
+    first, *rest = wanted
+    if not (wildcard if first.domid == ANY_DOMAIN else exists(first.domid)):
+        raise RequestError("ENOENT")
+    return (
+        first,
+        *(entry._replace(stale=not (wildcard if entry.domid == ANY_DOMAIN else exists(entry.domid))) for entry in rest),
+    )
+
+
+def without(meta: bytes, domid: int) -> bytes:
+    """The list less every entry of a domain after the first, which stays."""
+    first, *rest = entries(meta)
+    return pack((first, *(entry for entry in rest if entry.domid != domid)))

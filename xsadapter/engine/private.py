@@ -17,7 +17,9 @@ from typing import Final
 NAME: Final = ".xsadapter"
 ROOT: Final = f"/{NAME}"
 BOOT: Final = f"{ROOT}/boot"
-SPECIAL_NAMES: Final = ("@introduceDomain", "@releaseDomain")
+SPECIAL_LISTS: Final = {"@introduceDomain": b"n0\0", "@releaseDomain": b"n0\0r32757\0"}
+"""The special names, and who may watch them at first: everybody may know that some domain is gone."""
+SPECIAL_NAMES: Final = tuple(SPECIAL_LISTS)
 
 
 def special_place(name: str) -> str:

@@ -11,14 +11,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from xsadapter.engine.events import tell
+from xsadapter.engine.flow import refused
 from xsadapter.paths import parent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import rrdstore
+    from xsadapter.engine.connection import Connection
     from xsadapter.engine.head import Head
-    from xsadapter.engine.watches import Watches
 
 
 What = Literal["exists", "value", "meta", "list"]
@@ -37,8 +38,12 @@ class View(Protocol):
         """The names below a node that exists, sorted."""
         ...
 
-    def write(self, operation: str, path: str, value: bytes) -> None:
-        """Replace the value of a node that exists."""
+    def write(self, operation: str, path: str, value: bytes, old: rrdstore.Node) -> None:
+        """Replace the value of a node, which is `old` now."""
+        ...
+
+    def bear_nodes(self, connection: Connection, count: int) -> None:
+        """Refuse so many nodes more if the connection's quota does not bear them; ENOSPC, now or at the END."""
         ...
 
     def create(self, operation: str, created: Sequence[tuple[str, bytes]], value: bytes) -> None:
@@ -57,10 +62,10 @@ class View(Protocol):
 class Live:
     """The head of the branch, and commits of one request each."""
 
-    __slots__ = ("_head", "_watches", "author")
+    __slots__ = ("_head", "author")
 
-    def __init__(self, head: Head, watches: Watches, author: str) -> None:
-        self._head, self._watches, self.author = head, watches, author
+    def __init__(self, head: Head, author: str) -> None:
+        self._head, self.author = head, author
 
     def node(self, path: str, what: What) -> rrdstore.Node | None:  # noqa: ARG002 - a transaction's view needs it
         """See View."""
@@ -70,14 +75,24 @@ class Live:
         """See View."""
         return self._head.tree.list(path)
 
-    def write(self, operation: str, path: str, value: bytes) -> None:
+    def write(self, operation: str, path: str, value: bytes, old: rrdstore.Node) -> None:
         """See View."""
         head = self._head
         before = head.tree
         head.branch.set(path, value, message=f"{operation} {path}", author=self.author)
         head.moved()
-        if self._watches.count:
-            tell(self._watches, ((path, False),), before, head.tree)
+        more = len(value) - len(old.value)
+        if more:
+            head.accounts.grew(old.meta, more)
+        if head.watches.count:
+            tell(head.watches, ((path, False),), before, head.tree)
+
+    def bear_nodes(self, connection: Connection, count: int) -> None:
+        """See View."""
+        domain = connection.domain
+        limit = domain.limits["nodes"]
+        if limit and domain.usage.nodes + count > limit:
+            raise refused(domain, "nodes", connection.flow)
 
     def create(self, operation: str, created: Sequence[tuple[str, bytes]], value: bytes) -> None:
         """See View."""
@@ -90,23 +105,35 @@ class Live:
                 for above, inherited in created[:-1]:
                     change.set(above, b"", meta=inherited)
                 change.set(path, value, meta=meta)
-        self._tell(path)
+        before = self._moved()
+        for above, _ in created:
+            self._head.accounts.came(above, self._head.tree.stat(above))
+        self._tell(path, before)
 
     def permit(self, operation: str, path: str, meta: bytes) -> None:
         """See View."""
-        value = self._head.tree.stat(path).value
-        self._head.branch.set(path, value, meta=meta, message=f"{operation} {path}", author=self.author)
-        self._tell(path)
+        old = self._head.tree.stat(path)
+        self._head.branch.set(path, old.value, meta=meta, message=f"{operation} {path}", author=self.author)
+        before = self._moved()
+        self._head.accounts.went(path, old)
+        self._head.accounts.came(path, self._head.tree.stat(path))
+        self._tell(path, before)
 
     def remove(self, operation: str, path: str) -> None:
         """See View."""
         self._head.branch.remove(path, message=f"{operation} {path}", author=self.author)
-        self._tell(path, removed=True)
+        before = self._moved()
+        for gone, node in before.descend(path):
+            self._head.accounts.went(gone, node)
+        self._tell(path, before, removed=True)
 
-    def _tell(self, path: str, removed: bool = False) -> None:
+    def _moved(self) -> rrdstore.Tree:
         before = self._head.tree
         self._head.moved()
-        tell(self._watches, ((path, removed),), before, self._head.tree)
+        return before
+
+    def _tell(self, path: str, before: rrdstore.Tree, removed: bool = False) -> None:
+        tell(self._head.watches, ((path, removed),), before, self._head.tree)
 
 
 def nearest(view: View, path: str) -> tuple[str, rrdstore.Node]:

@@ -5,7 +5,8 @@ Rules
    children too, and so on. The key does not include the depth.
 2. A change at p matches watches on p and on its ancestors, as far as their depth reaches.
 3. A watch registered with a relative path reports paths without the connection's home.
-4. Special names ("@...") have a trie of their own: a watch on "/" never matches them.
+4. A watch is charged to its connection's domain: one, and the bytes of its path and token.
+5. Special names ("@...") have a trie of their own: a watch on "/" never matches them.
 
 Cost: a look-up costs the levels that have watches below them, however many watches there are
 elsewhere (C xenstored compares every watch with every change: 50 writes a second at 100,000
@@ -76,6 +77,7 @@ class Watches:
         place.here.append(watch)
         connection.watches[path, token] = watch
         self.count += 1
+        _charge(watch, 1)
 
     def remove(self, watch: Watch) -> None:
         """Forget a watch and every place that nothing needs any more. O(levels + watches on the same path)."""
@@ -90,6 +92,7 @@ class Watches:
             del place.below[name]
         del watch.connection.watches[watch.path, watch.token]
         self.count -= 1
+        _charge(watch, -1)
 
     def remove_all(self, connection: Connection) -> None:
         """Forget every watch of a connection."""
@@ -135,6 +138,14 @@ class Watches:
 
     def _root(self, path: str) -> _Place:
         return self._specials if is_special(path) else self._paths
+
+
+def _charge(watch: Watch, sign: int) -> None:
+    domain = watch.connection.domain
+    usage = domain.usage
+    usage.watches += sign
+    usage.memory += sign * (len(watch.path) + len(watch.token))
+    domain.maxima.watches = max(domain.maxima.watches, usage.watches)
 
 
 def _by_serial(watch: Watch) -> int:

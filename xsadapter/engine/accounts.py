@@ -1,0 +1,111 @@
+"""Accounts: what each domain is charged for, and where it is named.
+
+Rules
+1. A node is charged to its owner: one node, and 16 bytes + 8 an entry of its list + its value + its
+   path + its name and a NUL. (C xenstored charges the name to the parent's owner; the sum is the same.)
+2. The account follows the tree: it is settled with the change of each commit, after the commit, so it
+   cannot be wrong about what was not done (XSA-272, 421), and equals what a recount finds.
+3. What the daemon keeps for itself is nobody's. The wildcard is no domain; domain 0 dies never, so
+   where it is named is not counted.
+4. An area is a domain's home, or else the first six components of a path: what a toolstack makes for
+   one domain elsewhere (`/local/domain/0/backend/vbd/5`) is one area. A shorter path is that node alone.
+
+Cost: O(entries of its list) a node that came, went, or changed its list; O(1) for a value.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from xsadapter.engine import private
+from xsadapter.engine.permissions import ANY_DOMAIN, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import rrdstore
+    from xsadapter.engine.domains import Domain, Domains
+
+NODE: Final = 16
+ENTRY: Final = 8
+_LEVELS: Final = 6
+
+
+def size(node: rrdstore.Node, path: str) -> int:
+    """Bytes that a node is charged for."""
+    return NODE + ENTRY * len(listed(node.meta).entries) + len(node.value) + 2 * len(path) - path.rfind("/")
+
+
+def area(path: str, domain: Domain) -> str:
+    """The part of the tree in which `path` is, as far as the domain is concerned. O(length)."""
+    home = domain.home
+    if path.startswith(home) and path[len(home) : len(home) + 1] in {"", "/"}:
+        return home
+    end = 0
+    for _ in range(_LEVELS):
+        end = path.find("/", end + 1)
+        if end < 0:
+            return path
+    return path[:end]
+
+
+def whole(place: str, domain: Domain) -> bool:
+    """Whether an area is all below a place, and not that node alone."""
+    return place == domain.home or place.count("/") == _LEVELS
+
+
+class Accounts:
+    """Charges, to the records of `domains`."""
+
+    __slots__ = ("_domains",)
+
+    def __init__(self, domains: Domains) -> None:
+        self._domains = domains
+
+    def recount(self, tree: rrdstore.Tree) -> None:
+        """Charge for a whole tree, to records that have nothing yet. O(nodes)."""
+        for path, node in tree.descend("/"):
+            self.came(path, node)
+
+    def came(self, path: str, node: rrdstore.Node) -> None:
+        """There is a node more."""
+        self._settle(path, node, 1)
+
+    def went(self, path: str, node: rrdstore.Node) -> None:
+        """There is a node less."""
+        self._settle(path, node, -1)
+
+    def grew(self, meta: bytes, more: int) -> None:
+        """A value became longer, or shorter if `more` is negative."""
+        self._charge(listed(meta).entries[0].domid, 0, more)
+
+    def changed(self, changes: Iterable[rrdstore.Change]) -> None:
+        """Settle a commit's changes. O(changes)."""
+        for change in changes:
+            if change.old is not None:
+                self.went(change.path, change.old)
+            if change.new is not None:
+                self.came(change.path, change.new)
+
+    def _settle(self, path: str, node: rrdstore.Node, sign: int) -> None:
+        if path.startswith(private.ROOT):
+            return
+        found = listed(node.meta)
+        self._charge(found.entries[0].domid, sign, sign * size(node, path))
+        for domid in found.named:
+            if domid and domid != ANY_DOMAIN:
+                domain = self._domains.record(domid)
+                place = area(path, domain)
+                count = domain.places.get(place, 0) + sign
+                if count:
+                    domain.places[place] = count
+                else:
+                    del domain.places[place]
+
+    def _charge(self, domid: int, nodes: int, memory: int) -> None:
+        domain = self._domains.record(domid)
+        usage, maxima = domain.usage, domain.maxima
+        usage.nodes += nodes
+        usage.memory += memory
+        maxima.nodes = max(maxima.nodes, usage.nodes)
+        maxima.memory = max(maxima.memory, usage.memory)

@@ -1,0 +1,79 @@
+"""What connections share of the way out: who waits to be sent, what caused what is queued, and the time.
+
+Rules
+1. A request of an unprivileged connection is outstanding from its reply until that and every event
+   it caused, to whomever, is written or dropped. So a guest that provokes events to a slow reader is
+   itself slowed down, and nobody else (XSA-326).
+2. Time is told by the shell, in seconds that only rise; the state machine has no clock.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xsadapter.engine.notices import Notice
+from xsadapter.engine.quotas import QUIET, QUOTAS
+from xsadapter.errors import RequestError
+
+if TYPE_CHECKING:
+    from xsadapter.engine.connection import Connection
+    from xsadapter.engine.domains import Domain
+    from xsadapter.engine.quotas import Usage
+
+
+class Outstanding:
+    """One request, as long as something it caused is not written: `left` is how many messages."""
+
+    __slots__ = ("_usage", "left")
+
+    def __init__(self, usage: Usage) -> None:
+        self._usage = usage
+        self.left = 0
+
+    def queued(self) -> None:
+        """One more message."""
+        if not self.left:
+            self._usage.outstanding += 1
+        self.left += 1
+
+    def done(self) -> None:
+        """One of them is written, or dropped."""
+        self.left -= 1
+        if not self.left:
+            self._usage.outstanding -= 1
+
+
+class Message(bytes):
+    """A queued message that somebody is answerable for, or that may get too old. Other messages are plain bytes."""
+
+    cause: Outstanding | None = None
+    until: float = 0.0
+    """When it is dropped unless it was begun; 0 is never."""
+
+
+class Flow:
+    """One for all connections of a daemon."""
+
+    __slots__ = ("cause", "event_timeout", "notices", "now", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: list[Connection] = []
+        """Those with something to send, each once from the moment its queue stopped being empty."""
+        self.notices: list[Notice] = []
+        """What the shell is to log."""
+        self.cause: Outstanding | None = None
+        """The request that is being carried out, if it is an unprivileged connection's."""
+        self.now = 0.0
+        self.event_timeout = 20.0
+        """Seconds that an unprivileged receiver has to begin reading an event; 0 is for ever. C's default."""
+
+
+def refused(domain: Domain, quota: str, flow: Flow) -> RequestError:
+    """The error of a refusal by a quota, which is counted, and logged unless it just was."""
+    count = domain.refusals[quota] = domain.refusals.get(quota, 0) + 1
+    last = domain.told.get(quota)
+    if last is None or flow.now - last >= QUIET:
+        domain.told[quota] = flow.now
+        limit = domain.limits[quota]
+        flow.notices.append(Notice(f"domain {domain.domid} is at its quota {quota} of {limit}: refused {count} times"))
+    return RequestError(QUOTAS[quota].refusal)

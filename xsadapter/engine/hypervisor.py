@@ -1,0 +1,71 @@
+"""What the state machine asks of the hypervisor, and the answer where there is none.
+
+Rule: identity and life of domains come from here alone, never from what a client says. A unique id
+tells a domain from another one that had its number before. The transports implement the Protocol:
+simulated rings, Xen's own devices.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from xsadapter.engine.connection import Connection
+
+FIRST_RESERVED: Final = 0x7FF0
+"""Domids from here up name no domain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """A domain as the hypervisor sees it now."""
+
+    unique: int
+    """Never given twice, other than the domid."""
+    shutdown: bool = False
+    """It has shut down or crashed, and still exists."""
+    dying: bool = False
+    """It is being torn down: no request of it counts any more, though its memory is not all free."""
+
+
+class Hypervisor(Protocol):
+    """The outside of domains: whether they live, and their rings."""
+
+    def life(self, domid: int) -> Life | None:
+        """None if there is no such domain."""
+        ...
+
+    def connect(self, connection: Connection, port: int, features: int) -> None:
+        """Map the domain's ring and bind its event channel; OSError if that cannot be done, and nothing is left.
+
+        `features` is what the ring page is to say; from then on the ring's bytes are the connection's.
+        """
+        ...
+
+    def rebind(self, connection: Connection, port: int) -> None:
+        """The domain is introduced again: another event channel, the ring begins anew; OSError."""
+        ...
+
+    def disconnect(self, connection: Connection) -> None:
+        """Unbind and unmap; the connection gets no byte any more."""
+        ...
+
+
+class Alone:
+    """No hypervisor: every domid may be named, none can be introduced."""
+
+    def life(self, domid: int) -> Life | None:
+        """Any number that could be a domain's exists."""
+        return Life(0) if domid < FIRST_RESERVED else None
+
+    def connect(self, connection: Connection, _port: int, _features: int) -> None:
+        """There are no rings."""
+        raise OSError(f"no hypervisor: the ring of domain {connection.domid} cannot be mapped")
+
+    def rebind(self, connection: Connection, port: int) -> None:
+        """As `connect`."""
+        self.connect(connection, port, 0)
+
+    def disconnect(self, connection: Connection) -> None:
+        """There is nothing to let go of."""

@@ -1,0 +1,164 @@
+"""Domains that come and go: introduction, shutdown, release, death.
+
+Rules
+1. The first introduction maps the ring, makes the connection, tells @introduceDomain, and lets the
+   guest begin. Another one binds a new event channel and begins the ring anew, without an event; it
+   also brings back a ring that its guest broke.
+2. A shutdown tells @releaseDomain once, and again only after RESUME. Dying alone means nothing.
+3. Death (the hypervisor does not know the domain, or knows another one by its number) and RELEASE:
+   first the domain's watches and transactions go, so that it is not told of its own end; then every
+   node it owns, with all below, whoever owns that (XSA-419), and every entry of it in other lists,
+   in one commit; then its records; then @releaseDomain is told. The root stays, and becomes domain 0's.
+4. With `keep_orphans` its nodes stay and become domain 0's.
+5. What is done to one connection may end any other; nobody iterates over what may change (XSA-425).
+
+Cost: a death is O(nodes in the areas that name the domain), never recursive in depth.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xsadapter.engine import private, specials
+from xsadapter.engine.accounts import whole
+from xsadapter.engine.events import tell
+from xsadapter.engine.permissions import Entry, entries, listed, owner, pack, without
+from xsadapter.errors import RequestError
+from xsadapter.paths import parent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import rrdstore
+    from xsadapter.engine.daemon import Daemon
+    from xsadapter.engine.domains import Domain
+
+AUTHOR = "xsadapter"
+
+
+def introduce(daemon: Daemon, domid: int, port: int) -> None:
+    """Serve a domain's ring; RequestError EINVAL if it cannot be mapped or bound."""
+    domain = current(daemon, domid)
+    if domain is None:
+        raise RequestError("EINVAL")
+    if domain.connection is not None:
+        connection = domain.connection
+        try:
+            daemon.hypervisor.rebind(connection, port)
+        except OSError as error:
+            raise RequestError("EINVAL") from error
+        daemon.restart(connection)
+        return
+    connection = daemon.connect("ring", domid, privileged=domid == 0)
+    try:
+        daemon.hypervisor.connect(connection, port, domain.features)
+    except OSError as error:
+        daemon.disconnect(connection)
+        raise RequestError("EINVAL") from error
+    domain.connection = connection
+    domain.shut = False
+    if domid:
+        specials.tell(daemon.watches, daemon.head.tree, specials.INTRODUCE, domid)
+
+
+def current(daemon: Daemon, domid: int) -> Domain | None:
+    """The record of the domain that has this number now, the one before it buried; None if there is none."""
+    life = daemon.domains.life(domid)
+    known = daemon.domains.get(domid)
+    if known is not None and domid and (life is None or life.unique != known.unique):
+        bury(daemon, known)
+    return daemon.domains.record(domid) if life is not None else None
+
+
+def scan(daemon: Daemon) -> None:
+    """Look at every known domain, the hypervisor having said that some changed. O(known domains)."""
+    shut = False
+    for domain in daemon.domains:
+        if not domain.domid or daemon.domains.get(domain.domid) is not domain:
+            continue
+        life = daemon.domains.life(domain.domid)
+        if life is None or life.unique != domain.unique:
+            bury(daemon, domain)
+        elif life.shutdown and domain.introduced and not domain.shut:
+            domain.shut = shut = True
+            specials.tell(daemon.watches, daemon.head.tree, specials.RELEASE, domain.domid, bare=False)
+    if shut:
+        specials.tell_bare(daemon.watches, daemon.head.tree, specials.RELEASE)
+
+
+def bury(daemon: Daemon, domain: Domain) -> None:
+    """The domain is gone: nothing of it stays but history."""
+    introduced = domain.introduced
+    connection, domain.connection = domain.connection, None
+    if connection is not None:
+        daemon.hypervisor.disconnect(connection)
+        daemon.disconnect(connection)
+    _remove(daemon, domain)
+    for domid in domain.servants:
+        servant = daemon.domains.get(domid)
+        if servant is not None:
+            daemon.domains.aim(servant, None)
+    daemon.domains.forget(domain)
+    if introduced:
+        specials.tell(daemon.watches, daemon.head.tree, specials.RELEASE, domain.domid)
+
+
+def _remove(daemon: Daemon, domain: Domain) -> None:
+    """Take its nodes and entries out of the tree, in one commit."""
+    before = daemon.head.tree
+    removed, listed_ = _found(before, domain, keep=daemon.keep_orphans)
+    special = {
+        place: node
+        for place in map(private.special_place, private.SPECIAL_NAMES)
+        if (node := before.get(place)) is not None and domain.domid in listed(node.meta).named
+    }
+    if not removed and not listed_ and not special:
+        return
+    with daemon.branch.transaction(message=f"END of domain {domain.domid}", author=AUTHOR) as change:
+        for path in removed:
+            change.remove(path)
+        for path, node in (*listed_.items(), *special.items()):
+            change.set(path, node.value, meta=_without(node.meta, domain.domid))
+    daemon.head.moved()
+    daemon.accounts.changed(daemon.store.diff(before, daemon.head.tree))
+    tell(daemon.watches, ((path, True) for path in removed), before, daemon.head.tree)
+
+
+def _found(tree: rrdstore.Tree, domain: Domain, *, keep: bool) -> tuple[list[str], dict[str, rrdstore.Node]]:
+    """The topmost nodes that it owns, and the nodes outside of them whose lists name it."""
+    owned: set[str] = set()
+    named: dict[str, rrdstore.Node] = {}
+    for path, node in _named(tree, domain):
+        if owner(node.meta) == domain.domid and path != "/" and not keep:
+            owned.add(path)
+        elif domain.domid in listed(node.meta).named:
+            named[path] = node
+    tops = [path for path in owned if not _below(path, owned)]
+    return sorted(tops), {path: node for path, node in named.items() if not _below(path, owned)}
+
+
+def _named(tree: rrdstore.Tree, domain: Domain) -> Iterator[tuple[str, rrdstore.Node]]:
+    """Every node in the areas that name it."""
+    for place in list(domain.places):
+        node = tree.get(place)
+        if node is None:
+            continue
+        if whole(place, domain):
+            yield from tree.descend(place)
+        else:
+            yield place, node
+
+
+def _below(path: str, tops: set[str]) -> bool:
+    while path != "/":
+        path = parent(path)
+        if path in tops:
+            return True
+    return False
+
+
+def _without(meta: bytes, domid: int) -> bytes:
+    if owner(meta) != domid:
+        return without(meta, domid)
+    first, *rest = entries(meta)
+    return pack((Entry(first.rights, 0), *(entry for entry in rest if entry.domid != domid)))

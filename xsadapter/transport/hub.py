@@ -1,0 +1,163 @@
+"""A simulated hypervisor: rings in files, event channels in a socket and a pipe, in one directory.
+
+    ring.N       the ring page of domain N, 4,096 bytes; made by whoever comes first
+    evtchn       a datagram socket: u32 ports that fire; that of domain N is 1000 + N, 1 is "some domain changed"
+    evtchn.fifo  a pipe for whole u32 ports in bulk: a datagram socket refuses most of what comes when we are busy
+    port.P       a datagram socket of the guest's: gets the u32 P when the daemon notifies
+    dead.N       while it exists, domain N does not
+    dom.N        what the hypervisor says of domain N: its unique id in decimal, a blank, and
+                 "running", "shutdown REASON" or "dying"; without the file it runs, with id 1048576 + N
+
+Rules
+1. A port that fired is masked until it is written back (`unmask`); what comes meanwhile is remembered
+   and fires then. So whoever unmasks before it looks at the ring misses nothing, and the other way
+   round something is missed, as with Xen.
+2. The conventions but for evtchn.fifo, dom.N and the mask are those of tests/compat/fakexen.c, so that
+   one guest drives the stock daemons and this one.
+3. Notifying never blocks; a guest whose socket is full or absent is one that does not listen.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from xsadapter.engine.hypervisor import FIRST_RESERVED, Life
+from xsadapter.engine.ring import PAGE, Ring
+from xsadapter.transport.page import Mapping
+from xsadapter.transport.ring import RingClient
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from xsadapter.engine.connection import Connection
+    from xsadapter.engine.daemon import Daemon
+
+VIRQ: Final = 1
+_FIRST_PORT: Final = 1000
+_FIRST_UNIQUE: Final = 0x100000
+_PORT: Final = struct.Struct("=I")
+_AT_ONCE: Final = 4096  # bytes of ports taken from the pipe at once; datagrams are one port each
+_DATAGRAMS: Final = 256
+
+
+class SimulatedXen:
+    """The hypervisor of one daemon; implements `engine.hypervisor.Hypervisor`."""
+
+    def __init__(self, directory: Path) -> None:
+        """Take the directory's `evtchn` and `evtchn.fifo`; OSError."""
+        self._directory = directory
+        self.daemon: Daemon
+        self.clients: dict[int, RingClient] = {}
+        """By port."""
+        self._pages: dict[int, Mapping] = {}
+        self._masked: dict[int, bool] = {}
+        """Of each port that fired and was not written back, whether it fired again."""
+        self._again: list[int] = []
+        self._left = b""
+        self._datagrams = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        place, fifo = directory / "evtchn", directory / "evtchn.fifo"
+        for left in (place, fifo):
+            left.unlink(missing_ok=True)
+        self._datagrams.bind(str(place))
+        os.mkfifo(fifo, 0o600)
+        self._pipe = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)  # its own writer, so that it never ends
+
+    def descriptors(self) -> tuple[int, ...]:
+        """What to poll for reading."""
+        return (self._datagrams.fileno(), self._pipe)
+
+    def fired(self) -> list[int]:
+        """The ports that fired, each masked from now on; VIRQ is among them if some domain changed."""
+        found, self._again = dict.fromkeys(self._again), []
+        for port in self._read():
+            if port in self._masked:
+                self._masked[port] = True
+            else:
+                found[port] = None
+        self._masked.update(dict.fromkeys(found, False))
+        return list(found)
+
+    def unmask(self, port: int) -> bool:
+        """Let a port fire again; whether it has already."""
+        if self._masked.pop(port, False):
+            self._again.append(port)
+            return True
+        return False
+
+    def life(self, domid: int) -> Life | None:
+        """See Hypervisor."""
+        if domid >= FIRST_RESERVED or (self._directory / f"dead.{domid}").exists():
+            return None
+        try:
+            unique, _, state = (self._directory / f"dom.{domid}").read_text(encoding="ascii").strip().partition(" ")
+        except FileNotFoundError:
+            return Life(_FIRST_UNIQUE + domid)
+        return Life(int(unique), state.startswith("shutdown"), state == "dying")
+
+    def connect(self, connection: Connection, port: int, features: int) -> None:  # noqa: ARG002 - ports follow domids
+        """See Hypervisor."""
+        if not self.life(connection.domid):
+            raise ProcessLookupError(f"there is no domain {connection.domid}")
+        descriptor = os.open(self._directory / f"ring.{connection.domid}", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            if os.fstat(descriptor).st_size < PAGE:
+                os.ftruncate(descriptor, PAGE)
+            page = Mapping(descriptor, PAGE)
+        finally:
+            os.close(descriptor)
+        local = _FIRST_PORT + connection.domid
+        self._pages[local] = page
+        client = self.clients[local] = RingClient(self.daemon, connection, Ring(page.bytes), local, self.notify)
+        self._masked.pop(local, None)
+        client.begin(features)
+
+    def rebind(self, connection: Connection, port: int) -> None:  # noqa: ARG002 - ports follow domids
+        """See Hypervisor."""
+        local = _FIRST_PORT + connection.domid
+        self._masked.pop(local, None)
+        self.clients[local].begin(connection.domain.features)
+
+    def disconnect(self, connection: Connection) -> None:
+        """See Hypervisor."""
+        local = _FIRST_PORT + connection.domid
+        client = self.clients.pop(local, None)
+        self._masked.pop(local, None)
+        if client is not None:
+            self._pages.pop(local).close(client.ring)
+
+    def client(self, connection: Connection) -> RingClient | None:
+        """The ring of a connection, if it has one."""
+        found = self.clients.get(_FIRST_PORT + connection.domid)
+        return found if found is not None and found.connection is connection else None
+
+    def notify(self, port: int) -> None:
+        """Tell the guest of a port that its ring has moved."""
+        with suppress(OSError):
+            self._datagrams.sendto(_PORT.pack(port), str(self._directory / f"port.{port}"))
+
+    def close(self) -> None:
+        """Let go of every ring."""
+        for client in list(self.clients.values()):
+            self.disconnect(client.connection)
+        self._datagrams.close()
+        os.close(self._pipe)
+        for left in ("evtchn", "evtchn.fifo"):
+            (self._directory / left).unlink(missing_ok=True)
+
+    def _read(self) -> list[int]:
+        found = []
+        with suppress(BlockingIOError):
+            for _ in range(_DATAGRAMS):
+                data = self._datagrams.recv(_PORT.size)
+                if len(data) == _PORT.size:
+                    found.append(_PORT.unpack(data)[0])
+        with suppress(BlockingIOError):
+            data = self._left + os.read(self._pipe, _AT_ONCE)
+            whole = len(data) - len(data) % _PORT.size
+            self._left = data[whole:]
+            found += [port for (port,) in _PORT.iter_unpack(data[:whole])]
+        return found

@@ -1,0 +1,70 @@
+"""A socket as a client of the server: bytes between the kernel and the connection.
+
+Rule: what the kernel does not take waits; a connection with more than 1 MiB waiting is not read until it
+has taken that.
+"""
+
+from __future__ import annotations
+
+import select
+from socket import MSG_NOSIGNAL
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from socket import socket
+
+    from xsadapter.engine.connection import Connection
+    from xsadapter.engine.daemon import Daemon
+
+_WAITING_MAX: Final = 1 << 20
+_READ: Final = 32768
+
+
+class StreamClient:
+    """One socket. `interest` is what the poll is asked for."""
+
+    __slots__ = ("backlog", "connection", "daemon", "interest", "socket")
+
+    def __init__(self, daemon: Daemon, client: socket, connection: Connection) -> None:
+        self.daemon, self.socket, self.connection = daemon, client, connection
+        self.interest: int = select.EPOLLIN
+        self.backlog = False
+
+    def receive(self) -> bool | None:
+        """Take what has come; whether there is something to carry out, None at the end of the stream."""
+        try:
+            data = self.socket.recv(_READ)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return None
+        if not data:
+            return None
+        self.connection.reader.feed(data)
+        return True
+
+    def step(self) -> bool:
+        """One request carried out, if there is a complete one and the client takes what it is sent; FrameError."""
+        return False if self.backlog else self.daemon.step(self.connection)
+
+    def send(self) -> bool:
+        """Send what waits, as far as the kernel takes it, and know what to wait for; False if the stream is broken."""
+        connection = self.connection
+        output = connection.output
+        if connection.closed or not output:
+            return True
+        data = output[0] if len(output) == 1 else b"".join(output)
+        try:
+            sent = self.socket.send(data, MSG_NOSIGNAL)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            return False
+        if sent == len(data):
+            connection.sent_all()
+        else:
+            connection.sent(sent)
+        left = len(data) - sent
+        self.backlog = left > _WAITING_MAX or (self.backlog and left > 0)
+        self.interest = (select.EPOLLOUT if left else 0) | (0 if self.backlog else select.EPOLLIN)
+        return True
