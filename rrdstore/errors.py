@@ -82,6 +82,22 @@ class PolicyDiffers(UserWarning):
         super().__init__(f"branch {branch!r} keeps {stored!r}, not {wanted!r} as asked for; tune would change it")
 
 
+class SeriesError(StoreError):
+    """A series that cannot be declared, or asked for in this way: `text` is the part at fault."""
+
+    def __init__(self, text: str, found: str, expected: str) -> None:
+        self.text, self.found, self.expected = text, found, expected
+        super().__init__(f"series {text!r}: found {found}, expected {expected}")
+
+
+class MissingExtra(StoreError):
+    """An optional part of the program that is not installed: `pip install "rrdstore[extra]"` brings it."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        self.what, self.extra = what, extra
+        super().__init__(f'{what} is not installed: pip install "rrdstore[{extra}]"')
+
+
 class InvalidWhen(StoreError):
     """A moment that cannot be read."""
 

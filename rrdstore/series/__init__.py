@@ -1,0 +1,21 @@
+"""Series: numbers at declared paths, consolidated into round-robin rings of constant size; pure.
+
+Nothing here knows a store: a change is a retention time (int microseconds, UTC), a path and a value, cells
+are bytes at addresses, and what keeps them is asked through a function.
+"""
+
+from rrdstore.series.declaration import Declaration, Declared, parse_series, parse_tables
+from rrdstore.series.fetch import CONSOLIDATIONS, Series, fetch
+from rrdstore.series.recording import Fill, Recording
+
+__all__ = [
+    "CONSOLIDATIONS",
+    "Declaration",
+    "Declared",
+    "Fill",
+    "Recording",
+    "Series",
+    "fetch",
+    "parse_series",
+    "parse_tables",
+]
