@@ -24,12 +24,14 @@ from rrdstore.errors import (
     InvalidWhen,
     LimitReached,
     Locked,
+    MissingExtra,
     NoStore,
     NotFound,
     NotInstalled,
     PolicyDiffers,
     PolicyError,
     ReadOnly,
+    SeriesError,
     StoreError,
     StoreFull,
     Thinned,
@@ -40,6 +42,8 @@ from rrdstore.errors import (
 )
 from rrdstore.history.clock import Clock, SystemClock
 from rrdstore.policy import BRANCH_DEFAULT, DEFAULT, Fill, Plan, Reason
+from rrdstore.series import Fill as SeriesFill
+from rrdstore.series import Series
 from rrdstore.store import config
 from rrdstore.store.branch import Branch
 from rrdstore.store.commit import Commit
@@ -85,6 +89,7 @@ __all__ = [
     "InvalidWhen",
     "LimitReached",
     "Locked",
+    "MissingExtra",
     "NoStore",
     "Node",
     "NotFound",
@@ -96,6 +101,9 @@ __all__ = [
     "PolicyError",
     "ReadOnly",
     "Reason",
+    "Series",
+    "SeriesError",
+    "SeriesFill",
     "Snapshot",
     "Store",
     "StoreError",

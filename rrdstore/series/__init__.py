@@ -4,7 +4,7 @@ Nothing here knows a store: a change is a retention time (int microseconds, UTC)
 are bytes at addresses, and what keeps them is asked through a function.
 """
 
-from rrdstore.series.declaration import Declaration, Declared, parse_series, parse_tables
+from rrdstore.series.declaration import Declaration, Declared, parse_series
 from rrdstore.series.fetch import CONSOLIDATIONS, Series, fetch
 from rrdstore.series.recording import Fill, Recording
 
@@ -17,5 +17,4 @@ __all__ = [
     "Series",
     "fetch",
     "parse_series",
-    "parse_tables",
 ]

@@ -79,10 +79,8 @@ class Column:
                 self._known += time
         self.since, self.value = rt, value
         # Both are false for NaN.
-        if value < self._least:
-            self._least = value
-        if value > self._greatest:
-            self._greatest = value
+        self._least = min(self._least, value)
+        self._greatest = max(self._greatest, value)
         return closed
 
     def roll(self, rt: int) -> list[tuple[Ring, Cell]]:

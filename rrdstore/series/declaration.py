@@ -5,12 +5,6 @@ each of PATHS paths, and in it a ring for each time tier (`STEP:SPAN`) of main's
 tiers have no rings: `last:N` and `Nc:N` are not of time, and the step of `*:N` changes. A path that two patterns
 match belongs to the first. Space: 40 bytes a row of each ring, and one record, for each path.
 Cost: O(patterns). Prior art: RRDtool's RRAs, which are fixed at creation too.
-
-In TOML:
-
-    [[series]]
-    pattern = "/local/domain/*/memory/target"
-    paths = 1000
 """
 
 from __future__ import annotations
@@ -25,12 +19,14 @@ from rrdstore.policy.policy import Every
 from rrdstore.tree.pattern import Pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from rrdstore.policy.policy import Policy
 
 MAX_PATHS = 1 << 20
 MAX_PATTERNS = 64
+MAX_TEXT = 2048
+"""Bytes of all that is declared, as a row of the file says it."""
 CELL = 40
 """Bytes of a row of one ring: four doubles, the bucket and how much of it is known."""
 CELLS_A_ROW, ROW = 100, 4028
@@ -137,6 +133,8 @@ def planned(declarations: Sequence[Declaration], policy: Policy) -> Declared | N
     made = Declared(tiers, tuple(declarations))
     if made.columns > MAX_PATHS:
         raise SeriesError(whole, f"{made.columns} paths in all", f"at most {MAX_PATHS}")
+    if len(made.text().encode()) > MAX_TEXT:
+        raise SeriesError(whole[:40], f"{len(made.text().encode())} bytes of patterns and tiers", f"at most {MAX_TEXT}")
     return made
 
 
@@ -147,25 +145,3 @@ def _declaration(text: str) -> Declaration:
     if not colon or not paths.isdecimal() or not paths.isascii() or len(paths) > 9:
         raise SeriesError(text, f"{paths!r} as the number of paths" if colon else "no ':'", _A_DECLARATION)
     return Declaration(pattern, int(paths))
-
-
-def parse_tables(tables: object) -> tuple[Declaration, ...]:
-    """The declarations of a TOML document's `[[series]]`; SeriesError naming the table and the key."""
-    if not isinstance(tables, list):
-        raise SeriesError("series", type(tables).__name__, "tables [[series]]")
-    return tuple(_of_table(number, table) for number, table in enumerate(tables, 1))
-
-
-def _of_table(number: int, table: Mapping[str, object] | object) -> Declaration:
-    where = f"[[series]] {number}"
-    if not isinstance(table, dict):
-        raise SeriesError(where, type(table).__name__, "a table")
-    for key in table:
-        if key not in {"pattern", "paths"}:
-            raise SeriesError(where, f"the key {key!r}", "pattern and paths")
-    pattern, paths = table.get("pattern"), table.get("paths")
-    if not isinstance(pattern, str):
-        raise SeriesError(where, f"pattern = {pattern!r:.40}", "text")
-    if not isinstance(paths, int) or isinstance(paths, bool):
-        raise SeriesError(where, f"paths = {paths!r:.40}", "a number")
-    return Declaration(pattern, paths)

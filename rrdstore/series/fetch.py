@@ -126,8 +126,10 @@ def rows(recording: Recording, column: Column, tier: int, first: int, now: int) 
             cells[cell.bucket - start] = np.frombuffer(cell.encode(), _FORM)[0]
             written[cell.bucket - start] = True
     found = _filled(cells, written, ring, buckets, ahead.before(tier))
-    fillers = (0.0, np.nan, np.nan, np.nan, np.nan)
-    return Rows(*(_aligned(each, start, first, over, filler) for each, filler in zip(found, fillers, strict=True)))
+    known, average, least, greatest, last = (
+        _aligned(each, start, first, over, filler) for each, filler in zip(found, (0.0, *[np.nan] * 4), strict=True)
+    )
+    return Rows(known, average, least, greatest, last)
 
 
 def _filled(cells: Any, written: Any, ring: Ring, buckets: Ints, tail: float) -> Rows:
@@ -140,7 +142,8 @@ def _filled(cells: Any, written: Any, ring: Ring, buckets: Ints, tail: float) ->
     known = np.where(np.isnan(after), 0.0, lengths)
     known[places] = cells["known"][places] / WHOLE * lengths[places]
     found = [np.where(written, cells[name], after) for name in ("average", "least", "greatest")]
-    return Rows(known, *found, after)
+    average, least, greatest = found
+    return Rows(known, average, least, greatest, after)
 
 
 def _aligned(found: Floats, start: int, first: int, over: int, filler: float) -> Floats:

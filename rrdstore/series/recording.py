@@ -221,4 +221,4 @@ class Recording:
 
 
 def _is_below(path: str, above: str) -> bool:
-    return path == above or above == "/" or path.startswith(above + "/")
+    return above in {path, "/"} or path.startswith(above + "/")

@@ -9,6 +9,7 @@ No handle on a blob stays open: SQLite could not truncate the log then.
     meta (k text primary key, v)              written once at creation, but for `superblock`
     branch, pin, dying, segm, loc (id, d)     rows of 4,032 bytes
     tag (id, d) 276 bytes     kept (id, d) 261 bytes     seg (id, d) one segment each
+    column, series (id, d)                    rows of 4,032 bytes, if series were declared
 
 The main file is opened by SQLite alone: closing any other descriptor of it would drop SQLite's locks.
 """
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 WAIT = 0.25
 """Seconds to wait for another process that holds the log."""
 
-_WRITTEN_AT_ONCE = 64
+_WRITTEN_AT_ONCE = 4 << 20
+"""Bytes in a transaction of creation."""
 _FORBIDDEN = ("attempt to write a readonly", "unable to open")
 _BUSY = ("database is locked", "database table is locked", "database schema is locked")
 
@@ -237,7 +239,7 @@ def _fill(
         for at in range(count):
             execute(f"INSERT INTO {table} VALUES (?, zeroblob(?))", (at + 1, size))
             done += size
-            if table == "seg" and not (at + 1) % _WRITTEN_AT_ONCE:
+            if (at + 1) * size // _WRITTEN_AT_ONCE > at * size // _WRITTEN_AT_ONCE:
                 execute("COMMIT")
                 if progress:
                     progress(done, total)

@@ -36,6 +36,9 @@ PINS_A_ROW = (ROW - 8) // 8
 DYING_A_ROW = (ROW - 8) // 24
 SEGMENTS_A_ROW = (ROW - 4) // 8
 LOCATIONS_A_ROW = (ROW - 4) // 4
+CELL = 40
+CELLS_A_ROW = 100
+"""Of series: a row of one ring of one path, and how many lie in a row of the table."""
 CHARGE = 192
 """What the smallest object counts for."""
 GRAIN = 16
@@ -48,6 +51,32 @@ LEAST_SEGMENTS = 32
 MOST_BRANCH_SLOTS = 4096
 A_COMMIT = 2 * KIB
 """Room that each slot of the policy shall have, or the size is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesRoom:
+    """What series take, and what was declared of them: text that the storage only keeps. Fixed at creation."""
+
+    columns: int = 0
+    record: int = 0
+    """Bytes of a column's record."""
+    cells: int = 0
+    declared: str = ""
+
+    @property
+    def records_a_row(self) -> int:
+        """How many records lie in a row of their table."""
+        return (ROW - 4) // self.record
+
+    @property
+    def tables(self) -> dict[str, int]:
+        """Rows of each table."""
+        if not self.columns:
+            return {}
+        return {"column": _rows(self.columns, self.records_a_row), "series": _rows(self.cells, CELLS_A_ROW)}
+
+
+NO_SERIES = SeriesRoom()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +97,7 @@ class Layout:
     pins: int
     snapshots: int
     fixed_pages: int
+    series: SeriesRoom = NO_SERIES
 
     @property
     def kept_rows(self) -> int:
@@ -141,15 +171,15 @@ class Layout:
         return (self.size - self.wal - self.shm - self.ring) // PAGE
 
 
-def plan(size: int, slots: int) -> Layout:
+def plan(size: int, slots: int, series: SeriesRoom = NO_SERIES) -> Layout:
     """The layout of `size` bytes for a policy of `slots` commits; TooSmall, naming the least size."""
-    layout = _divided(size, slots)
+    layout = _divided(size, slots, series)
     if not _enough(layout):
-        raise TooSmall(size, least(slots))
+        raise TooSmall(size, least(slots, series=series))
     return layout
 
 
-def least(slots: int, branch_slots: int = 0) -> int:
+def least(slots: int, branch_slots: int = 0, series: SeriesRoom = NO_SERIES) -> int:
     """The smallest size for a policy of `slots` commits, and `branch_slots` of other branches beside it.
 
     In bytes, a multiple of 64 KiB; 0 if no size has so many for branches.
@@ -158,7 +188,7 @@ def least(slots: int, branch_slots: int = 0) -> int:
         return 0
 
     def fits(units: int) -> bool:
-        layout = _divided(units * 64 * KIB, slots)
+        layout = _divided(units * 64 * KIB, slots, series)
         return _enough(layout) and layout.branch_slots >= branch_slots
 
     low, high = 1, 1
@@ -187,7 +217,7 @@ def _enough(layout: Layout) -> bool:
     return layout.segments >= LEAST_SEGMENTS and layout.room - layout.reserve >= layout.slots * A_COMMIT
 
 
-def _divided(size: int, slots: int) -> Layout:
+def _divided(size: int, slots: int, series: SeriesRoom) -> Layout:
     segment = 16 * KIB if size < 8 * MIB else 64 * KIB
     grain = GRAIN
     while size // grain >= 1 << 32:
@@ -204,7 +234,7 @@ def _divided(size: int, slots: int) -> Layout:
         shm = 32 * KIB * _rows(wal // FRAME + 64, 4096)
         return Layout(
             size, slots, segment, segments, grain, wal, shm, ring,
-            branches, branch_slots, tags, pins, snapshots, fixed,
+            branches, branch_slots, tags, pins, snapshots, fixed, series,
         )  # fmt: skip
 
     # The rows of segments and locations depend on how many segments there are: begin with too many.
@@ -220,12 +250,16 @@ def fixed_pages(layout: Layout) -> int:
     """Pages of everything but the segments: the schema, `meta`, and the tables of fixed rows."""
     rows = (layout.branch_rows, layout.pin_rows, layout.dying_rows, layout.segment_rows, layout.location_rows)
     small = (_rows(layout.tags, TAGS_A_PAGE), _rows(layout.kept_rows, KEPT_A_PAGE))
-    return 3 + sum(table_pages(leaves) for leaves in rows + small)
+    return (
+        3
+        + bool(layout.series.columns)
+        + sum(table_pages(leaves) for leaves in (*rows, *small, *layout.series.tables.values()))
+    )
 
 
 def last_frames(layout: Layout) -> int:
     """Frames of the transaction that ends a tick, if it changes every fixed row it can."""
-    rows = layout.branch_rows + layout.pin_rows + layout.dying_rows
+    rows = layout.branch_rows + layout.pin_rows + layout.dying_rows + layout.series.tables.get("column", 0)
     return 8 + rows + _rows(layout.tags, TAGS_A_PAGE) + _rows(layout.kept_rows, KEPT_A_PAGE)
 
 

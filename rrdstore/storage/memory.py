@@ -6,7 +6,8 @@ import secrets
 from typing import TYPE_CHECKING
 
 from rrdstore.errors import Corrupt
-from rrdstore.storage.protocol import Entry, Problem, State, Tick, Usage
+from rrdstore.storage.layout import CELL
+from rrdstore.storage.protocol import Entry, Problem, SeriesState, State, Tick, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,9 +25,13 @@ class Memory:
     largest = 0
     due = False
 
+    def __init__(self, series: SeriesState | None = None) -> None:
+        self._series = series
+        self._cells: dict[int, bytes] = {}
+
     def state(self) -> State:
         """A new store with no branch yet."""
-        return State(secrets.token_bytes(16), 1, 0, (), (), {}, frozenset())
+        return State(secrets.token_bytes(16), 1, 0, (), (), {}, frozenset(), series=self._series)
 
     def lacking(self, cost: int, *, shrinks: bool) -> int:  # noqa: ARG002 - the protocol's
         """Nothing is ever lacking."""
@@ -37,7 +42,13 @@ class Memory:
         return True
 
     def tick(self, tick: Tick) -> None:
-        """There is no disk."""
+        """There is no disk; cells of series are kept here."""
+        if tick.series is not None:
+            self._cells.update(tick.series.cells)
+
+    def cells(self, addresses: Sequence[int]) -> bytes:
+        """Cells of series."""
+        return b"".join(self._cells.get(address, bytes(CELL)) for address in addresses)
 
     def root(self, commit: Record) -> Node:
         """The tree the commit holds."""

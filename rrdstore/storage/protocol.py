@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from rrdstore.tree.node import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rrdstore.history.commit import Edit, Key, Record
     from rrdstore.tree.node import Node
@@ -59,6 +59,24 @@ class BranchState:
 
 
 @dataclass(frozen=True, slots=True)
+class SeriesState:
+    """The series as of the last tick, in the bytes of the room `series`; cells are asked for by address."""
+
+    declared: str
+    """What was declared at creation."""
+    records: Sequence[bytes] = ()
+    """One for each column."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesTick:
+    """What changed in the series since the last tick: cells by address, records by column."""
+
+    cells: Mapping[int, bytes]
+    records: Mapping[int, bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """All that a store is, as of the last tick, and the journal since."""
 
@@ -74,6 +92,8 @@ class State:
     pins: frozenset[int]
     pending: Sequence[Entry] = ()
     """What the journal holds since the tick, in order."""
+    series: SeriesState | None = None
+    """None if none were declared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +110,7 @@ class Tick:
     branches: Sequence[BranchState]
     tags: dict[str, Key]
     pins: frozenset[int]
+    series: SeriesTick | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +190,10 @@ class Storage(Source, Protocol):
 
     def root(self, commit: Record) -> Node:
         """The tree of a stored commit."""
+        ...
+
+    def cells(self, addresses: Sequence[int]) -> bytes:
+        """The cells of series at these addresses, as of the last tick, one after the other; zeros if never written."""
         ...
 
     def usage(self) -> Usage:

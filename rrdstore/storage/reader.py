@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 from rrdstore.errors import Corrupt, ReadOnly, Thinned
-from rrdstore.storage import check, journal
+from rrdstore.storage import cells, check, journal
 from rrdstore.storage.codec import decode, references
 from rrdstore.storage.container import file_size
 from rrdstore.storage.freeing import weigh
@@ -65,13 +65,15 @@ class RingReader:
                 kept = KeptTable(held.rows("kept"), held.layout.links)
                 branches, tags = read_branches(held.rows("branch")), read_tags(held.rows("tag"))
                 pins = read_pins(held.rows("pin"))
+                series = cells.state(held)
             pending, fault = self._journal.recover(superblock.tick)
             if held.superblock().tick == superblock.tick:
                 if fault:
                     raise fault
                 return State(
-                    held.uuid, superblock.epoch, superblock.number, kept.records(), branches, tags, pins, pending
-                )
+                    held.uuid, superblock.epoch, superblock.number, kept.records(), branches, tags, pins, pending,
+                    series,
+                )  # fmt: skip
         raise Corrupt(held.path, f"another tick at each of {_ATTEMPTS} attempts", "a moment of rest to read in")
 
     # Objects
@@ -140,6 +142,10 @@ class RingReader:
             raise Thinned(f"with object {fault.number}", None, None) from fault
 
     # The rest
+
+    def cells(self, addresses: Sequence[int]) -> bytes:
+        """Cells of series, as of the last tick; those that a later one wrote over are newer than the column says."""
+        return cells.cells(self._container, addresses)
 
     def lacking(self, cost: int, *, shrinks: bool) -> int:
         """Bytes that are lacking for `cost` more."""

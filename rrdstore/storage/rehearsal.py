@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rrdstore.storage.layout import CELL
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -27,6 +29,7 @@ class Rehearsal:
 
     def __init__(self, below: Storage) -> None:
         self._below = below
+        self._cells: dict[int, bytes] = {}
         self.max_branches, self.max_tags, self.max_pins = below.max_branches, below.max_tags, below.max_pins
         self.max_snapshots, self.max_slots = below.max_snapshots, below.max_slots
 
@@ -43,7 +46,16 @@ class Rehearsal:
         return True
 
     def tick(self, tick: Tick) -> None:
-        """Forgotten: this is the last line of the path."""
+        """Forgotten: this is the last line of the path; cells of series are read again, so these stay here."""
+        if tick.series is not None:
+            self._cells.update(tick.series.cells)
+
+    def cells(self, addresses: Sequence[int]) -> bytes:
+        """Cells of series: those of this run, else those that are there."""
+        own, size = self._cells, CELL
+        below = self._below.cells(addresses)
+        there = (below[at * size : (at + 1) * size] for at in range(len(addresses)))
+        return b"".join(own.get(address, cell) for address, cell in zip(addresses, there, strict=True))
 
     def root(self, commit: Record) -> Node:
         """The tree of a commit that is there."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from rrdstore.errors import Corrupt, Exists
 from rrdstore.storage import container, journal
-from rrdstore.storage.layout import plan
+from rrdstore.storage.layout import NO_SERIES, SeriesRoom, plan
 from rrdstore.storage.reader import RingReader
 from rrdstore.storage.writer import RingWriter
 
@@ -34,13 +34,14 @@ def create(
     progress: Callable[[int, int], object] | None = None,
     uuid: bytes | None = None,
     epoch: int = 0,
+    series: SeriesRoom = NO_SERIES,
 ) -> RingWriter:
     """A new file of `size` bytes for a policy of `slots` commits, open. Exists, TooSmall, Locked, Unwritable.
 
     All of it is written once; the name appears when everything is there. `uuid` and `epoch` are those of the
-    store that this one continues, if it does.
+    store that this one continues, if it does; `series` what is declared of series.
     """
-    layout, uuid = plan(size, slots), uuid or secrets.token_bytes(16)
+    layout, uuid = plan(size, slots, series), uuid or secrets.token_bytes(16)
     if Path(path).exists():
         raise Exists("file", path)
     ring = path + journal.SUFFIX

@@ -9,11 +9,13 @@ Cost: O(tables).
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 from zlib import crc32
 
 from rrdstore.errors import Corrupt, NoStore, StoreError
-from rrdstore.storage.layout import KEPT, PAGE, ROW, TAG, Layout, plan
+from rrdstore.storage.layout import KEPT, PAGE, ROW, TAG, Layout, SeriesRoom, plan
 
 if TYPE_CHECKING:
     import sqlite3
@@ -36,6 +38,7 @@ def tables(layout: Layout) -> dict[str, tuple[int, int]]:
         "dying": (layout.dying_rows, ROW),
         "segm": (layout.segment_rows, ROW),
         "loc": (layout.location_rows, ROW),
+        **{table: (count, ROW) for table, count in layout.series.tables.items()},
         "seg": (layout.segments, layout.segment),
     }
 
@@ -50,6 +53,8 @@ def meta(layout: Layout, uuid: bytes) -> dict[str, str]:
     said = {"format": FORMAT, "uuid": uuid.hex(), "size": layout.size, "slots": layout.slots}
     said |= {"segment": layout.segment, "segments": layout.segments, "grain": layout.grain}
     rows = {key: str(value) for key, value in said.items()}
+    if layout.series.columns:
+        rows["series"] = json.dumps(asdict(layout.series), ensure_ascii=False)
     return {**rows, "check": proof(rows)}
 
 
@@ -77,11 +82,12 @@ def described(path: str, found: Mapping[str, str]) -> Layout:
     if found.get("check") != proof(found):
         raise Corrupt(where, f"checksum {proof(found)}", found.get("check", "a row 'check'"))
     try:
-        layout = plan(int(found["size"]), int(found["slots"]))
+        series = SeriesRoom(**json.loads(found.get("series", "{}")))
+        layout = plan(int(found["size"]), int(found["slots"]), series)
         said = tuple(int(found[key]) for key in ("segment", "segments", "grain"))
         bytes.fromhex(found["uuid"])
-    except (KeyError, ValueError, StoreError) as fault:
-        raise Corrupt(where, f"{fault!r}", "size, slots, segment, segments, grain and uuid") from fault
+    except (KeyError, ValueError, TypeError, ArithmeticError, StoreError) as fault:
+        raise Corrupt(where, f"{fault!r}", "size, slots, segment, segments, grain, uuid, series") from fault
     if said != (layout.segment, layout.segments, layout.grain):
         raise Corrupt(where, f"segments {said}", f"{(layout.segment, layout.segments, layout.grain)}")
     return layout

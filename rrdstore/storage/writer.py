@@ -10,10 +10,12 @@ Cost: O(changes) a tick; one wait for the disk. The order of events and the form
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from rrdstore.errors import Corrupt, Held, LimitReached, StoreError
-from rrdstore.storage import check
+from rrdstore.storage import cells, check
 from rrdstore.storage.codec import decode
 from rrdstore.storage.freeing import Freeing, weigh
 from rrdstore.storage.kept import KeptTable, pages_of
@@ -35,7 +37,7 @@ from rrdstore.storage.records import (
 from rrdstore.storage.storing import Storing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rrdstore.history.commit import Record
     from rrdstore.storage.container import Container
@@ -106,6 +108,7 @@ class RingWriter:
             read_tags(rows["tag"]),
             read_pins(rows["pin"]),
             pending,
+            cells.state(self._container),
         )
 
     def root(self, commit: Record) -> Node:
@@ -132,6 +135,10 @@ class RingWriter:
     def weigh(self, commits: Sequence[Record]) -> int:
         """What the objects that these commits reach count for; O(objects)."""
         return weigh((commit.root_number for commit in commits), self._freeing.references, self._objects.weight)
+
+    def cells(self, addresses: Sequence[int]) -> bytes:
+        """Cells of series, as of the last tick."""
+        return cells.cells(self._container, addresses)
 
     def usage(self) -> Usage:
         """Bytes and fill now."""
@@ -162,6 +169,8 @@ class RingWriter:
             self._settle()
             rows = self._ref_rows(tick)
             stored = self._store(tick)
+            if tick.series is not None:
+                self._put_cells(tick.series.cells)
             self._end(tick, rows, stored)
         except BaseException as fault:
             self._storing.undo()
@@ -238,6 +247,14 @@ class RingWriter:
             stored.append((record, root, before))
         return stored
 
+    def _put_cells(self, changes: Mapping[int, bytes]) -> None:
+        """Write cells of series, in transactions of their own; they count when the tick has ended."""
+        objects, rows = self._objects, cells.changed_cells(self._container, changes)
+        while batch := list(islice(rows, max(1, objects.slice_pages // 2))):
+            if objects.pages + len(batch) > objects.slice_pages:
+                objects.commit()
+            objects.commit(partial(self._container.put, "series", batch), len(batch))
+
     def _end(self, tick: Tick, rows: dict[str, list[bytes]], stored: list[tuple[Record, Node, int]]) -> None:
         """The transaction that makes it count."""
         for record, _, before in stored:
@@ -251,6 +268,8 @@ class RingWriter:
             for table, new in rows.items()
         }
         doomed = dying_rows(dying, self._layout.dying_rows)
+        if tick.series is not None:
+            changed["column"] = cells.changed_columns(self._container, tick.series.records)
         pages = pages_of(kept) + len(doomed) + sum(len(some) for some in changed.values())
         objects = self._objects
         if (objects.pages + pages) * FRAME > self._layout.wal:

@@ -1,4 +1,4 @@
-"""The configuration of a store as a TOML file: its size, and the policy of each branch by pattern.
+"""The configuration of a store as a TOML file: its size, the policy of each branch by pattern, its series.
 
     [store]
     size = "64MiB"
@@ -10,6 +10,10 @@
     [[branch]]
     pattern = "tx/*"
     keep = "last:32 1m:1h"
+
+    [[series]]                      # numbers to consolidate, fixed at creation
+    pattern = "/local/domain/*/memory/target"
+    paths = 1000
 
 Rule: what is not known is an error that names the file, the table, the key and what is expected there;
 nothing is skipped. A pattern is written as those of paths are (rrdstore/tree/pattern.py), without the slash
@@ -27,8 +31,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from rrdstore.errors import ConfigError, InvalidPattern, InvalidSize, PolicyError
+from rrdstore.errors import ConfigError, InvalidPattern, InvalidSize, PolicyError, SeriesError
 from rrdstore.policy import parse as parse_policy
+from rrdstore.series.declaration import MAX_PATHS, Declaration
 from rrdstore.store.size import parse_size
 from rrdstore.tree.pattern import Pattern
 
@@ -62,6 +67,7 @@ class Config:
     where: str = "configuration"
     size: str | int | None = None
     branches: tuple[BranchRule, ...] = ()
+    series: tuple[Declaration, ...] = ()
 
     def keep(self, branch: str) -> str | None:
         """The policy of the first pattern that matches the name of a branch."""
@@ -169,11 +175,26 @@ def _branch(table: Table) -> BranchRule:
         raise table.wrong("keep", f"{fault.text!r} with {fault.found}", fault.expected) from None
 
 
+def _series(table: Table) -> Declaration:
+    table.only("pattern", "paths")
+    pattern, paths = table.text("pattern"), table.found.get("paths")
+    if not isinstance(paths, int) or isinstance(paths, bool):
+        raise table.wrong("paths", "nothing" if paths is None else f"{paths!r}", "how many paths to record at once")
+    try:
+        return Declaration(pattern, paths)
+    except SeriesError as fault:
+        key = "pattern" if 1 <= paths <= MAX_PATHS else "paths"
+        raise table.wrong(key, fault.found, fault.expected) from None
+
+
 def _meant(key: str, keys: tuple[str, ...]) -> str:
     close = get_close_matches(key, keys, 1)
     return f"{close[0]!r}, perhaps" if close else "one of " + ", ".join(keys)
 
 
 _SINGLE: dict[str, Callable[[Table], dict[str, Any]]] = {"store": _store}
-_SEVERAL: dict[str, tuple[str, Callable[[Table], Any]]] = {"branch": ("branches", _branch)}
+_SEVERAL: dict[str, tuple[str, Callable[[Table], Any]]] = {
+    "branch": ("branches", _branch),
+    "series": ("series", _series),
+}
 """Of each array of tables the field of `Config` that it fills, and what reads one."""

@@ -19,9 +19,10 @@ from rrdstore.history.clock import RetentionClock, Stamp
 from rrdstore.history.commit import AUTHOR_BYTES, MESSAGE_BYTES, Edit, Key, Record, commit_id, cut
 from rrdstore.history.history import History
 from rrdstore.policy import BRANCH_DEFAULT, Rings, parse
-from rrdstore.storage.protocol import BranchState, Entry, Tick
+from rrdstore.storage.protocol import BranchState, Entry, SeriesTick, Tick
 from rrdstore.store.commit import Commit
 from rrdstore.store.config import MAIN, Config
+from rrdstore.store.consolidation import loaded
 from rrdstore.store.limits import check_limit, check_name
 from rrdstore.store.merging import applied, merge_edits, paired
 from rrdstore.store.moments import Found, by_id, find
@@ -97,6 +98,7 @@ class Ledger:
         last = state.commits[-1] if state.commits else None
         self._clock = RetentionClock(self.clock, Stamp(last.rt, last.wall) if last else None)
         self._rooted: set[int] = set()
+        self.series = loaded(state.series, self.storage)
         self._replayed = [(self._replay(entry), entry.opaque) for entry in state.pending]
         if state.pending:
             last_entry = state.pending[-1]
@@ -119,12 +121,9 @@ class Ledger:
             entry.message,
             root,
         )
-        self.room.reserve(self._cost(before, entry.edits))
-        self._admit(line, record)
+        self.room.reserve(change_cost(before, entry.edits) if self.storage.forgets_trees else 0)
+        self._admit(line, record, entry.edits)
         return record
-
-    def _cost(self, before: Node, edits: tuple[Edit, ...]) -> int:
-        return change_cost(before, edits) if self.storage.forgets_trees else 0
 
     def close(self) -> None:
         """Store everything and let go of the storage."""
@@ -214,7 +213,7 @@ class Ledger:
                     entry = (number, epoch, line.id, parents, rt, wall, author, message, edits, opaque)
                     journalled = storage.append(tuple.__new__(Entry, entry))
                 self.room.reserve(cost)
-            self._admit(line, record)
+            self._admit(line, record, edits)
         except BaseException as fault:
             self._follow(fault)
             raise
@@ -228,8 +227,10 @@ class Ledger:
             watches.fire(Commit(self, record), edits)
         return record
 
-    def _admit(self, line: Line, record: Record) -> None:
+    def _admit(self, line: Line, record: Record, edits: tuple[Edit, ...]) -> None:
         self.number = record.number
+        if self.series is not None and line.name == MAIN:
+            self.series.feed(record.rt, edits)
         graph, parents = self.history.graph, record.parents
         if len(parents) == 1 and parents[0][0] in graph.records:
             record.grafts = parents[0][:1]
@@ -244,6 +245,10 @@ class Ledger:
         """The one that carries the base of `line` and the branch that it has merged, whose head is `merged`."""
         forks = (other for other in self.history.names.values() if other.upstream == line.id)
         return next((fork for fork in forks if fork.head == merged), line)
+
+    def now(self) -> int:
+        """The retention time that a commit made now would have."""
+        return self._clock.now().rt
 
     # Trees and leases
 
@@ -329,8 +334,11 @@ class Ledger:
             for line in sorted(history.lines.values(), key=lambda line: line.id)
         ]
         tags, pins = dict(history.tags), frozenset(history.pins)
-        self.storage.tick(Tick(self.number, fresh, tuple(history.gone), changed, branches, tags, pins))
+        series = None if self.series is None else SeriesTick(self.series.cells, self.series.changes())
+        self.storage.tick(Tick(self.number, fresh, tuple(history.gone), changed, branches, tags, pins, series))
         history.ticked()
+        if self.series is not None:
+            self.series.ticked()
         self.room.settled()
         if self.storage.forgets_trees:
             self._rooted.update(record.number for record in fresh)

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Literal
 
 from rrdstore.history.clock import SystemClock
 from rrdstore.policy import DEFAULT, parse
+from rrdstore.series import parse_series
 from rrdstore.storage import ringfile
 from rrdstore.storage.memory import Memory
+from rrdstore.storage.protocol import SeriesState
 from rrdstore.storage.rehearsal import Rehearsal
 from rrdstore.store.config import MAIN, Config
+from rrdstore.store.consolidation import room_of
 from rrdstore.store.ledger import Ledger
 from rrdstore.store.size import parse_size
 from rrdstore.store.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from rrdstore.history.clock import Clock
@@ -39,6 +42,7 @@ def create(
     keep: str | None = None,
     *,
     config: ConfigLike = None,
+    series: Iterable[str] | None = None,
     clock: Clock | None = None,
     sync: Sync = "tick",
     progress: Callable[[int, int], object] | None = None,
@@ -46,13 +50,15 @@ def create(
     """A new store in a file that never grows beyond `size`, with `keep` as the policy of main.
 
     What is not given `config` says, a `Config` or the path of a file, and then DEFAULT_SIZE and DEFAULT; new
-    branches take their policies from it too. Writes all of the file once, calling `progress(bytes done, bytes
-    in all)`. Exists, PolicyError, ConfigError, TooSmall naming the least size that the policy needs.
+    branches take their policies from it too. `series` are `PATTERN:PATHS` each: numbers to consolidate for ever
+    (docs/series.md). Writes all of the file once, calling `progress(bytes done, bytes in all)`. Exists, PolicyError,
+    ConfigError, SeriesError, TooSmall naming the least size that policy and series need.
     """
     wish = Config.of(config)
     policy = parse(keep if keep is not None else wish.keep(MAIN) or DEFAULT)
     wanted = parse_size(size if size is not None else wish.size or DEFAULT_SIZE)
-    storage = ringfile.create(os.fspath(path), wanted, slots=policy.slots, sync=sync, progress=progress)
+    room = room_of(parse_series(wish.series if series is None else series, policy))
+    storage = ringfile.create(os.fspath(path), wanted, slots=policy.slots, sync=sync, progress=progress, series=room)
     with _closed_on_error(storage):
         return Store.begin(storage, clock or SystemClock(), os.fspath(path), str(policy), wish)
 
@@ -94,8 +100,16 @@ def _closed_on_error(storage: Storage) -> Iterator[None]:
         raise
 
 
-def memory(keep: str | None = None, *, config: ConfigLike = None, clock: Clock | None = None) -> Store:
+def memory(
+    keep: str | None = None,
+    *,
+    config: ConfigLike = None,
+    series: Iterable[str] | None = None,
+    clock: Clock | None = None,
+) -> Store:
     """A store without a file, forgotten when it is closed; its history thins by the same rules."""
     wish = Config.of(config)
     text = keep if keep is not None else wish.keep(MAIN) or DEFAULT
-    return Store.begin(Memory(), clock or SystemClock(), "(memory)", text, wish)
+    declared = parse_series(wish.series if series is None else series, parse(text))
+    storage = Memory(SeriesState(declared.text()) if declared else None)
+    return Store.begin(storage, clock or SystemClock(), "(memory)", text, wish)

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from rrdstore.errors import PolicyDiffers, ReadOnly
-from rrdstore.store import reports
+from rrdstore.store import consolidation, reports
 from rrdstore.store.branch import Branch
 from rrdstore.store.commit import Commit
 from rrdstore.store.compaction import compact
@@ -24,9 +24,11 @@ from rrdstore.tree.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import datetime
     from types import TracebackType
 
     from rrdstore.history.clock import Clock
+    from rrdstore.series import Series
     from rrdstore.storage.protocol import Storage
 
     Where = Commit | Snapshot | Tree | str
@@ -209,6 +211,24 @@ class Store:
         Like `git gc` with another expiry: what is lost is lost. O(kept log kept + objects of the heads).
         """
         return tune(self.ledger, branch if isinstance(branch, str) else branch.name, keep, dry_run=dry_run)
+
+    # Series
+
+    def series(
+        self,
+        pattern: str,
+        cf: str = "average",
+        since: str | datetime | int | None = None,
+        until: str | datetime | int | None = None,
+        step: str | int | None = None,
+    ) -> Series:
+        """Times, paths and values of the recorded paths that `pattern` matches, as numpy arrays; docs/series.md.
+
+        `cf` is average, min, max or last; `step` text such as "5m", or seconds. Each time is the UTC beginning of a
+        row of one step; NaN is unknown. SeriesError for another `cf`, a step that no tier divides, a pattern that
+        matches nothing recorded and was not declared; InvalidWhen, InvalidPattern. O(rows) a path.
+        """
+        return consolidation.series(self.ledger, pattern, cf, since, until, step)
 
     # Reports
 

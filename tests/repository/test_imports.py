@@ -23,11 +23,12 @@ ALLOWED: dict[str, frozenset[str]] = {
     "tree": frozenset({"errors"}),
     "policy": frozenset({"errors"}),
     "history": frozenset({"errors", "tree"}),
+    "series": frozenset({"errors", "tree", "policy"}),
     "storage": frozenset({"errors", "tree", "history"}),
-    "store": frozenset({"errors", "clock", "tree", "policy", "history", "storage"}),
-    "interchange": frozenset({"errors", "clock", "tree", "policy", "history", "storage", "store"}),
-    "facade": frozenset({"errors", "clock", "tree", "policy", "history", "storage", "store", "interchange"}),
-    "testing": frozenset({"errors", "clock", "tree", "policy", "history", "storage", "store", "facade"}),
+    "store": frozenset({"errors", "clock", "tree", "policy", "history", "series", "storage"}),
+    "interchange": frozenset({"errors", "clock", "tree", "policy", "history", "series", "storage", "store"}),
+    "facade": frozenset({"errors", "clock", "tree", "policy", "history", "series", "storage", "store", "interchange"}),
+    "testing": frozenset({"errors", "clock", "tree", "policy", "history", "series", "storage", "store", "facade"}),
     "cli": frozenset({"facade", "policy", "interchange"}),
 }
 
@@ -38,7 +39,13 @@ ACTING = frozenset({"transport", "server", "cli", "client", "demo"})
 OUTSIDE_WORLD = frozenset(
     {"asyncio", "logging", "mmap", "select", "selectors", "socket", "sqlite3", "subprocess", "threading", "time"},
 )
-PURE = ("rrdstore/tree", "rrdstore/policy", "rrdstore/history", *(f"xsadapter/{room}" for room in DECIDING))
+PURE = (
+    "rrdstore/tree",
+    "rrdstore/policy",
+    "rrdstore/series",
+    "rrdstore/history",
+    *(f"xsadapter/{room}" for room in DECIDING),
+)
 
 
 def sources(*under: str) -> list[Path]:
