@@ -1,10 +1,10 @@
 """The tables of series: cells by address, and the record of each column; neither ever grows.
 
 Rule: row r of `series` has the cells 100 r to 100 r + 99, row r of `column` as many records as fit; each row ends
-in a CRC-32 of all before it, and one of zeros was never written. What the bytes mean the room `series` knows. A
-tick writes cells first, in transactions no larger than others; they count only with the records, which change in
-the tick's last transaction. Cells without them (a crash, a power failure) are newer than their column, so they
-are told from those that count, and written again when the journal is done again.
+in a CRC-32 of all before it, begun with its place, and one of zeros was never written. What the bytes mean the
+room `series` knows. A tick writes cells first, in transactions no larger than others; they count only with the
+records, which change in the tick's last transaction. Cells without them (a crash, a power failure) are newer than
+their column, so they are told from those that count, and written again when the journal is done again.
 Cost: O(rows changed), 40 us each; O(columns) to open.
 """
 
@@ -29,7 +29,7 @@ def state(held: Container) -> SeriesState | None:
         return None
     records: list[bytes] = []
     for at, row in enumerate(held.rows("column")):
-        data = opened(row, f"table column, row {at + 1}") or bytes(ROW)
+        data = opened(row, "column", at, at) or bytes(ROW)
         records += [data[i * room.record : (i + 1) * room.record] for i in range(room.records_a_row)]
     return SeriesState(room.declared, records[: room.columns])
 
@@ -52,11 +52,11 @@ def changed_cells(held: Container, changes: Mapping[int, bytes]) -> Iterator[tup
         row, place = divmod(address, CELLS_A_ROW)
         if row != at:
             if data:
-                yield at, sealed(bytes(data), ROW)
+                yield at, sealed(bytes(data), ROW, "series", at)
             at, data = row, bytearray(_row(held, row))
         data[place * CELL : (place + 1) * CELL] = cell
     if data:
-        yield at, sealed(bytes(data), ROW)
+        yield at, sealed(bytes(data), ROW, "series", at)
 
 
 def changed_columns(held: Container, changes: Mapping[int, bytes]) -> list[tuple[int, bytes]]:
@@ -66,10 +66,10 @@ def changed_columns(held: Container, changes: Mapping[int, bytes]) -> list[tuple
     for index, record in changes.items():
         row, place = divmod(index, room.records_a_row)
         if row not in rows:
-            rows[row] = bytearray(opened(held.row("column", row), f"table column, row {row + 1}") or bytes(ROW - 4))
+            rows[row] = bytearray(opened(held.row("column", row), "column", row, row) or bytes(ROW - 4))
         rows[row][place * room.record : (place + 1) * room.record] = record
-    return [(row, sealed(bytes(data), ROW)) for row, data in sorted(rows.items())]
+    return [(row, sealed(bytes(data), ROW, "column", row)) for row, data in sorted(rows.items())]
 
 
 def _row(held: Container, row: int) -> bytes:
-    return opened(held.row("series", row), f"table series, row {row + 1}") or bytes(ROW - 4)
+    return opened(held.row("series", row), "series", row, row) or bytes(ROW - 4)
