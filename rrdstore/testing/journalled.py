@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rrdstore.errors import StoreError
-from rrdstore.storage.protocol import BranchState, Entry, Problem, State, Tick, Usage
+from rrdstore.storage.layout import CELL
+from rrdstore.storage.protocol import BranchState, Entry, Problem, SeriesState, State, Tick, Usage
 from rrdstore.tree import edit
 from rrdstore.tree.node import Node
 from rrdstore.tree.tree import Tree
@@ -62,6 +63,10 @@ class Disk:
     tags: dict[str, Key] = field(default_factory=dict)
     pins: frozenset[int] = frozenset()
     journal: list[Entry] = field(default_factory=list)
+    declared: str = ""
+    """The series; empty for none."""
+    cells: dict[int, bytes] = field(default_factory=dict)
+    records: dict[int, bytes] = field(default_factory=dict)
 
     def image(self) -> Disk:
         """What a crash now would leave."""
@@ -92,9 +97,11 @@ class Journalled:
         """What the disk has."""
         disk = self.disk
         commits = [copy.copy(disk.commits[number]) for number in sorted(disk.commits)]
+        columns = [disk.records.get(index, b"") for index in range(max(disk.records, default=-1) + 1)]
         return State(
-            disk.uuid, disk.epoch, disk.number, commits, disk.branches, dict(disk.tags), disk.pins, tuple(disk.journal)
-        )
+            disk.uuid, disk.epoch, disk.number, commits, disk.branches, dict(disk.tags), disk.pins, tuple(disk.journal),
+            SeriesState(disk.declared, columns) if disk.declared else None,
+        )  # fmt: skip
 
     def lacking(self, cost: int, *, shrinks: bool) -> int:
         """Bytes that are lacking; what shrinks may have 500 more."""
@@ -119,9 +126,12 @@ class Journalled:
         """Bring all to the disk."""
         assert not self.readonly
         assert not self.closed
+        disk = self.disk
+        if tick.series is not None:
+            # Cells are written first, and are there whether the tick ends or not.
+            disk.cells = {**disk.cells, **tick.series.cells}
         if self.fail_tick:
             raise Failed("tick")
-        disk = self.disk
         commits, trees = dict(disk.commits), dict(disk.trees)
         for record in tick.drop:
             assert record.number in commits, "dropped, and never stored"
@@ -146,6 +156,7 @@ class Journalled:
         disk.commits, disk.trees, disk.journal = commits, trees, []
         disk.number, disk.branches = tick.number, tuple(tick.branches)
         disk.tags, disk.pins = dict(tick.tags), tick.pins
+        disk.records = {**disk.records, **(tick.series.records if tick.series else {})}
         self.ticks += 1
 
     def root(self, commit: Record) -> Node:
@@ -156,6 +167,10 @@ class Journalled:
     def load(self, number: int) -> Node | Bucket | Wide:
         """Nothing refers to an object by its number here."""
         raise AssertionError(f"nothing is a stub here, not {number}")
+
+    def cells(self, addresses: Sequence[int]) -> bytes:
+        """Cells of series, zeros where none was written."""
+        return b"".join(self.disk.cells.get(address, bytes(CELL)) for address in addresses)
 
     def _live(self) -> int:
         return sum(map(weight, self.disk.trees.values()))
