@@ -1,0 +1,121 @@
+"""docs/format.md is complete: a reader written from it alone finds in real files what the engine finds there."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from random import Random
+from zlib import crc32
+
+import pytest
+
+import rrdstore
+from rrdstore.policy import parse
+from rrdstore.storage import ringfile
+from rrdstore.testing import FileHome, StoreMachine
+from rrdstore.testing.walk import walk
+from tests.storage import independent_reader
+from tests.storage.conftest import SIZE, SLOTS
+from tests.storage.past import Past
+
+ROOT = Path(__file__).parents[2]
+
+
+def same(file: independent_reader.File, state: rrdstore.storage.protocol.State, storage) -> None:
+    """What the reader finds is what the storage says of itself."""
+    kept = {number: commit for number, commit in file.kept().items() if commit.kind == 1}
+    assert file.uuid == state.uuid
+    assert file.superblock["number"] == state.number
+    assert {number: (c.epoch, c.branch, tuple(c.parents), c.rt, c.wall, c.author, c.message, sorted(c.grafts), c.thinned)
+            for number, c in kept.items()} == {
+        c.number: (c.epoch, c.branch, tuple(map(tuple, c.parents)), c.rt, c.wall, c.author, c.message,
+                   sorted(c.grafts), c.thinned)
+        for c in state.commits
+    }  # fmt: skip
+    assert [(b.id, b.head, b.fork, b.upstream, b.base, b.name, b.keep, b.state) for b in file.branches()] == [
+        (b.id, b.head, b.fork, b.upstream, b.base, b.name, b.keep, b.rings) for b in state.branches
+    ]
+    assert file.tags() == {name: tuple(key) for name, key in state.tags.items()}
+    assert file.pins() == state.pins
+    for commit in state.commits:
+        tree = rrdstore.Tree(storage.root(commit))
+        assert file.tree(kept[commit.number].root) == {
+            path: (node.value, node.meta, node.created, node.modified) for path, node in tree.descend()
+        }
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_reader_written_from_the_page_reads_any_file(tmp_path, seed):
+    path = str(tmp_path / "s.rrdb")
+    storage = ringfile.create(path, SIZE, SLOTS, sync="none")
+    past = Past(storage, Random(seed), names=200, values=2000)
+    for step in range(160):
+        past.step()
+        past.thin(20)
+        if step % 9 == 0:
+            past.tick()
+    past.tick()
+    same(independent_reader.File(path), storage.state(), storage)
+    storage.close()
+
+
+def test_and_what_only_the_journal_has(tmp_path):
+    path = tmp_path / "s.rrdb"
+    with rrdstore.create(path, "8MiB", "last:8 1m:1h *:4") as store:
+        main = store.branch("main")
+        main.set("/a", b"1", meta=b"m", message="one", author="é", opaque=b"\x00mine")
+        main.remove("/a")
+        main.set("/b", b"2")
+        file = independent_reader.File(path)
+        assert [(e.number, e.branch, e.author, e.message, e.opaque, e.edits) for e in file.journal()] == [
+            (2, 1, "é", "one", b"\x00mine", [("/a", b"1", b"m")]),
+            (3, 1, "", "", b"", [("/a", None, None)]),
+            (4, 1, "", "", b"", [("/b", b"2", None)]),
+        ]
+        assert [entry.parents for entry in file.journal()] == [[(n, 1)] for n in (1, 2, 3)]
+        store.tick()
+        assert independent_reader.File(path).journal() == []
+        assert set(independent_reader.File(path).kept()) == {1, 2, 3, 4}
+
+
+def test_a_store_of_the_machine_and_the_state_of_its_tiers(tmp_path):
+    class Kept(FileHome):
+        """Ends when it has been read."""
+
+        def end(self):
+            if self.path.exists() and not (Path(f"{self.path}-wal")).exists():
+                with rrdstore.open(self.path, readonly=True) as store:
+                    storage = store.ledger.storage
+                    file = independent_reader.File(self.path)
+                    same(file, storage.state(), storage)
+                    for branch in file.branches():
+                        if branch.name:
+                            tiers = file.tiers(branch.state)
+                            assert tiers.policy == crc32(branch.keep.encode())
+                            assert str(parse(branch.keep)) == branch.keep
+                            own = [(c.rt, c.number) for c in file.kept().values() if c.branch == branch.id]
+                            assert not own or (tiers.rt, tiers.number) >= max(own)
+                    seen.append(len(file.kept()))
+            super().end()
+
+    seen: list[int] = []
+    walk(StoreMachine(Kept), Random(5), 120)
+    assert seen
+
+
+def test_the_reader_knows_nothing_of_the_engine():
+    tree = ast.parse(Path(independent_reader.__file__).read_text())
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert names <= {"__future__", "sqlite3", "dataclasses", "pathlib", "struct", "zlib", "blake3"}
+
+
+def test_the_page_names_every_table_and_every_field_of_the_superblock(tmp_path):
+    page = (ROOT / "docs" / "format.md").read_text()
+    rrdstore.create(tmp_path / "s.rrdb", "8MiB", "last:8").close()
+    file = independent_reader.File(tmp_path / "s.rrdb")
+    for kind, name in file.database.execute("SELECT type, name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'"):
+        assert re.search(rf"`{name}\b", page), f"{kind} {name} is not in docs/format.md"
+    for field in independent_reader.SUPERBLOCK:
+        assert field in page
