@@ -28,6 +28,7 @@ from rrdstore.errors import Corrupt, Held, NoStore, Unwritable
 from rrdstore.storage.layout import FRAME, PAGE, Layout
 from rrdstore.storage.schema import APPLICATION, FORMAT, META, meta, recognised, statement, strangers, tables
 from rrdstore.storage.superblock import Superblock
+from rrdstore.storage.views import VIEWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -228,6 +229,8 @@ def _fill(
         execute(f"PRAGMA {pragma}").fetchall()
     execute("BEGIN")
     execute(META)
+    for view in VIEWS.values():
+        execute(view)
     for key, value in meta(layout, uuid).items():
         execute("INSERT INTO meta VALUES (?, ?)", (key, value))
     execute("INSERT INTO meta VALUES ('superblock', zeroblob(128))")

@@ -1,6 +1,6 @@
 """The schema: which tables a store has, how many rows of which length, and how a file is recognised.
 
-Rule: the tables are these, each with all its rows from the beginning, and nothing else is in the file. What a
+Rule: the tables are these, each with all its rows from the beginning, and the views of `views`; nothing else. What a
 stranger added (a table, an index, a trigger, a row, a page) is named, and the file is not written until it is
 repaired: a trigger could change what is stored, a table takes room that is promised. Reading goes on.
 What the rows of `meta` say of the file is proved by one more, `check`: CRC-32 of the others.
@@ -16,6 +16,7 @@ from zlib import crc32
 
 from rrdstore.errors import Corrupt, NoStore, StoreError
 from rrdstore.storage.layout import KEPT, PAGE, ROW, TAG, Layout, SeriesRoom, plan
+from rrdstore.storage.views import VIEWS
 
 if TYPE_CHECKING:
     import sqlite3
@@ -98,16 +99,16 @@ def strangers(connection: sqlite3.Connection, layout: Layout, pages: int) -> Ite
 
     `pages` is how many the file has had since creation.
     """
-    ours = {"meta": META, **{table: statement(table) for table in tables(layout)}}
+    ours = {"meta": META, **{table: statement(table) for table in tables(layout)}, **VIEWS}
     seen = set()
     for kind, name, sql in connection.execute("SELECT type, name, sql FROM sqlite_schema"):
         seen.add(name)
         if name not in ours:
             yield f"{kind} {name!r}", "in the file", "nothing but a store's own tables"
         elif sql != ours[name]:
-            yield f"table {name}", f"{sql}", ours[name]
+            yield f"{kind} {name}", f"{sql}", ours[name]
     for name in ours.keys() - seen:
-        yield f"table {name}", "nothing", ours[name]
+        yield f"{'view' if name in VIEWS else 'table'} {name}", "nothing", ours[name]
     facts = {"page_count": pages, "page_size": PAGE, "auto_vacuum": 0, "freelist_count": 0}
     for pragma, expected in facts.items():
         found = connection.execute(f"PRAGMA {pragma}").fetchone()[0]

@@ -186,6 +186,13 @@ class File:
             found += unpack_from(f"<{count}Q", row, 4)
         return set(found)
 
+    def fill(self) -> list[tuple[int, int]]:
+        """Of each segment, bytes used and bytes that live."""
+        numbers: list[int] = []
+        for row in self.rows("segm", placed=True):
+            numbers += unpack_from("<1006I", row or bytes(4028))
+        return list(zip(numbers[::2], numbers[1::2], strict=True))[: self.segments]
+
     # Objects
 
     def places(self) -> dict[int, int]:

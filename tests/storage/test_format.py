@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from zlib import crc32
@@ -20,29 +21,56 @@ from tests.storage.conftest import SIZE, SLOTS
 from tests.storage.past import Past
 
 ROOT = Path(__file__).parents[2]
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def same(file: independent_reader.File, state: rrdstore.storage.protocol.State, storage) -> None:
+def same(file: independent_reader.File, state, storage) -> None:
     """What the reader finds is what the storage says of itself."""
     kept = {number: commit for number, commit in file.kept().items() if commit.kind == 1}
     assert file.uuid == state.uuid
     assert file.superblock["number"] == state.number
-    assert {number: (c.epoch, c.branch, tuple(c.parents), c.rt, c.wall, c.author, c.message, sorted(c.grafts), c.thinned)
-            for number, c in kept.items()} == {
-        c.number: (c.epoch, c.branch, tuple(map(tuple, c.parents)), c.rt, c.wall, c.author, c.message,
-                   sorted(c.grafts), c.thinned)
-        for c in state.commits
-    }  # fmt: skip
+    assert [facts(kept[number]) for number in sorted(kept)] == [facts(commit) for commit in state.commits]
     assert [(b.id, b.head, b.fork, b.upstream, b.base, b.name, b.keep, b.state) for b in file.branches()] == [
         (b.id, b.head, b.fork, b.upstream, b.base, b.name, b.keep, b.rings) for b in state.branches
     ]
     assert file.tags() == {name: tuple(key) for name, key in state.tags.items()}
     assert file.pins() == state.pins
+    views(file)
     for commit in state.commits:
         tree = rrdstore.Tree(storage.root(commit))
         assert file.tree(kept[commit.number].root) == {
             path: (node.value, node.meta, node.created, node.modified) for path, node in tree.descend()
         }
+
+
+def facts(commit) -> tuple:
+    keys = [tuple(key) for key in commit.parents]
+    texts, links = (commit.author, commit.message), (keys, sorted(commit.grafts), commit.thinned)
+    return (commit.number, commit.epoch, commit.branch, commit.rt, commit.wall, *texts, *links)
+
+
+def views(file: independent_reader.File) -> None:
+    """The views show what the reader finds."""
+
+    def rows(view: str) -> list[tuple]:
+        return file.database.execute(f"SELECT * FROM {view}").fetchall()
+
+    def moment(micros: int) -> str:
+        return (EPOCH + timedelta(microseconds=micros)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    kept = sorted((c for c in file.kept().values() if c.kind == 1), key=lambda commit: commit.number)
+    assert rows("commits") == [
+        (c.number, c.branch, moment(c.rt), moment(c.wall), c.author, c.message, c.thinned, c.epoch, c.root)
+        for c in kept
+    ]
+    branches = sorted(file.branches(), key=lambda branch: branch.id)
+    assert rows("branches") == [(b.name, b.id, b.head, b.fork, b.upstream, b.base, b.keep) for b in branches]
+    assert rows("tags") == [(name, *key) for name, key in sorted(file.tags().items(), key=lambda tag: tag[0].encode())]
+    assert rows("pins") == [(number,) for number in sorted(file.pins())]
+    fill = file.fill()
+    assert rows("segments") == [(at + 1, *pair) for at, pair in enumerate(fill)]
+    assert len(fill) == file.segments
+    assert sum(live for _, live in fill) > 0
 
 
 @pytest.mark.parametrize("seed", range(3))
