@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rrdstore.tree import edit
-from rrdstore.tree.node import Node, Wide, child, entries, part
+from rrdstore.tree.node import Node, Wide, child, entries, new_node, part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -49,7 +49,7 @@ def applied(root: Node, steps: Iterable[Step]) -> Node:
             continue
         there = edit.find(root, names)
         kids = None if there is None else there.kids
-        root = edit.graft(root, names, Node(node.value, node.meta, node.created, node.modified, kids), 0, mark)
+        root = edit.graft(root, names, new_node(node.value, node.meta, node.created, node.modified, kids), 0, mark)
     return root
 
 

@@ -24,7 +24,7 @@ from rrdstore.store.config import MAIN
 from rrdstore.store.limits import check_name
 from rrdstore.tree.digest import digest
 from rrdstore.tree.edit import EMPTY
-from rrdstore.tree.node import Node
+from rrdstore.tree.node import Node, new_node
 from rrdstore.tree.path import split
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def _step(row: object, commit: int, number: int) -> Step:
     path, value, meta, created, modified = row
     if not 0 <= created <= modified <= commit:
         raise Corrupt(where(number), f"{path!r:.40} of commits {created} and {modified}", f"0 to {commit}, in order")
-    return _names(path, number), Node(decode(value, number), decode(meta, number), created, modified)
+    return _names(path, number), new_node(decode(value, number), decode(meta, number), created, modified)
 
 
 def _all_of(number: int, what: str, rows: object, convert: Callable[[object], T]) -> list[T]:

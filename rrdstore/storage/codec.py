@@ -25,7 +25,7 @@ from sys import intern
 from typing import TYPE_CHECKING, cast
 
 from rrdstore.errors import Corrupt
-from rrdstore.tree.node import FANOUT, SMALL, Bucket, Node, Stub, Wide
+from rrdstore.tree.node import FANOUT, SMALL, Bucket, Inode, Node, Stub, Wide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +60,7 @@ def is_inline(node: Node) -> bool:
 
 def encode(part: Node | Bucket | Wide, number: int) -> tuple[int, bytes]:
     """Kind and bytes of a part that becomes object `number`; all it refers to have their numbers already."""
-    if part.__class__ is Node:
+    if isinstance(part, Node):
         return NODE, _node(part, number)
     if part.__class__ is Bucket:
         return BUCKET, _bucket(part, number)
@@ -145,7 +145,7 @@ def _read_node(data: bytes, number: int, source: Source) -> Node:
         kids = _read_wide(data, at, number, source)
     else:
         _expect(at == len(data), "no children")
-    return Node(value, meta, created, modified, kids, number)
+    return Inode(value, meta, created, modified, kids, number)
 
 
 # Buckets
@@ -161,7 +161,7 @@ def _bucket(bucket: Bucket, number: int) -> bytes:
     created: list[int] = []
     modified: list[int] = []
     for name, node in bucket.names.items():
-        if node.__class__ is Node and node.kids is None and len(node.value) + len(node.meta) <= INLINE:
+        if isinstance(node, Node) and is_inline(node):
             names.append(name.encode())
             values.append(node.value)
             indexes.append(metas.setdefault(node.meta, len(metas)))

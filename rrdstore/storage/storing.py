@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 from rrdstore.errors import Corrupt
 from rrdstore.storage.codec import encode, is_inline
 from rrdstore.tree.edit import EMPTY
-from rrdstore.tree.node import BITS, FANOUT, Bucket, Node, Stub, Wide, name_hash
+from rrdstore.tree.node import BITS, FANOUT, Bucket, Inode, Node, Stub, Wide, name_hash
 
 if TYPE_CHECKING:
     from rrdstore.storage.objects import Objects
@@ -72,7 +72,7 @@ class Storing:
         kind, data = encode(part, number)
         part.number = number
         self._numbered.append(part)
-        if part.__class__ is Node and part.kids is not None and not part.kids.number:
+        if isinstance(part, Node) and part.kids is not None and not part.kids.number:
             part.kids.number = number
             self._numbered.append(part.kids)
         self._objects.add(kind, data, number)
@@ -99,18 +99,18 @@ def _opened(part: Part | Stub, was: Part | Stub | None, depth: int) -> _Frame:
     own = cast("Part", part)
     if own.number or own is EMPTY:
         own = _copied(own)
-    if own.__class__ is Node:
+    if isinstance(own, Node):
         kids = own.kids
         if kids is None:
             return _Frame(own, [])
-        return _Frame(own, _differing(kids, was.kids if was.__class__ is Node else None, 0))
-    return _Frame(own, _differing(cast("Kids", own), cast("Kids | None", was), depth))
+        return _Frame(own, _differing(kids, was.kids if isinstance(was, Node) else None, 0))
+    return _Frame(own, _differing(own, cast("Kids | None", was), depth))
 
 
 def _copied(part: Part) -> Part:
     copy: Part
-    if part.__class__ is Node:
-        copy = Node(part.value, part.meta, part.created, part.modified, part.kids)
+    if isinstance(part, Node):
+        copy = Inode(part.value, part.meta, part.created, part.modified, part.kids)
     elif part.__class__ is Bucket:
         copy = Bucket(dict(part.names), 0)
         copy.order = part.order
@@ -125,11 +125,11 @@ def _copied(part: Part) -> Part:
 def _point(parent: Part, key: Key, part: Part) -> None:
     """Put `part`, equal to what is there, under `key` of an unsaved parent."""
     container = cast("Kids", parent)
-    if parent.__class__ is Node:
+    if isinstance(parent, Node):
         container = cast("Kids", parent.kids)
         if container.number:
             # Some stored node has it too: leave it that one.
-            container = parent.kids = cast("Kids", _copied(container))
+            container = cast("Inode", parent).kids = cast("Kids", _copied(container))
     if container.__class__ is Bucket:
         container.names[cast("str", key)] = cast("Node", part)
     else:
@@ -145,7 +145,7 @@ def _differing(kids: Kids, was: Kids | None, depth: int) -> list[Work]:
         old = was.names if was.__class__ is Bucket else None
         for name, node in kids.names.items():
             before = old.get(name) if old is not None else _under(was, name, depth)
-            if node is before or (node.__class__ is Node and is_inline(node)):
+            if node is before or (isinstance(node, Node) and is_inline(node)):
                 continue
             if not (node.number and before is not None and node.number == before.number):
                 work.append((name, node, before, 0))

@@ -13,11 +13,11 @@ Cost: O(edits x depth x 32) a change. Pressure: O(objects) once in a while.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from rrdstore.errors import StoreFull, TooLarge
 from rrdstore.storage.layout import CHARGE
-from rrdstore.tree.node import BITS, FANOUT, SMALL, Bucket, Node, Wide, child, entries, name_hash, part, weight
+from rrdstore.tree.node import BITS, FANOUT, SMALL, Bucket, Node, Stub, Wide, child, entries, name_hash, part, weight
 from rrdstore.tree.path import split
 
 if TYPE_CHECKING:
@@ -122,10 +122,10 @@ def _rewrite_cost(root: Node, edit: Edit) -> int:
             kids, inside = part(kids, left & (FANOUT - 1)), 0
             left >>= BITS
         below = kids.names.get(name) if kids.__class__ is Bucket else None
-        if below.__class__ is not Node or kids.__class__ is not Bucket:
+        if below is None or below.__class__ is Stub or kids.__class__ is not Bucket:
             return 0
         cost += _object(inside + _inside(kids))
-        node = below
+        node = cast("Node", below)
     if node.kids is not None:
         return 0
     value = len(edit.value) + len(node.meta if edit.meta is None else edit.meta)

@@ -45,7 +45,7 @@ def digest(root: Node) -> bytes:
 
 def _missing(whole: Part) -> list[Part]:
     """Its parts, leaves excepted, that have no digest yet; all of them are loaded."""
-    if whole.__class__ is Node:
+    if isinstance(whole, Node):
         kids = whole.kids
         return [kids] if kids is not None and kids.hashed is None else []
     missing: list[Part] = []
@@ -65,7 +65,7 @@ def _missing(whole: Part) -> list[Part]:
 
 def _hash(whole: Part) -> bytes:
     """The digest of one part, those of its own parts being there."""
-    if whole.__class__ is Node:
+    if isinstance(whole, Node):
         pieces = [NODE, _counted(whole.value), _counted(whole.meta), _below(whole.kids)]
     elif whole.__class__ is Bucket:
         pieces = [BUCKET]

@@ -11,14 +11,32 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING, cast
 
-from rrdstore.tree.node import Bucket, Node, child, unhash, with_child, without_child
+from rrdstore.tree.node import (
+    BITS,
+    FANOUT,
+    SMALL,
+    Bucket,
+    Inode,
+    Node,
+    Stub,
+    Wide,
+    child,
+    leaf_bytes,
+    name_hash,
+    new_node,
+    part,
+    shared_meta,
+    unhash,
+    with_child,
+    without_child,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rrdstore.tree.node import Kids
 
-EMPTY = Node(b"", b"", 0, 0)
+EMPTY = Inode(b"", b"", 0, 0)
 """The tree that holds nothing: a root with no value."""
 
 _marks = count(1)
@@ -36,11 +54,11 @@ def find(root: Node, names: tuple[str, ...]) -> Node | None:
         kids = node.kids
         # The commonest case, spared a call: a bucket with the node in memory.
         below = kids.names.get(name) if kids.__class__ is Bucket else None
-        if below.__class__ is not Node:
+        if below is None or below.__class__ is Stub:
             below = child(kids, name)
             if below is None:
                 return None
-        node = below
+        node = cast("Node", below)
     return node
 
 
@@ -49,12 +67,72 @@ def put(root: Node, names: tuple[str, ...], value: bytes, meta: bytes | None, nu
 
     Missing parents come into being with no value and no metadata.
     """
-    trail, node = _trail(root, names)
-    if node is None:
-        fresh = Node(value, b"" if meta is None else meta, number, number)
+    # One way down, one way up, without a call for each level: this is what a commit costs.
+    way: list[Node | Kids] = []
+    indexes: list[int] = []
+    node = root
+    for name in names:
+        kids = node.kids
+        way.append(node)
+        if kids.__class__ is Wide:
+            left = name_hash(name)
+            while kids.__class__ is Wide:
+                index = left & (FANOUT - 1)
+                way.append(kids)
+                indexes.append(index)
+                left >>= BITS
+                kids = part(kids, index)
+        found = None if kids is None else cast("Bucket", kids).names.get(name)
+        if found is None:
+            return _added(root, names, value, meta, number, edit)
+        way.append(cast("Bucket", kids))
+        node = cast("Node", child(kids, name) if found.__class__ is Stub else found)
+    meta = node.meta if meta is None or meta == node.meta else shared_meta(meta)
+    fresh: Node
+    if node.kids is None and names and len(value) + len(meta) <= SMALL:
+        fresh = Node(value, meta, node.created, number)
     else:
-        fresh = Node(value, node.meta if meta is None else meta, node.created, number, node.kids)
-    return _rebuilt(trail, names, fresh, number, edit)
+        fresh = Inode(value, meta, node.created, number, node.kids)
+    more = leaf_bytes(fresh) - leaf_bytes(node)
+    for name in reversed(names):
+        bucket = cast("Bucket", way.pop())
+        weighed = bucket.weighed + more if bucket.weighed >= 0 else -1
+        more = 0
+        if bucket.edit == edit:
+            bucket.names[name] = fresh
+            bucket.weighed = weighed
+            _unhash(bucket, way)
+            return root
+        copied = bucket.names.copy()
+        copied[name] = fresh
+        kids = Bucket(copied, edit, 0, bucket.order, weighed)
+        above = way.pop()
+        while above.__class__ is Wide:
+            if above.edit == edit:
+                above.slots[indexes.pop()] = kids
+                _unhash(above, way)
+                return root
+            slots = above.slots.copy()
+            slots[indexes.pop()] = kids
+            kids = Wide(slots, above.count, edit, 0, above.order)
+            above = way.pop()
+        parent = cast("Node", above)
+        fresh = Inode(parent.value, parent.meta, parent.created, parent.modified, kids)
+    return fresh
+
+
+def _added(root: Node, names: tuple[str, ...], value: bytes, meta: bytes | None, number: int, edit: int) -> Node:
+    """As `put`, where there is nothing yet."""
+    trail, _ = _trail(root, names)
+    return _rebuilt(trail, names, new_node(value, shared_meta(meta or b""), number, number), number, edit)
+
+
+def _unhash(kids: Kids, way: list[Node | Kids]) -> None:
+    """Forget the digests of a set changed in place and of all above it: what has one has them everywhere below."""
+    if kids.hashed is not None:
+        kids.hashed = None
+        for above in way:
+            cast("Inode | Kids", above).hashed = None
 
 
 def graft(root: Node, names: tuple[str, ...], node: Node, number: int, edit: int) -> Node:
@@ -62,6 +140,8 @@ def graft(root: Node, names: tuple[str, ...], node: Node, number: int, edit: int
 
     The subtree comes from outside this edit: what the edit made itself may stand in one place only.
     """
+    if not names and node.__class__ is Node:
+        return Inode(node.value, node.meta, node.created, node.modified)
     trail, _ = _trail(root, names)
     return _rebuilt(trail, names, node, number, edit)
 
@@ -76,7 +156,9 @@ def remove(root: Node, names: tuple[str, ...], edit: int) -> Node:
     if kids is parent.kids:
         _forget(cast("list[Node]", [*trail, parent]), names)
         return root
-    fresh = Node(parent.value, parent.meta, parent.created, parent.modified, kids)
+    # A root that is left with nothing below it stays what a root is.
+    make = new_node if trail else Inode
+    fresh = make(parent.value, parent.meta, parent.created, parent.modified, kids)
     return _rebuilt(trail, names[:-1], fresh, 0, edit)
 
 
@@ -89,7 +171,7 @@ def _trail(root: Node, names: tuple[str, ...]) -> tuple[list[Node | None], Node 
         if node is not None:
             kids = node.kids
             below = kids.names.get(name) if kids.__class__ is Bucket else None
-            node = below if below.__class__ is Node else child(kids, name)
+            node = child(kids, name) if below is None or below.__class__ is Stub else cast("Node", below)
     return trail, node
 
 
@@ -98,7 +180,7 @@ def _rebuilt(trail: Sequence[Node | None], names: tuple[str, ...], node: Node, n
     for depth in range(len(names) - 1, -1, -1):
         parent = trail[depth]
         if parent is None:
-            node = Node(b"", b"", number, number, with_child(None, names[depth], node, edit))
+            node = Inode(b"", b"", number, number, with_child(None, names[depth], node, edit))
             continue
         kids = with_child(parent.kids, names[depth], node, edit)
         if kids is parent.kids:
@@ -106,7 +188,7 @@ def _rebuilt(trail: Sequence[Node | None], names: tuple[str, ...], node: Node, n
             above = cast("list[Node]", trail[: depth + 1])  # a parent that exists has parents that exist
             _forget(above, names)
             return above[0]
-        node = Node(parent.value, parent.meta, parent.created, parent.modified, kids)
+        node = Inode(parent.value, parent.meta, parent.created, parent.modified, kids)
     return node
 
 
@@ -117,5 +199,5 @@ def _forget(trail: Sequence[Node], names: tuple[str, ...]) -> None:
     """
     if trail[-1].hashed is not None:
         for node, name in zip(trail, names, strict=False):  # the names may go on below the trail
-            node.hashed = None
+            cast("Inode", node).hashed = None
             unhash(node.kids, name)

@@ -36,7 +36,7 @@ DEEPEST = 12
 """Levels of `Wide` that 64 bits of hash can tell apart; the sets below are buckets of any size."""
 
 REMEMBERED = 128
-"""The longest name whose hash is remembered: who writes chooses the names."""
+"""The longest name that is remembered, with its hash: who writes chooses the names."""
 
 
 class Source(Protocol):
@@ -65,17 +65,24 @@ class Node:
 
     `value` and `meta` are bytes, meta for the user of the engine (xenstore keeps permissions there);
     `created` and `modified` are the numbers of the commits that made the node and last set it.
-    `kids`, `number` (in the file, 0 if it has none) and `hashed` are the engine's.
+    `kids`, `number` (in the file, 0 if it has none) and `hashed` are the engine's. A node of this very class is
+    a small leaf, which has none of the three and takes a third less memory; all others are an `Inode`.
     """
 
-    __slots__ = ("created", "hashed", "kids", "meta", "modified", "number", "value")
+    __slots__ = ("created", "meta", "modified", "value")
 
-    def __init__(
-        self, value: bytes, meta: bytes, created: int, modified: int, kids: Kids | None = None, number: int = 0
-    ) -> None:
-        self.value, self.meta, self.created, self.modified = value, meta, created, modified
-        self.kids, self.number = kids, number
-        self.hashed: bytes | None = None
+    if TYPE_CHECKING:
+        kids: Kids | None
+        number: int
+        hashed: bytes | None
+    else:
+        kids, number, hashed = None, 0, None
+
+    def __init__(self, value: bytes, meta: bytes, created: int, modified: int) -> None:
+        self.value = value
+        self.meta = meta
+        self.created = created
+        self.modified = modified
 
     @property
     def children(self) -> int:
@@ -86,15 +93,42 @@ class Node:
         return f"Node({self.value!r}, meta={self.meta!r}, created={self.created}, modified={self.modified})"
 
 
+class Inode(Node):
+    """A node that has an object of its own in the file: the root, and what has children or is not small."""
+
+    __slots__ = ("hashed", "kids", "number")
+
+    def __init__(
+        self, value: bytes, meta: bytes, created: int, modified: int, kids: Kids | None = None, number: int = 0
+    ) -> None:
+        # One by one, here and below: a tuple of them costs more, and a change makes one for each level.
+        self.value = value
+        self.meta = meta
+        self.created = created
+        self.modified = modified
+        self.kids = kids
+        self.number = number
+        self.hashed: bytes | None = None
+
+
 class Bucket:
     """At most 32 names and their nodes (more only where 60 bits of hash collide)."""
 
     __slots__ = ("edit", "hashed", "names", "number", "order", "weighed")
 
-    def __init__(self, names: dict[str, Node | Stub], edit: int, number: int = 0) -> None:
-        self.names, self.edit, self.number = names, edit, number
-        self.weighed = -1
-        self.order: Order | None = None
+    def __init__(
+        self,
+        names: dict[str, Node | Stub],
+        edit: int,
+        number: int = 0,
+        order: Order | None = None,
+        weighed: int = -1,
+    ) -> None:
+        self.names = names
+        self.edit = edit
+        self.number = number
+        self.order = order
+        self.weighed = weighed
         self.hashed: bytes | None = None
 
 
@@ -103,13 +137,30 @@ class Wide:
 
     __slots__ = ("count", "edit", "hashed", "number", "order", "slots")
 
-    def __init__(self, slots: list[Bucket | Wide | Stub | None], count: int, edit: int, number: int = 0) -> None:
-        self.slots, self.count, self.edit, self.number = slots, count, edit, number
-        self.order: Order | None = None
+    def __init__(
+        self,
+        slots: list[Bucket | Wide | Stub | None],
+        count: int,
+        edit: int,
+        number: int = 0,
+        order: Order | None = None,
+    ) -> None:
+        self.slots = slots
+        self.count = count
+        self.edit = edit
+        self.number = number
+        self.order = order
         self.hashed: bytes | None = None
 
 
 Kids = Bucket | Wide
+
+
+def new_node(value: bytes, meta: bytes, created: int, modified: int, kids: Kids | None = None) -> Node:
+    """A node of the class that fits."""
+    if kids is None and len(value) + len(meta) <= SMALL:
+        return Node(value, meta, created, modified)
+    return Inode(value, meta, created, modified, kids)
 
 
 def name_hash(name: str) -> int:
@@ -122,6 +173,26 @@ def _hash(name: str) -> int:
 
 
 _known_hash = lru_cache(maxsize=32768)(_hash)
+
+
+@lru_cache(maxsize=8192)
+def _one(name: str) -> str:
+    return name
+
+
+def shared(name: str) -> str:
+    """The same name as one object, wherever it stands: ten thousand domains have a "state" each."""
+    return _one(name) if len(name) <= REMEMBERED else name
+
+
+@lru_cache(maxsize=8192)
+def _one_meta(meta: bytes) -> bytes:
+    return meta
+
+
+def shared_meta(meta: bytes) -> bytes:
+    """The same for metadata, of which there are few that differ."""
+    return _one_meta(meta) if len(meta) <= REMEMBERED else meta
 
 
 def size(kids: Kids | None) -> int:
@@ -141,9 +212,9 @@ def child(kids: Kids | None, name: str) -> Node | None:
     if kids.__class__ is not Bucket:
         return None
     found = kids.names.get(name)
-    if found is None or found.__class__ is Node:
-        return found
-    loaded = kids.names[name] = cast("Node", cast("Stub", found).load())
+    if found.__class__ is not Stub:
+        return cast("Node | None", found)
+    loaded = kids.names[name] = cast("Node", found.load())
     return loaded
 
 
@@ -205,7 +276,7 @@ def with_child(kids: Kids | None, name: str, node: Node | Stub, edit: int) -> Ki
 
 def _in_bucket(bucket: Bucket | None, name: str, node: Node | Stub, edit: int, depth: int) -> Kids:
     if bucket is None:
-        return Bucket({name: node}, edit)
+        return Bucket({shared(name): node}, edit)
     names = bucket.names
     grew = name not in names
     if grew and len(names) >= FANOUT and depth < DEEPEST:
@@ -213,16 +284,11 @@ def _in_bucket(bucket: Bucket | None, name: str, node: Node | Stub, edit: int, d
     order = None if grew else bucket.order
     weighed = bucket.weighed
     if weighed >= 0:
-        if grew:
-            weighed += _name_bytes(name) + _leaf_bytes(node)
-        elif node.__class__ is Node and node.kids is None:
-            weighed += _leaf_bytes(node) - _leaf_bytes(names[name])
-        else:  # Nothing that is inside, and mostly nothing that was: a directory on the way.
-            weighed -= _leaf_bytes(names[name])
+        weighed += leaf_bytes(node) + _name_bytes(name) if grew else leaf_bytes(node) - leaf_bytes(names[name])
     if bucket.edit != edit:
         names = names.copy()
         bucket = Bucket(names, edit)
-    names[name] = node
+    names[shared(name) if grew else name] = node
     bucket.weighed = weighed
     bucket.order = order
     bucket.hashed = None
@@ -258,7 +324,7 @@ def without_child(kids: Kids, name: str, edit: int, depth: int = 0) -> Kids | No
 def weight(bucket: Bucket) -> int:
     """Bytes of a bucket's names and of the small leaves among them; carried along by changes, else O(names)."""
     if bucket.weighed < 0:
-        bucket.weighed = sum(map(_name_bytes, bucket.names)) + sum(map(_leaf_bytes, bucket.names.values()))
+        bucket.weighed = sum(map(_name_bytes, bucket.names)) + sum(map(leaf_bytes, bucket.names.values()))
     return bucket.weighed
 
 
@@ -266,11 +332,9 @@ def _name_bytes(name: str) -> int:
     return len(name) if name.isascii() else 4 * len(name)
 
 
-def _leaf_bytes(node: Node | Stub) -> int:
-    if node.__class__ is not Node or node.kids is not None:
-        return 0
-    inside = len(node.value) + len(node.meta)
-    return inside if inside <= SMALL else 0
+def leaf_bytes(node: Node | Stub) -> int:
+    """Bytes that a node takes inside its bucket: none unless it is a small leaf."""
+    return len(node.value) + len(node.meta) if node.__class__ is Node else 0
 
 
 def unhash(kids: Kids | None, name: str) -> None:
@@ -288,9 +352,7 @@ def _owned(wide: Wide, edit: int) -> Wide:
     if wide.edit == edit:
         wide.hashed = None
         return wide
-    copy = Wide(wide.slots.copy(), wide.count, edit)
-    copy.order = wide.order
-    return copy
+    return Wide(wide.slots.copy(), wide.count, edit, 0, wide.order)
 
 
 def _spread(items: list[tuple[str, Node | Stub]], depth: int, edit: int) -> Wide:

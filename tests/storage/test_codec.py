@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from rrdstore.errors import Corrupt
 from rrdstore.storage.codec import INLINE, decode, encode, is_inline, references, referred
-from rrdstore.tree.node import FANOUT, Bucket, Node, Stub, Wide
+from rrdstore.tree.node import FANOUT, Bucket, Inode, Node, Stub, Wide
 
 NUMBER = (1 << 40) + 5
 NUMBERS = st.one_of(st.integers(0, 300), st.integers(0, 1 << 20), st.integers(0, (1 << 63)))
@@ -32,7 +32,7 @@ wides = st.builds(
     st.integers(33, 1 << 31),
     st.just(1),
 )
-nodes = st.builds(Node, BYTES, BYTES, NUMBERS, NUMBERS, st.one_of(st.none(), buckets, wides))
+nodes = st.builds(Inode, BYTES, BYTES, NUMBERS, NUMBERS, st.one_of(st.none(), buckets, wides))
 
 
 def described(part):
@@ -92,7 +92,7 @@ def test_kinds_that_are_no_part_of_a_tree(kind):
 def test_a_leaf_is_inside_its_parent_up_to_the_limit():
     assert is_inline(Node(b"v" * INLINE, b"", 1, 1))
     assert not is_inline(Node(b"v" * INLINE, b"m", 1, 1))
-    assert not is_inline(Node(b"", b"", 1, 1, Bucket({}, 1)))
+    assert not is_inline(Inode(b"", b"", 1, 1, Bucket({}, 1)))
 
 
 def test_a_bucket_of_a_toolstack_is_small():

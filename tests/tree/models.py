@@ -8,7 +8,7 @@ from blake3 import blake3
 from hypothesis import strategies as st
 
 from rrdstore.tree import edit
-from rrdstore.tree.node import Bucket, Node, Stub, Wide
+from rrdstore.tree.node import Bucket, Inode, Node, Stub, Wide
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -155,7 +155,7 @@ class Shelf:
         part = self.parts[number]
         if isinstance(part, Node):
             kids = None if part.kids is None else self.fresh(self.store(part.kids))
-            return Node(part.value, part.meta, part.created, part.modified, kids, number)
+            return Inode(part.value, part.meta, part.created, part.modified, kids, number)
         if isinstance(part, Bucket):
             return Bucket({name: Stub(self.store(node), self) for name, node in part.names.items()}, 0, number)
         slots = [None if slot is None else Stub(self.store(slot), self) for slot in part.slots]

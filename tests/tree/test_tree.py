@@ -126,7 +126,7 @@ def test_a_directory_grows_wide_and_shrinks_again(seed, most, one_edit) -> None:
     for goal in (most, most // 3, most // 2, 40, 31, 34, 0):
         while len(names) != goal:
             if len(names) < goal:
-                names.append(f"n{chance.randrange(10**9)}")
+                names.append(f"n{chance.randrange(10**9)}-{len(model)}")  # a name that is not there yet
                 step = ("set", ("wide", names[-1]), b"%d" % len(names), None)
             else:
                 at = chance.randrange(len(names))
