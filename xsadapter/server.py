@@ -130,7 +130,10 @@ class Server:
         self._daemon.tick()
 
     def _once(self) -> None:
-        for descriptor, events in self._epoll.poll(self._patience(), _EVENTS):
+        fired = self._epoll.poll(self._patience(), _EVENTS)
+        flow = self._daemon.flow
+        flow.now = time.monotonic()
+        for descriptor, events in fired:
             client = self._clients.get(descriptor)
             if client is not None:
                 self._handle(client, events)
@@ -139,6 +142,10 @@ class Server:
             elif self._xen is not None and descriptor in self._xen.descriptors():
                 self._ports(self._xen)
             # What is left is the wake-up of a signal, whose handler has run: the loop ends.
+        if self._daemon.turns.held:
+            self._daemon.turns.expire()
+        if flow.resumed:
+            self._resume()
         if self._ready:
             self._rounds()
         waiting = self._daemon.waiting
@@ -156,11 +163,14 @@ class Server:
 
     def _patience(self) -> float:
         """How long the poll may last, in seconds; -1 is for ever."""
-        if self._ready:
+        if self._ready or self._daemon.flow.resumed:
             return 0
         moments = [moment for moment in (self._tick_at, self._listen_at, self._expire_at) if moment is not None]
         if self._each_second is not None:
             moments.append(self._second_at)
+        turn_ends = self._daemon.turns.deadline
+        if turn_ends is not None:
+            moments.append(turn_ends)
         if not moments:
             return -1
         return max(0.0, min(moments) - time.monotonic())
@@ -222,6 +232,16 @@ class Server:
                     self._ready.pop(serial, None)
             if not self._ready:
                 return
+
+    def _resume(self) -> None:
+        """Those whose request had to wait try again."""
+        resumed, self._daemon.flow.resumed = self._daemon.flow.resumed, []
+        for connection in resumed:
+            client: Client | None = self._of.get(connection.serial)
+            if client is None and self._xen is not None and not connection.closed:
+                client = self._xen.client(connection)
+            if client is not None:
+                self._ready[connection.serial] = client
 
     def _step(self, client: Client) -> bool:
         """One request of a client, if it has a complete one and takes what it is sent."""
@@ -301,7 +321,7 @@ class Server:
         self._daemon.notices.clear()
 
     def _timers(self) -> None:
-        now = self._daemon.flow.now = time.monotonic()
+        now = time.monotonic()
         if self._tick_at is None and self._daemon.store.unstored:
             self._tick_at = now + _TICK_AFTER
         if self._expire_at is not None and now >= self._expire_at:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from xsadapter.engine.bearing import bear_transaction
 from xsadapter.engine.transactions import Transaction
+from xsadapter.engine.turns import Later
 from xsadapter.errors import RequestError
 from xsadapter.wire import OK
 
@@ -27,9 +28,11 @@ def transaction_start(daemon: Daemon, connection: Connection, view: View, _: Non
         raise RequestError("EBUSY")
     if not connection.privileged:
         bear_transaction(connection)
-    opened = Transaction(daemon.head, connection.author, None if connection.privileged else connection)
+    daemon.turns.start(connection)
+    opened = Transaction(daemon.head, connection)
     number = connection.take_transaction_id()
     connection.transactions[number] = opened
+    daemon.turns.started(connection, opened.touched)
     return b"%d\0" % number
 
 
@@ -40,9 +43,16 @@ def transaction_end(_: Daemon, connection: Connection, view: View, verdict: byte
     number = next((number for number, opened in connection.transactions.items() if opened is view), None)
     if number is None:
         raise RequestError("ENOENT")
-    transaction = connection.transactions.pop(number)
-    if verdict == b"T":
-        transaction.commit()
-    else:
-        transaction.abort()
+    transaction = connection.transactions[number]
+    try:
+        if verdict == b"T":
+            transaction.commit()
+        else:
+            transaction.abort()
+    except Later:
+        raise
+    except Exception:
+        connection.transactions.pop(number, None)
+        raise
+    connection.transactions.pop(number, None)
     return OK

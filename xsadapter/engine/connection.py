@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from xsadapter.engine.transactions import Transaction
     from xsadapter.engine.view import Live
     from xsadapter.engine.watches import Watch
+    from xsadapter.wire import Frame
 
 _E2BIG: Final = ERROR_PAYLOADS["E2BIG"]
 _TRANSACTION_IDS: Final = 1 << 32
@@ -47,6 +48,7 @@ class Connection:
         "domain",
         "domid",
         "flow",
+        "held",
         "home",
         "identities",
         "ignored",
@@ -72,6 +74,8 @@ class Connection:
         self.live: Live
         self.watches: dict[tuple[str, bytes], Watch] = {}
         self.transactions: dict[int, Transaction] = {}
+        self.held: Frame | None = None
+        """A request that waits for its turn, and is carried out before anything that came later."""
         self.closed = False
         self.ignored = False
         """It broke its ring: nothing is read or written until it begins anew."""
@@ -137,7 +141,7 @@ class Connection:
 
     def clear(self) -> None:
         """Forget what came in and what waits to go out."""
-        self.reader = FrameReader()
+        self.reader, self.held = FrameReader(), None
         self.late.clear()
         self.sent_all()
 

@@ -26,6 +26,7 @@ from xsadapter.engine.head import Head
 from xsadapter.engine.hypervisor import Alone
 from xsadapter.engine.notices import Notice, escaped
 from xsadapter.engine.permissions import DEFAULT
+from xsadapter.engine.turns import Later, Turns
 from xsadapter.engine.view import Live, View
 from xsadapter.engine.watches import Watches
 from xsadapter.errors import RequestError
@@ -65,6 +66,7 @@ class Daemon:
         "listings",
         "operations",
         "store",
+        "turns",
         "watches",
     )
 
@@ -75,7 +77,8 @@ class Daemon:
         self.watches = Watches()
         self.flow = Flow()
         self.store = store
-        self.head = Head(store, self.watches, self.accounts)
+        self.turns = Turns(self.flow)
+        self.head = Head(store, self.watches, self.accounts, self.turns)
         self.branch = self.head.branch
         self.connections: dict[int, Connection] = {}
         self.keep_orphans = False
@@ -124,7 +127,7 @@ class Daemon:
         kind = Connection if privileged else GuestConnection
         connection = kind(self._serial, self.domains.record(domid), privileged, peer, self.flow)
         connection.identities = self.domains.identities(connection.domain)
-        connection.live = Live(self.head, connection.author)
+        connection.live = Live(self.head, connection)
         self.connections[connection.serial] = connection
         return connection
 
@@ -133,12 +136,14 @@ class Daemon:
         if not connection.closed:
             connection.closed = True
             self.reset(connection)
+            self.turns.forget(connection)
             connection.clear()
             del self.connections[connection.serial]
 
     def restart(self, connection: Connection) -> None:
         """The client begins anew: nothing of what it had is left, and nothing half read or half sent."""
         self.reset(connection)
+        self.turns.forget(connection)
         connection.clear()
         connection.ignored = False
 
@@ -170,16 +175,24 @@ class Daemon:
         return waiting
 
     def step(self, connection: Connection) -> bool:
-        """Carry out the next complete request of a client; False if there is none. Raises FrameError."""
-        frame = connection.reader.take()
+        """Carry out the next complete request of a client; False if there is none, or it has to wait. FrameError."""
+        frame = connection.held
         if frame is None:
-            return False
+            frame = connection.reader.take()
+            if frame is None:
+                return False
+        else:
+            connection.held = None
         kind, request, transaction, payload = frame
         self.operations += 1
         if not connection.privileged:
             self.flow.cause = Outstanding(connection.domain.usage)
         try:
             reply = self._carry_out(connection, kind, transaction, payload)
+        except Later:
+            connection.held = frame
+            self.operations -= 1
+            return False
         except RequestError as error:
             connection.reply(Kind.ERROR, request, transaction, ERROR_PAYLOADS[error.name])
         except rrdstore.StoreError as error:

@@ -54,11 +54,13 @@ class Message(bytes):
 class Flow:
     """One for all connections of a daemon."""
 
-    __slots__ = ("cause", "event_timeout", "notices", "now", "waiting")
+    __slots__ = ("cause", "event_timeout", "notices", "now", "resumed", "waiting")
 
     def __init__(self) -> None:
         self.waiting: list[Connection] = []
         """Those with something to send, each once from the moment its queue stopped being empty."""
+        self.resumed: list[Connection] = []
+        """Those whose request had to wait and is to be tried again."""
         self.notices: list[Notice] = []
         """What the shell is to log."""
         self.cause: Outstanding | None = None

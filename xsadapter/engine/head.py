@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import rrdstore
     from xsadapter.engine.accounts import Accounts
+    from xsadapter.engine.turns import Turns
     from xsadapter.engine.watches import Watches
 
 
 class Head:
-    """The branch that clients see, its tree as of the last commit, watches and accounts."""
+    """The branch that clients see, its tree as of the last commit, and who must know of the next."""
 
-    __slots__ = ("accounts", "branch", "store", "tree", "watches")
+    __slots__ = ("accounts", "branch", "store", "tree", "turns", "watches")
 
-    def __init__(self, store: rrdstore.Store, watches: Watches, accounts: Accounts) -> None:
+    def __init__(self, store: rrdstore.Store, watches: Watches, accounts: Accounts, turns: Turns) -> None:
         self.store, self.branch = store, store.branch("main")
-        self.watches, self.accounts = watches, accounts
+        self.watches, self.accounts, self.turns = watches, accounts, turns
         self.tree = self.branch.tree
 
     def moved(self) -> None:

@@ -32,6 +32,7 @@ from xsadapter.engine.accounts import ENTRY, NODE
 from xsadapter.engine.events import tell
 from xsadapter.engine.flow import refused
 from xsadapter.engine.permissions import owner
+from xsadapter.engine.turns import CREATED, REMOVED, WRITTEN
 from xsadapter.errors import RequestError
 
 if TYPE_CHECKING:
@@ -51,29 +52,34 @@ class Transaction:
 
     __slots__ = (
         "_changes",
+        "_connection",
         "_effects",
+        "_ended",
         "_guest",
         "_head",
         "_made",
         "_memory",
         "_poisoned",
         "_requests",
-        "_touched",
         "_tx",
         "author",
+        "began",
+        "touched",
     )
 
-    def __init__(self, head: Head, author: str, guest: Connection | None) -> None:
-        """`guest` is the connection if it is unprivileged."""
-        self._head, self.author, self._guest = head, author, guest
-        self._tx = head.branch.transaction(author=author)
+    def __init__(self, head: Head, connection: Connection) -> None:
+        self._head, self._connection, self.author = head, connection, connection.author
+        guest = self._guest = None if connection.privileged else connection
+        self.began = connection.flow.now
+        self._tx = head.branch.transaction(author=self.author)
         self._effects: dict[str, bool] = {}
         self._changes: list[str] = []
         self._requests: list[tuple[Request, bool, bytes | str]] = []
-        self._touched: set[str] = set()
+        self.touched: set[str] = set()
+        """Every path that a request of it named or was decided by."""
         self._made: dict[str, None] = {}
         self._memory = 0
-        self._poisoned = False
+        self._poisoned = self._ended = False
         if guest is not None:
             usage, maxima = guest.domain.usage, guest.domain.maxima
             usage.transactions += 1
@@ -90,7 +96,13 @@ class Transaction:
         return reply
 
     def commit(self) -> None:
-        """END with T; raises RequestError EAGAIN, ENOSPC, ENOMEM. The transaction is gone whatever happens."""
+        """END with T; raises RequestError EAGAIN, ENOSPC, ENOMEM; Later.
+
+        The transaction is gone whatever happens, unless it has to wait.
+        """
+        turns = self._head.turns
+        if turns.held and self._changes:
+            turns.change(self._connection, self._done())
         before = self._head.tree
         done = self
         try:
@@ -98,8 +110,8 @@ class Transaction:
                 raise RequestError("ENOMEM")
             try:
                 self._commit()
-            except Conflict:
-                done = self._replayed()
+            except Conflict as conflict:
+                done = self._replayed(conflict)
                 try:
                     done._commit()
                 finally:
@@ -113,6 +125,9 @@ class Transaction:
     def abort(self) -> None:
         """END with F, or the end of the connection; ending twice is no error."""
         self._tx.abort()
+        if not self._ended:
+            self._ended = True
+            self._head.turns.ended(self._connection, self.began)
         if self._guest is not None:
             usage = self._guest.domain.usage
             usage.transactions -= 1
@@ -124,8 +139,8 @@ class Transaction:
 
     def node(self, path: str, what: What) -> rrdstore.Node | None:
         """See View."""
-        if self._guest is not None:
-            self._touch(self._guest, path)
+        if path not in self.touched:
+            self._touch(path)
         node = self._tx.tree.get(path)
         self._tx.note(path, "exists")
         if node is not None and what != "exists":
@@ -170,14 +185,20 @@ class Transaction:
         self._effects[path] = self._effects.get(path, False) or removed
         self._changes.append(f"{operation} {path}")
 
-    def _touch(self, guest: Connection, path: str) -> None:
-        touched = self._touched
-        if path not in touched:
+    def _touch(self, path: str) -> None:
+        guest = self._guest
+        if guest is not None:
             limit = guest.domain.limits["transaction-nodes"]
-            if limit and len(touched) >= limit:
+            if limit and len(self.touched) >= limit:
                 self._poisoned = True
                 raise refused(guest.domain, "transaction-nodes", guest.flow)
-            touched.add(path)
+        self.touched.add(path)
+
+    def _done(self) -> list[tuple[str, int]]:
+        """What this does to which paths."""
+        made = self._made
+        done = [(path, REMOVED if removed else WRITTEN) for path, removed in self._effects.items() if path not in made]
+        return done + [(path, CREATED) for path in made]
 
     def _bear(self, guest: Connection) -> None:
         """Whether the domain may have the nodes that this adds to the head; ENOSPC."""
@@ -205,9 +226,10 @@ class Transaction:
         self._tx.message = self._message()
         self._tx.commit()
 
-    def _replayed(self) -> Transaction:
+    def _replayed(self, conflict: Conflict) -> Transaction:
         """The same requests on the head, if they have the same outcomes; raises RequestError EAGAIN."""
-        again = Transaction(self._head, self.author, self._guest)
+        again = Transaction(self._head, self._connection)
+        again._ended = True  # It is no attempt of the client's.
         for request, prefix_varies, outcome in self._requests:
             try:
                 found: bytes | str = _settled(request(again), prefix_varies)
@@ -215,7 +237,8 @@ class Transaction:
                 found = error.name
             if found != outcome:
                 again.abort()
-                raise RequestError("EAGAIN")
+                self._head.turns.lost(self._connection, conflict.paths)
+                raise RequestError("EAGAIN") from conflict
         return again
 
     def _message(self) -> str:

@@ -3,7 +3,8 @@
 Rule: a handler asks for a node by naming what of it will decide the reply or the effect ("exists",
 "value", "meta", "list"); a live view needs that for nothing, a transaction keeps it as its read set.
 So a handler reads only through here. `Live` is the head of the branch: every change is a commit of
-its own, and the events are queued before the handler returns, hence before the reply.
+its own, and the events are queued before the handler returns, hence before the reply. What would break
+the transaction whose turn it is waits (`turns`): Later comes before anything is done.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from xsadapter.engine.events import tell
 from xsadapter.engine.flow import refused
+from xsadapter.engine.turns import CREATED, REMOVED, WRITTEN
 from xsadapter.paths import parent
 
 if TYPE_CHECKING:
@@ -62,10 +64,10 @@ class View(Protocol):
 class Live:
     """The head of the branch, and commits of one request each."""
 
-    __slots__ = ("_head", "author")
+    __slots__ = ("_connection", "_head", "author")
 
-    def __init__(self, head: Head, author: str) -> None:
-        self._head, self.author = head, author
+    def __init__(self, head: Head, connection: Connection) -> None:
+        self._head, self._connection, self.author = head, connection, connection.author
 
     def node(self, path: str, what: What) -> rrdstore.Node | None:  # noqa: ARG002 - a transaction's view needs it
         """See View."""
@@ -78,6 +80,8 @@ class Live:
     def write(self, operation: str, path: str, value: bytes, old: rrdstore.Node) -> None:
         """See View."""
         head = self._head
+        if head.turns.held:
+            head.turns.change(self._connection, ((path, WRITTEN),))
         before = head.tree
         head.branch.set(path, value, message=f"{operation} {path}", author=self.author)
         head.moved()
@@ -97,6 +101,8 @@ class Live:
     def create(self, operation: str, created: Sequence[tuple[str, bytes]], value: bytes) -> None:
         """See View."""
         path, meta = created[-1]
+        if self._head.turns.held:
+            self._head.turns.change(self._connection, [(made, CREATED) for made, _ in created])
         message = f"{operation} {path}"
         if len(created) == 1:
             self._head.branch.set(path, value, meta=meta, message=message, author=self.author)
@@ -112,6 +118,8 @@ class Live:
 
     def permit(self, operation: str, path: str, meta: bytes) -> None:
         """See View."""
+        if self._head.turns.held:
+            self._head.turns.change(self._connection, ((path, WRITTEN),))
         old = self._head.tree.stat(path)
         self._head.branch.set(path, old.value, meta=meta, message=f"{operation} {path}", author=self.author)
         before = self._moved()
@@ -121,6 +129,8 @@ class Live:
 
     def remove(self, operation: str, path: str) -> None:
         """See View."""
+        if self._head.turns.held:
+            self._head.turns.change(self._connection, ((path, REMOVED),))
         self._head.branch.remove(path, message=f"{operation} {path}", author=self.author)
         before = self._moved()
         for gone, node in before.descend(path):
