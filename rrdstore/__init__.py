@@ -41,7 +41,7 @@ from rrdstore.errors import (
     Unwritable,
 )
 from rrdstore.history.clock import Clock, SystemClock
-from rrdstore.policy import BRANCH_DEFAULT, DEFAULT, Fill, Plan, Reason
+from rrdstore.policy import BRANCH_DEFAULT, DEFAULT, Fill, Forecast, Plan, Reason, Replay
 from rrdstore.series import Fill as SeriesFill
 from rrdstore.series import Series
 from rrdstore.store import config
@@ -49,6 +49,9 @@ from rrdstore.store.branch import Branch
 from rrdstore.store.commit import Commit
 from rrdstore.store.config import Config
 from rrdstore.store.estimate import Estimate, estimate
+from rrdstore.store.history import foreseen as forecast
+from rrdstore.store.history import read_times
+from rrdstore.store.history import tried as replay
 from rrdstore.store.opening import DEFAULT_SIZE, create, memory, open  # noqa: A004 - `rrdstore.open` is what a user expects
 from rrdstore.store.reports import BranchInfo, Explanation, Info, Plans
 from rrdstore.store.size import format_size, parse_size
@@ -80,6 +83,7 @@ __all__ = [
     "Exists",
     "Explanation",
     "Fill",
+    "Forecast",
     "Held",
     "Info",
     "InvalidName",
@@ -101,6 +105,7 @@ __all__ = [
     "PolicyError",
     "ReadOnly",
     "Reason",
+    "Replay",
     "Series",
     "SeriesError",
     "SeriesFill",
@@ -121,8 +126,11 @@ __all__ = [
     "config",
     "create",
     "estimate",
+    "forecast",
     "format_size",
     "memory",
     "open",
     "parse_size",
+    "read_times",
+    "replay",
 ]

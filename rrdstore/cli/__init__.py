@@ -9,10 +9,12 @@ import click
 
 from rrdstore.cli.branches import branch, fork, merge
 from rrdstore.cli.exchange import dump, restore
+from rrdstore.cli.foresight import forecast, replay
 from rrdstore.cli.names import pin, tag, unpin, untag
 from rrdstore.cli.program import Program
-from rrdstore.cli.retention import compact, explain, plan
+from rrdstore.cli.retention import explain, plan
 from rrdstore.cli.timeline import diff, log
+from rrdstore.cli.tuning import compact, forget, tune
 from rrdstore.cli.upkeep import check, create, info
 from rrdstore.cli.values import get, ls, rm, set_, tree_
 
@@ -46,13 +48,19 @@ Example:
 
 @click.group(cls=Program, help=_HELP, no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("-C", "--store", metavar="FILE", envvar="RRDSTORE", help="The store; else $RRDSTORE.")
+@click.option(
+    "--config",
+    metavar="FILE",
+    envvar="RRDSTORE_CONFIG",
+    help="TOML with size and policies; else $RRDSTORE_CONFIG. `create` and new branches follow it, others warn.",
+)
 @click.version_option(package_name="rrdstore")
-def main(store: str | None) -> None:
-    """See _HELP; `store` is read by those commands that need one."""
+def main(store: str | None, config: str | None) -> None:
+    """See _HELP; `store` and `config` are read by those commands that need them."""
 
 
 main.section("Stores", create, info, check, dump, restore)
 main.section("Values", get, set_, rm, ls, tree_)
 main.section("History", log, diff, tag, untag, pin, unpin)
 main.section("Branches", branch, fork, merge)
-main.section("Retention", plan, explain, compact)
+main.section("Retention", plan, explain, tune, forget, compact, forecast, replay)

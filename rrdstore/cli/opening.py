@@ -7,11 +7,13 @@ sees: the same calls, on a store whose changes end with it.
 from __future__ import annotations
 
 import os
+import warnings
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 import rrdstore
+from rrdstore.cli.program import complain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,14 +21,31 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound="Callable[..., Any]")
 
 
-def reading() -> rrdstore.Store:
+def reading(*, warn: bool = True) -> rrdstore.Store:
     """The store of -C, for reading."""
-    return rrdstore.open(_file(), readonly=True)
+    return _opened(warn, readonly=True)
 
 
-def writing(*, dry_run: bool = False) -> rrdstore.Store:
+def writing(*, dry_run: bool = False, warn: bool = True) -> rrdstore.Store:
     """The store of -C, for changing; in a dry run, a rehearsal that changes nothing."""
-    return rrdstore.open(_file(), rehearse=True) if dry_run else rrdstore.open(_file())
+    return _opened(warn, rehearse=dry_run)
+
+
+def _opened(warn: bool, *, readonly: bool = False, rehearse: bool = False) -> rrdstore.Store:
+    """The store, and a line on stderr for each branch whose policy is not what --config says."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", rrdstore.PolicyDiffers)
+        store = rrdstore.open(_file(), config=config_file(), readonly=readonly, rehearse=rehearse)
+    for warning in said:
+        if warn or warning.category is not rrdstore.PolicyDiffers:
+            complain(f"warning: {warning.message}")
+    return store
+
+
+def config_file() -> str | None:
+    """The file of --config."""
+    given = click.get_current_context().find_root().params.get("config")
+    return str(given) if given else None
 
 
 def _file() -> str:

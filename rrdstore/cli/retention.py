@@ -1,18 +1,18 @@
-"""Verbs on retention: plan, explain, compact."""
+"""Verbs that say what stays and why: plan, explain."""
 
 from __future__ import annotations
 
-import shutil
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 
 import rrdstore
-from rrdstore.cli.opening import branch_option, commit_of, dry_run_option, json_option, reading, writing
+from rrdstore.cli.drawing import drawing_options, print_tiers, rows_of
+from rrdstore.cli.opening import branch_option, commit_of, json_option, reading
 from rrdstore.cli.output import json_micros, print_json, shown
 from rrdstore.cli.program import verb
-from rrdstore.policy import Row, draw, forecast
+from rrdstore.policy import forecast
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,13 +26,15 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
     "plan",
     "rrdstore -C host.rrdb plan",
     "rrdstore -C host.rrdb plan --summary -b work",
+    "rrdstore -C host.rrdb plan --keep 'last:10 1h:2d'",
     "rrdstore -C host.rrdb plan --json",
 )
 @branch_option
+@click.option("--keep", metavar="POLICY", help="As it would be with this policy; else the branch's own.")
 @click.option("-s", "--summary", is_flag=True, help="Only the drawing.")
-@click.option("--width", type=click.IntRange(min=8), metavar="N", help="Columns of the drawing; fits the terminal.")
+@drawing_options
 @json_option
-def plan(branch: str, summary: bool, width: int | None, as_json: bool) -> None:
+def plan(branch: str, keep: str | None, summary: bool, width: int | None, plain: bool, as_json: bool) -> None:
     """Say which commits stay and why, and draw the tiers.
 
     First the commits: which stay by which rules, which go and who took their place. Then one line a tier: the
@@ -42,26 +44,26 @@ def plan(branch: str, summary: bool, width: int | None, as_json: bool) -> None:
     end, until, commits}.
     """
     with reading() as store:
-        head, planned = store.branch(branch).head, store.plan()
+        head, planned = store.branch(branch).head, store.plan(keep, branch)
         made, ids = planned.branches[branch], planned.ids
-        slots = [tier.slots for tier in forecast(made.policy, 0).tiers]
+        slots = [tier.slots for tier in forecast(made.policy).tiers]
     if as_json:
         print_json(_json_plan(branch, made, ids, slots))
         return
     if not summary:
-        for number in sorted({*made.keep, *made.drop}, reverse=True):
-            if number in made.keep:
-                click.echo(f"keep {ids[number]}  {', '.join(_rules(made.keep[number]))}")
-            else:
-                click.echo(f"drop {ids[number]}  its place went to {ids[made.drop[number]]}")
+        print_plan(made, ids)
         click.echo()
-    rows = [
-        Row(str(tier), [rt for rt, _ in picks], count)
-        for tier, picks, count in zip(made.policy.tiers, made.picks, slots, strict=True)
-    ]
-    room = width or max(8, min(96, shutil.get_terminal_size().columns - 24))
-    for line in draw(rows, (head.time - _EPOCH) // timedelta(microseconds=1), room):
-        click.echo(line)
+    now = (head.time - _EPOCH) // timedelta(microseconds=1)
+    print_tiers(rows_of(made.policy.tiers, made.picks, slots), now, width, plain)
+
+
+def print_plan(made: Plan, ids: Mapping[int, str]) -> None:
+    """Each commit on a line, newest first: why it stays, or who took its place."""
+    for number in sorted({*made.keep, *made.drop}, reverse=True):
+        if number in made.keep:
+            click.echo(f"keep {ids[number]}  {', '.join(_rules(made.keep[number]))}")
+        else:
+            click.echo(f"drop {ids[number]}  its place went to {ids[made.drop[number]]}")
 
 
 def _rules(reasons: Iterable[Reason]) -> Iterable[str]:
@@ -129,28 +131,3 @@ def explain(commit: str, branch: str, as_json: bool) -> None:
             click.echo(f"  {shown(str(reason))}")
     else:
         click.echo(f"{said.id} was thinned between {said.before or 'the beginning'} and {said.after or 'now'}")
-
-
-@verb("compact", "rrdstore -C host.rrdb compact -n", "rrdstore -C host.rrdb compact")
-@dry_run_option
-@json_option
-def compact(dry_run: bool, as_json: bool) -> None:
-    """Do now what the plan says.
-
-    Drops what it drops, brings the rest to disk, and says what that gave. The file stays as large as it is: it is
-    the room inside that is freed. JSON: {dropped, live_before, live_after}, the latter in bytes.
-    """
-    with writing(dry_run=dry_run) as store:
-        before = store.info().live
-        dropped = store.compact()
-        after = store.info().live
-    if as_json:
-        print_json({"dropped": list(dropped), "live_before": before, "live_after": after})
-        return
-    for id_ in dropped:
-        click.echo(f"{'would drop' if dry_run else 'dropped'} {id_}")
-    if dry_run:
-        click.echo(f"{len(dropped)} commits to drop; {rrdstore.format_size(before)} in use")
-    else:
-        sizes = f"{rrdstore.format_size(before)} -> {rrdstore.format_size(after)}"
-        click.echo(f"{len(dropped)} commits dropped; in use {sizes}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import rrdstore
-from rrdstore.cli.opening import json_option, reading
+from rrdstore.cli.opening import config_file, json_option, reading
 from rrdstore.cli.output import columns, duration, json_micros, print_json, shown
 from rrdstore.cli.program import ERROR, OK, verb
 
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
 size_option = click.option(
     "--size",
-    default=rrdstore.DEFAULT_SIZE,
-    show_default=True,
+    show_default=f"{rrdstore.DEFAULT_SIZE}, or what --config says",
     help="What the files together never exceed: 64MiB, 16M, or bytes.",
 )
 
@@ -48,11 +47,14 @@ def progress_bar() -> Iterator[Callable[[int, int], object] | None]:
 @click.argument("file")
 @size_option
 @click.option(
-    "--keep", default=rrdstore.DEFAULT, show_default=True, metavar="POLICY", help="Which commits of main stay."
+    "--keep",
+    show_default=f"{rrdstore.DEFAULT}, or what --config says",
+    metavar="POLICY",
+    help="Which commits of main stay.",
 )
 @click.option("--estimate", is_flag=True, help="Say what it would be, and create nothing.")
 @json_option
-def create(file: str, size: str, keep: str, estimate: bool, as_json: bool) -> None:
+def create(file: str, size: str | None, keep: str | None, estimate: bool, as_json: bool) -> None:
     """Create a store in FILE.
 
     It takes its whole size at once and never more. A policy is a list of tiers: `last:N` keeps the N newest
@@ -60,10 +62,12 @@ def create(file: str, size: str, keep: str, estimate: bool, as_json: bool) -> No
     over the whole life of the store. JSON, with --estimate: {keep, size, least, room, slots, tiers: [{tier, slots,
     reach}]}, reach in seconds.
     """
+    config = rrdstore.Config.of(config_file())
     if estimate:
-        _print_estimate(rrdstore.estimate(size, keep), as_json)
+        policy = keep if keep is not None else config.keep("main") or rrdstore.DEFAULT
+        _print_estimate(rrdstore.estimate(size or config.size or rrdstore.DEFAULT_SIZE, policy), as_json)
         return
-    with progress_bar() as progress, rrdstore.create(file, size, keep, progress=progress) as store:
+    with progress_bar() as progress, rrdstore.create(file, size, keep, config=config, progress=progress) as store:
         info = store.info()
     if as_json:
         print_json(_json_info(info))
@@ -107,9 +111,10 @@ def info(as_json: bool) -> None:
 
     Of the files, the journal, and each tier of each branch. JSON: {path, uuid, epoch, size, used, files, room,
     live, objects, journal, journal_used, ticks, commits, kept, bound, unstored, tags, pins, branches: [{name,
-    head, keep, kept, made, tiers: [{tier, used, rows, oldest, newest}]}]}; bytes, and times.
+    head, keep, wanted, kept, made, tiers: [{tier, used, rows, oldest, newest}]}]}; bytes, and times. `wanted` is the
+    policy that --config asks for, if it is another.
     """
-    with reading() as store:
+    with reading(warn=False) as store:
         found = store.info()
     if as_json:
         print_json(_json_info(found))
@@ -133,6 +138,8 @@ def _table(found: rrdstore.Info) -> Iterator[str]:
     for branch in found.branches:
         yield ""
         yield f"branch {shown(branch.name)}  head {branch.head}, {branch.kept} kept of {branch.made} made"
+        if branch.wanted is not None:
+            yield f"  keeps {branch.keep}, not {branch.wanted} as asked for; tune would change it"
         tiers = [
             (f"  {tier.tier}", f"{tier.used}/{tier.rows}", "" if tier.oldest is None else f"reaches {_reach(tier)}")
             for tier in branch.tiers
@@ -173,6 +180,7 @@ def _json_branch(branch: rrdstore.BranchInfo) -> dict[str, Any]:
         "name": branch.name,
         "head": branch.head,
         "keep": branch.keep,
+        "wanted": branch.wanted,
         "kept": branch.kept,
         "made": branch.made,
         "tiers": [

@@ -9,6 +9,7 @@ from rrdstore.errors import Conflict, InvalidPath, NotFound, Thinned
 from rrdstore.history.commit import Edit
 from rrdstore.history.when import parse_when
 from rrdstore.store.commit import Commit
+from rrdstore.store.reports import own_keys
 from rrdstore.store.snapshot import Snapshot
 from rrdstore.store.transaction import Transaction
 from rrdstore.store.watch import Watches
@@ -66,6 +67,11 @@ class Branch:
     def tree(self) -> Tree:
         """All there is now, immutable. O(1)."""
         return self._ledger.tree(self._head)
+
+    @property
+    def keys(self) -> tuple[tuple[int, int], ...]:
+        """What a policy sees of its kept commits, oldest first: (retention time in microseconds, number). O(kept)."""
+        return tuple(own_keys(self._ledger, self._line))
 
     @property
     def _head(self) -> Record:

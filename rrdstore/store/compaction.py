@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rrdstore.policy import Rings, parse, plan
-from rrdstore.store.reports import always
+from rrdstore.store.reports import always, own_keys
 
 if TYPE_CHECKING:
     from rrdstore.store.ledger import Ledger
@@ -28,7 +28,7 @@ def compact(ledger: Ledger, branch: str | None = None, keep: str | None = None) 
     dropped: dict[int, str] = {}
     for line in lines:
         policy = parse(line.keep)
-        own = [(records[number].rt, number) for number in history.graph.lines.get(line.id, ())]
+        own = own_keys(ledger, line)
         made = plan(once or policy, own, held)
         if not made.drop:
             continue

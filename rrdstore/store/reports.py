@@ -128,18 +128,23 @@ def always(ledger: Ledger) -> dict[int, str]:
     return {number: ", ".join(words) for number, words in said.items()}
 
 
-def plans(ledger: Ledger) -> Plans:
-    """The plan of every branch; O(kept log kept)."""
+def own_keys(ledger: Ledger, line: Line) -> list[tuple[int, int]]:
+    """What a policy sees of a branch: (retention time, number) of its kept commits, oldest first."""
+    records = ledger.history.graph.records
+    return [(records[number].rt, number) for number in ledger.history.graph.lines.get(line.id, ())]
+
+
+def plans(ledger: Ledger, keep: str | None = None, branch: str | None = None) -> Plans:
+    """The plan of every branch or of one, by its own policy or by another; O(kept log kept)."""
     history, held = ledger.history, always(ledger)
     records = history.graph.records
     made: dict[str, Plan] = {}
-    for line in history.names.values():
-        own = [(records[number].rt, number) for number in history.graph.lines.get(line.id, ())]
-        made[line.name] = plan(parse(line.keep), own, held)
+    for line in history.names.values() if branch is None else (history.line(branch),):
+        made[line.name] = plan(parse(line.keep if keep is None else keep), own_keys(ledger, line), held)
     others = {
         number: (Reason(held[number]),)
         for number, record in records.items()
-        if record.branch not in history.lines or not history.lines[record.branch].name
+        if branch is None and (record.branch not in history.lines or not history.lines[record.branch].name)
     }
     return Plans(made, others, {number: commit_id(ledger.uuid, record.key) for number, record in records.items()})
 

@@ -18,7 +18,7 @@ from rrdstore.store.config import MAIN, Config
 from rrdstore.store.ledger import Ledger
 from rrdstore.store.limits import check_limit, check_name
 from rrdstore.store.snapshot import Snapshot
-from rrdstore.store.tuning import Tuned, differing, tune
+from rrdstore.store.tuning import Tuned, differing, foreseen_here, tune
 from rrdstore.tree.diff import Change, diff
 from rrdstore.tree.tree import Tree
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from rrdstore.history.clock import Clock
+    from rrdstore.policy import Forecast
     from rrdstore.series import Series
     from rrdstore.storage.protocol import Storage
 
@@ -232,11 +233,14 @@ class Store:
 
     # Reports
 
-    def plan(self) -> reports.Plans:
-        """What is kept and why, by branch; what the next compaction drops (nothing, unless a policy changed)."""
+    def plan(self, keep: str | None = None, branch: str | None = None) -> reports.Plans:
+        """What is kept and why, by branch or of one; what the next compaction drops (nothing: commits go one by one).
+
+        With `keep` as it would be with this policy. NotFound, PolicyError. O(kept log kept).
+        """
         self.ledger.check_open()
         self.ledger.end_leases()
-        return reports.plans(self.ledger)
+        return reports.plans(self.ledger, keep, branch)
 
     def explain(self, commit: Commit | str) -> reports.Explanation:
         """Why one commit is kept and until when at the earliest, or that and between which it was thinned."""
@@ -249,6 +253,14 @@ class Store:
         self.ledger.check_open()
         self.ledger.end_leases()
         return reports.info(self.ledger)
+
+    def forecast(self, keep: str | None = None, branch: str = MAIN) -> Forecast:
+        """What a policy will cost here, or the one that a branch has, if commits come and weigh as they did so far.
+
+        NotFound, PolicyError. O(kept + objects of the newest trees).
+        """
+        self.ledger.check_open()
+        return foreseen_here(self.ledger, branch, keep)
 
     def check(self) -> list[str]:
         """Everything verified that can be; each problem a sentence, none if it is clean."""

@@ -13,16 +13,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rrdstore.policy import Fill, Plan, Rings, parse, plan
+from rrdstore.policy import CHANGE, Fill, Plan, Rings, forecast, parse, plan
 from rrdstore.store.config import MAIN
-from rrdstore.store.reports import always, bound
+from rrdstore.store.reports import always, bound, own_keys
 from rrdstore.store.slots import require_slots
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rrdstore.history.branch import Line
-    from rrdstore.policy import Policy, Reason
+    from rrdstore.policy import Forecast, Policy, Reason
     from rrdstore.store.ledger import Ledger
 
 
@@ -84,8 +84,7 @@ def tune(ledger: Ledger, name: str, keep: str, *, dry_run: bool) -> Tuned:
 
 def planned(ledger: Ledger, line: Line, policy: Policy) -> tuple[Plan, Rings]:
     """What `policy` keeps of a branch, and tiers of it that hold just that."""
-    records = ledger.history.graph.records
-    own = [(records[number].rt, number) for number in ledger.history.graph.lines.get(line.id, ())]
+    own = own_keys(ledger, line)
     before = line.rings if isinstance(line.rings, Rings) else Rings(policy)
     return plan(policy, own, always(ledger)), Rings.fitted(policy, own, before)
 
@@ -122,6 +121,23 @@ def differing(ledger: Ledger) -> list[tuple[str, str, str]]:
     """Each branch whose policy is not the one asked for at opening: its name, what it has, what was asked for."""
     wanted = ((line, ledger.config.keep(name)) for name, line in sorted(ledger.history.names.items()))
     return [(line.name, line.keep, keep) for line, keep in wanted if keep is not None and keep != line.keep]
+
+
+def foreseen_here(ledger: Ledger, name: str, keep: str | None) -> Forecast:
+    """What a policy will cost on a branch, at the pace and the size of the commits made there so far."""
+    line = ledger.history.line(name)
+    keys = own_keys(ledger, line)
+    records = ledger.history.graph.records
+    made = sum(1 + records[number].thinned for _, number in keys[1:])
+    every = (keys[-1][0] - keys[0][0]) // made if made else 0
+    tree, each = measured(ledger)
+    return forecast(
+        parse(line.keep if keep is None else keep),
+        each or CHANGE,
+        tree=tree,
+        every=every or None,
+        now=ledger.clock.wall(),
+    )
 
 
 def _ids(ledger: Ledger) -> dict[int, str]:

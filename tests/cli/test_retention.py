@@ -1,4 +1,4 @@
-"""create, info, check, plan, explain, compact."""
+"""create, info, check, plan, explain."""
 
 from __future__ import annotations
 
@@ -95,12 +95,6 @@ def test_explain_a_thinned_commit(shell):
     said = shell.json("explain", gone)
     assert (said["kept"], said["reasons"]) == (False, [])
     assert int(said["before"].split("-")[0]) < int(gone.split("-")[0]) < int(said["after"].split("-")[0])
-
-
-def test_compact_says_what_it_gave(shell):
-    assert shell("compact", "-n").startswith("0 commits to drop; ")
-    assert shell("compact").startswith("0 commits dropped; in use ")
-    assert set(shell.json("compact")) == {"dropped", "live_before", "live_after"}
 
 
 def test_check_is_silent_where_nothing_is_wrong(shell):
