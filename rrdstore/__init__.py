@@ -20,6 +20,7 @@ from rrdstore.errors import (
     InvalidName,
     InvalidPath,
     InvalidPattern,
+    InvalidRule,
     InvalidSize,
     InvalidWhen,
     LimitReached,
@@ -61,8 +62,10 @@ from rrdstore.store.transaction import Transaction
 from rrdstore.store.tuning import Tuned
 from rrdstore.store.watch import Watch
 from rrdstore.tree.diff import Change
+from rrdstore.tree.merge import Clash
 from rrdstore.tree.node import Node
 from rrdstore.tree.pattern import Pattern
+from rrdstore.tree.resolution import MergeRules, merge_rules, register_merge
 from rrdstore.tree.tree import Tree
 
 __all__ = [
@@ -72,6 +75,7 @@ __all__ = [
     "Branch",
     "BranchInfo",
     "Change",
+    "Clash",
     "Clock",
     "Closed",
     "Commit",
@@ -89,10 +93,12 @@ __all__ = [
     "InvalidName",
     "InvalidPath",
     "InvalidPattern",
+    "InvalidRule",
     "InvalidSize",
     "InvalidWhen",
     "LimitReached",
     "Locked",
+    "MergeRules",
     "MissingExtra",
     "NoStore",
     "Node",
@@ -129,8 +135,10 @@ __all__ = [
     "forecast",
     "format_size",
     "memory",
+    "merge_rules",
     "open",
     "parse_size",
     "read_times",
+    "register_merge",
     "replay",
 ]

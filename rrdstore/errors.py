@@ -6,7 +6,7 @@ anything has changed. Nothing else escapes the public names, bugs and KeyboardIn
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,11 +40,50 @@ class Thinned(StoreError):
         super().__init__(f"commit {id} was thinned; nearest kept: {before or 'none'} before, {after or 'none'} after")
 
 
-class Conflict(StoreError):
-    """A merge, or a transaction that read what has changed since; `paths` names every place."""
+class Content(Protocol):
+    """What a side of a conflict has at a place (a `Node`)."""
 
-    def __init__(self, paths: Iterable[str], what: str = "transaction") -> None:
-        self.paths, self.what = tuple(paths), what
+    @property
+    def value(self) -> bytes:
+        """Its value."""
+
+    @property
+    def meta(self) -> bytes:
+        """Its metadata."""
+
+
+class Place(Protocol):
+    """One place of a merge conflict (a `Clash`); None where a side has nothing."""
+
+    @property
+    def path(self) -> str:
+        """Where."""
+
+    @property
+    def kind(self) -> str:
+        """What happened there, in words."""
+
+    @property
+    def base(self) -> Content | None:
+        """What both began with."""
+
+    @property
+    def ours(self) -> Content | None:
+        """What the branch merged into has."""
+
+    @property
+    def theirs(self) -> Content | None:
+        """What the branch that is merged has."""
+
+
+class Conflict(StoreError):
+    """A merge, or a transaction that read what has changed since; `paths` names every place.
+
+    Of a merge, `clashes` has for each path what the base and both sides have there.
+    """
+
+    def __init__(self, paths: Iterable[str], what: str = "transaction", clashes: Iterable[Place] = ()) -> None:
+        self.paths, self.what, self.clashes = tuple(paths), what, tuple(clashes)
         shown = ", ".join(self.paths[:4]) + (f" and {len(self.paths) - 4} more" if len(self.paths) > 4 else "")
         super().__init__(f"{what} conflicts at {shown}")
 
@@ -112,6 +151,14 @@ class InvalidPath(StoreError):
     def __init__(self, path: str, reason: str) -> None:
         self.path, self.reason = path, reason
         super().__init__(f"path {path!r}: {reason}")
+
+
+class InvalidRule(StoreError):
+    """A merge rule that cannot be read: `where` is the file or the argument, `key` the place in it."""
+
+    def __init__(self, where: str, key: str, found: str, expected: str) -> None:
+        self.where, self.key, self.found, self.expected = where, key, found, expected
+        super().__init__(f"{where}: {key}: found {found}, expected {expected}")
 
 
 class InvalidPattern(StoreError):
