@@ -153,14 +153,6 @@ class InvalidPath(StoreError):
         super().__init__(f"path {path!r}: {reason}")
 
 
-class InvalidRule(StoreError):
-    """A merge rule that cannot be read: `where` is the file or the argument, `key` the place in it."""
-
-    def __init__(self, where: str, key: str, found: str, expected: str) -> None:
-        self.where, self.key, self.found, self.expected = where, key, found, expected
-        super().__init__(f"{where}: {key}: found {found}, expected {expected}")
-
-
 class InvalidPattern(StoreError):
     """A pattern that no path can match."""
 

@@ -155,7 +155,8 @@ def _settled(
     if rule.function is None or (was is not None and was.value == UNKNOWN):
         return value, meta
     if value is None or (rule.always and _both(was, our, their)):
-        value = rule.function(join(names), was.value if was else None, our.value, their.value)
-        if value is not None and not isinstance(value, bytes):
-            raise TypeError(f"merge rule {rule.name!r} returned {type(value).__name__}, not bytes or None")
+        made = rule.function(join(names), was.value if was else None, our.value, their.value)
+        if made is not None and not isinstance(made, bytes):
+            raise TypeError(f"merge rule {rule.name!r} returned {type(made).__name__}, not bytes or None")
+        value = value if made is None else made
     return value, meta

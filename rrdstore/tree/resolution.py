@@ -27,7 +27,7 @@ from collections.abc import Callable, Mapping, Sequence  # a public alias names 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from rrdstore.errors import Exists, InvalidName, InvalidPattern, InvalidRule
+from rrdstore.errors import ConfigError, Exists, InvalidName, InvalidPattern
 from rrdstore.tree.pattern import Pattern
 
 if TYPE_CHECKING:
@@ -138,63 +138,62 @@ def merge_rules(table: Given, where: str = "merge rules") -> MergeRules:
         rule = "counter"            conflict, counter, set, last, ours, theirs, or a registered name
 
     `separator`, of rule "set" only, is what stands between elements. Unknown keys are errors, never ignored:
-    InvalidRule naming `where` (the file), the key, what was found and what was expected.
+    ConfigError naming `where` (the file), the key, what was found and what was expected.
     """
     if isinstance(table, MergeRules):
         return table
     if not isinstance(table, (list, tuple)):
-        raise InvalidRule(where, "merge", repr(table)[:60], "a list of tables")
-    return MergeRules(tuple(_read(row, where, number) for number, row in enumerate(table, 1)))
+        raise ConfigError(where, "", "merge", repr(table)[:60], "a list of tables")
+    return MergeRules(tuple(_read(row, where, f"[[merge]] {number}") for number, row in enumerate(table, 1)))
 
 
 _KEYS = ("pattern", "rule", "separator")
 
 
-def _read(row: object, where: str, number: int) -> tuple[Pattern, Rule]:
-    key = f"merge[{number}]"
+def _read(row: object, where: str, table: str) -> tuple[Pattern, Rule]:
     if isinstance(row, tuple) and len(row) == 2:
         row = {"pattern": row[0], "rule": row[1]}
     if not isinstance(row, dict):
-        raise InvalidRule(where, key, repr(row)[:60], "a table with pattern and rule")
+        raise ConfigError(where, table, "", repr(row)[:60], "a table with pattern and rule")
     for name in row:
         if name not in _KEYS:
-            raise InvalidRule(where, f"{key}.{name}", "an unknown key", _one_of(_KEYS))
+            raise ConfigError(where, table, name, "an unknown key", _one_of(_KEYS))
     for name in ("pattern", "rule"):
         if name not in row:
-            raise InvalidRule(where, f"{key}.{name}", "nothing", f"a {name}")
-    pattern, rule = _pattern(row["pattern"], where, f"{key}.pattern"), _rule(row["rule"], where, f"{key}.rule")
+            raise ConfigError(where, table, name, "nothing", f"a {name}")
+    pattern, rule = _pattern(row["pattern"], where, table), _rule(row["rule"], where, table)
     if "separator" in row:
         separator = row["separator"]
         if rule.name != "set":
-            raise InvalidRule(where, f"{key}.separator", f"rule {rule.name!r}", "rule 'set'")
+            raise ConfigError(where, table, "separator", f"rule {rule.name!r}", "rule 'set'")
         if not isinstance(separator, str) or not separator:
-            raise InvalidRule(where, f"{key}.separator", repr(separator)[:60], "text of at least one character")
+            raise ConfigError(where, table, "separator", repr(separator)[:60], "text of at least one character")
         rule = replace(rule, function=union(separator.encode()))
     return pattern, rule
 
 
-def _pattern(given: object, where: str, key: str) -> Pattern:
+def _pattern(given: object, where: str, table: str) -> Pattern:
     if isinstance(given, Pattern):
         return given
     if not isinstance(given, str):
-        raise InvalidRule(where, key, repr(given)[:60], "a pattern such as '/stats/**'")
+        raise ConfigError(where, table, "pattern", repr(given)[:60], "a pattern such as '/stats/**'")
     try:
         return Pattern(given)
     except InvalidPattern as fault:
-        raise InvalidRule(where, key, f"{given!r}: {fault.found}", fault.expected) from None
+        raise ConfigError(where, table, "pattern", f"{given!r}, {fault.found}", fault.expected) from None
 
 
-def _rule(given: object, where: str, key: str) -> Rule:
+def _rule(given: object, where: str, table: str) -> Rule:
     if isinstance(given, Rule):
         return given
     if isinstance(given, str):
         rule = BUILT_IN.get(given) or _registered.get(given)
         if rule is None:
-            raise InvalidRule(where, key, repr(given)[:60], _one_of((*BUILT_IN, *_registered)))
+            raise ConfigError(where, table, "rule", repr(given)[:60], _one_of((*BUILT_IN, *_registered)))
         return rule
     if callable(given):
         return Rule(getattr(given, "__name__", "function"), function=given)
-    raise InvalidRule(where, key, repr(given)[:60], "the name of a rule, or a function")
+    raise ConfigError(where, table, "rule", repr(given)[:60], "the name of a rule, or a function")
 
 
 def _one_of(names: Iterable[str]) -> str:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rrdstore
-from rrdstore import InvalidRule, merge_rules
+from rrdstore import ConfigError, merge_rules
 from rrdstore.tree import edit
 from rrdstore.tree.merge import NOWHERE, UNKNOWN, Merged, merge, virtual
 from rrdstore.tree.node import Node
@@ -185,29 +185,29 @@ def test_one_sided_rules_do_not_settle_a_base() -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "key", "found"),
+    ("table", "at", "key", "found"),
     [
-        ("/k", "merge", "'/k'"),
-        ({"pattern": "/k"}, "merge", "pattern"),
-        (["/k"], "merge[1]", "'/k'"),
-        ([{"pattern": "/k", "rule": "ours"}, {"patern": "/k"}], "merge[2].patern", "unknown"),
-        ([{"pattern": "/k"}], "merge[1].rule", "nothing"),
-        ([{"rule": "ours"}], "merge[1].pattern", "nothing"),
-        ([{"pattern": "k", "rule": "ours"}], "merge[1].pattern", "'k'"),
-        ([{"pattern": 7, "rule": "ours"}], "merge[1].pattern", "7"),
-        ([{"pattern": "/k", "rule": "our"}], "merge[1].rule", "'our'"),
-        ([{"pattern": "/k", "rule": 7}], "merge[1].rule", "7"),
-        ([{"pattern": "/k", "rule": "ours", "separator": ","}], "merge[1].separator", "'ours'"),
-        ([{"pattern": "/k", "rule": "set", "separator": ""}], "merge[1].separator", "''"),
+        ("/k", "", "merge", "'/k'"),
+        ({"pattern": "/k"}, "", "merge", "pattern"),
+        (["/k"], "[[merge]] 1", "", "'/k'"),
+        ([{"pattern": "/k", "rule": "ours"}, {"patern": "/k"}], "[[merge]] 2", "patern", "unknown"),
+        ([{"pattern": "/k"}], "[[merge]] 1", "rule", "nothing"),
+        ([{"rule": "ours"}], "[[merge]] 1", "pattern", "nothing"),
+        ([{"pattern": "k", "rule": "ours"}], "[[merge]] 1", "pattern", "'k'"),
+        ([{"pattern": 7, "rule": "ours"}], "[[merge]] 1", "pattern", "7"),
+        ([{"pattern": "/k", "rule": "our"}], "[[merge]] 1", "rule", "'our'"),
+        ([{"pattern": "/k", "rule": 7}], "[[merge]] 1", "rule", "7"),
+        ([{"pattern": "/k", "rule": "ours", "separator": ","}], "[[merge]] 1", "separator", "'ours'"),
+        ([{"pattern": "/k", "rule": "set", "separator": ""}], "[[merge]] 1", "separator", "''"),
     ],
 )
-def test_what_cannot_be_read_is_named(table, key, found) -> None:
-    with pytest.raises(InvalidRule) as refused:
+def test_what_cannot_be_read_is_named(table, at, key, found) -> None:
+    with pytest.raises(ConfigError) as refused:
         merge_rules(table, "store.toml")
-    assert (refused.value.where, refused.value.key) == ("store.toml", key)
+    assert (refused.value.where, refused.value.table, refused.value.key) == ("store.toml", at, key)
     assert found in refused.value.found
     assert refused.value.expected
-    assert str(refused.value).startswith(f"store.toml: {key}: found ")
+    assert str(refused.value).startswith("store.toml")
 
 
 def test_functions_are_registered_by_name_once() -> None:
