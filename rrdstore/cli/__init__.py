@@ -26,7 +26,8 @@ detail, the distant past in coarser and coarser steps, by a policy given at crea
 Moments (WHEN) are '2h ago', '-2h', '1d12h', 2026-01-31T12:00, @1700000000, a tag, or a commit's id or the
 beginning of one. All times are UTC. With --json a command prints one JSON document, in which bytes are a
 string if they are UTF-8 and else {"base64": ...}, times are ISO 8601, and a commit is {id, number, time, wall,
-branch, author, message, parents, kept_parents, thinned}. Reading commands work while another process writes.
+branch, author, message, parents, kept_parents, thinned, authors: {NAME: COUNT}, others}. Reading commands work
+while another process writes.
 
 \b
 Exit codes:

@@ -61,6 +61,8 @@ def json_commit(commit: rrdstore.Commit) -> dict[str, Any]:
         "parents": list(commit.parents),
         "kept_parents": list(commit.kept_parents),
         "thinned": commit.thinned,
+        "authors": dict(commit.authors),
+        "others": commit.others,
     }
 
 

@@ -29,14 +29,18 @@ _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 @click.option("--since", metavar="WHEN", help="Only commits at or after this moment.")
 @click.option("--until", metavar="WHEN", help="Only commits at or before this moment.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="The N newest at most.")
+@click.option("--authors", is_flag=True, help="Say below each commit who made it and those that it stands for.")
 @branch_option
 @json_option
-def log(path: str | None, since: str | None, until: str | None, limit: int | None, branch: str, as_json: bool) -> None:
+def log(
+    path: str | None, since: str | None, until: str | None, limit: int | None, authors: bool, branch: str, as_json: bool
+) -> None:
     """List the kept commits, newest first.
 
     With PATH, only those that changed something at or below it. Where commits were thinned a line says how many:
     what the commit above it changed was changed at some time between it and the kept one before it. JSON: a list
-    of {id, number, time, wall, branch, author, message, parents, kept_parents, thinned}.
+    of {id, number, time, wall, branch, author, message, parents, kept_parents, thinned, authors: {NAME: COUNT},
+    others}.
     """
     with reading() as store:
         commits = list(islice(store.branch(branch).log(path, since, until), limit))
@@ -47,6 +51,14 @@ def log(path: str | None, since: str | None, until: str | None, limit: int | Non
         click.echo(shown_commit(commit))
         if commit.thinned:
             click.echo(f"    ⋮ {commit.thinned} thinned")
+        if authors:
+            click.echo(f"    by {_said(commit)}")
+
+
+def _said(commit: rrdstore.Commit) -> str:
+    """Who wrote, greatest first: eight authors, and how many commits are others'."""
+    said = [f"{shown(name) or '(nobody)'} {count}" for name, count in commit.authors.items()]
+    return ", ".join([*said, *([f"others {commit.others}"] if commit.others else [])])
 
 
 @verb(

@@ -44,13 +44,15 @@ class Record:
 
     Fixed from birth: number, epoch, key (both of them), branch (the branch's id), parents (keys), rt and wall
     (microseconds since the epoch, UTC), author, message. Changing as others are thinned: `grafts`, the numbers of the
-    nearest kept ancestors, and `thinned`, how many dropped commits it stands for besides itself.
+    nearest kept ancestors, `thinned`, how many dropped commits it stands for besides itself, and `authors`, who made
+    those and it (rrdstore/history/authors.py).
     Of storage: `root`, the tree, None if it has to be loaded; `root_number` and `top`, the object number
     of its root and the last number given out when it was stored, 0 before that.
     """
 
     __slots__ = (
         "author",
+        "authors",
         "branch",
         "epoch",
         "grafts",
@@ -81,6 +83,7 @@ class Record:
         thinned: int = 0,
         root_number: int = 0,
         top: int = 0,
+        authors: dict[str, int] | None = None,
     ) -> None:
         # One by one: pairs and triples of them cost a third more, and there is a record for each commit.
         self.number = number
@@ -97,6 +100,7 @@ class Record:
         self.thinned = thinned
         self.root_number = root_number
         self.top = top
+        self.authors = authors
 
     @property
     def stored(self) -> bool:

@@ -13,6 +13,8 @@ from bisect import bisect_left, bisect_right, insort
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
+from rrdstore.history.authors import inherit
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -62,14 +64,14 @@ class Graph:
             child, ancestor = self.records[line[at]], record.grafts[0]
             if len(child.grafts) == 1:
                 child.grafts = record.grafts
-                child.thinned += record.thinned + 1
+                inherit(child, record)
                 children = self._children
                 children[ancestor] = tuple([child.number if kept == number else kept for kept in children[ancestor]])
                 return [child]
         changed = []
         if at < len(line):
             heir = self.records[line[at]]
-            heir.thinned += record.thinned + 1
+            inherit(heir, record)
             changed.append(heir)
         elif not line:
             del self.lines[record.branch]

@@ -2,7 +2,8 @@
 
     {"rrdstore":"dump","format":1,"uuid":HEX,"epoch":N,"number":N,"size":BYTES}
     {"commit":ID,"epoch":N,"branch":N,"parents":[[N,EPOCH]],"time":MICROS,"wall":MICROS,"author":TEXT,"message":TEXT,
-     "thinned":N,"grafts":[N],"from":N,"removed":[PATH],"set":[[PATH,VALUE,META,CREATED,MODIFIED]]}     by number
+     "thinned":N,"grafts":[N],"authors":{NAME:N},"from":N,"removed":[PATH],
+     "set":[[PATH,VALUE,META,CREATED,MODIFIED]]}                                                         by number
     {"branch":NAME,"id":N,"head":N,"fork":N,"upstream":N,"base":N,"keep":POLICY,"rings":BASE64,"digest":HEX}
     {"tag":NAME,"commit":N}
     {"pin":N}

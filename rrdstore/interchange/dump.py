@@ -115,6 +115,7 @@ class _Dump:
             "message": record.message,
             "thinned": record.thinned,
             "grafts": list(record.grafts),
+            "authors": record.authors or {},
             "from": start,
             "removed": removed,
             "set": put,

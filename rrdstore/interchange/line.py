@@ -30,6 +30,7 @@ KINDS: dict[str, dict[str, type]] = {
         "message": str,
         "thinned": int,
         "grafts": list,
+        "authors": dict,
         "from": int,
         "removed": list,
         "set": list,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from blake3 import blake3
 
 from rrdstore.errors import Corrupt, InvalidName, InvalidPath, PolicyError
+from rrdstore.history.authors import AUTHORS
 from rrdstore.history.commit import AUTHOR_BYTES, MESSAGE_BYTES, Key, Record, commit_id
 from rrdstore.interchange.delta import Step, applied
 from rrdstore.interchange.line import FORMAT, Line, decode, read, where
@@ -131,8 +132,22 @@ def _commit(made: Loading, line: Line, number: int) -> None:
         root,
         tuple(grafts),
         line["thinned"],
+        authors=_authors(line, number),
     )
     made.records[key.number] = record
+
+
+def _authors(line: Line, number: int) -> dict[str, int] | None:
+    """Who wrote what a commit stands for; none is one commit, its author's."""
+    found: dict[str, int] = line["authors"]
+    for name, count in found.items():
+        _text(number, "authors", name, AUTHOR_BYTES)
+        if type(count) is not int or count < 1:
+            raise Corrupt(where(number), f"authors: {count!r:.40}", "numbers above 0")
+    if len(found) > AUTHORS or sum(found.values()) > 1 + line["thinned"]:
+        raise Corrupt(where(number), f"authors: {len(found)} of {sum(found.values())} commits",
+                      f"at most {AUTHORS} of {1 + line['thinned']}")  # fmt: skip
+    return found if found or line["thinned"] else None
 
 
 def _branch(made: Loading, line: Line, number: int) -> None:

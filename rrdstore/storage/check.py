@@ -44,7 +44,7 @@ def check(held: Container, objects: Objects) -> list[Problem]:
     problems = list(_container(held))
     superblock = objects.superblock
     try:
-        kept = KeptTable(held.rows("kept"), held.layout.links)
+        kept = KeptTable(held.rows("kept"), held.layout.links, held.rows("author"))
         dying = read_dying(held.rows("dying"), superblock.dying)[superblock.reaped :] if superblock.dying else []
     except StoreError as fault:
         # Without these nothing can be said of what should be alive.

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rrdstore.history.authors import greatest
 from rrdstore.storage.layout import KEPT, KEPT_A_PAGE
+from rrdstore.storage.names import Names
 from rrdstore.storage.records import Dying, Kept, kept_rows, read_kept
 
 if TYPE_CHECKING:
@@ -26,7 +28,8 @@ class KeptTable:
     At most `links` rows may go to links that find no place in their commit's own row.
     """
 
-    def __init__(self, rows: Sequence[bytes], links: int) -> None:
+    def __init__(self, rows: Sequence[bytes], links: int, names: Sequence[bytes]) -> None:
+        self.names = Names(names)
         self.commits: dict[int, Kept] = {}
         self._beside: dict[int, set[int]] = {}
         self._touched: set[int] = set()
@@ -34,7 +37,7 @@ class KeptTable:
         self._ghosts: set[int] = set()
         self._newest: dict[int, int] = {}
         taken: set[int] = set()
-        for kept in read_kept(rows):
+        for kept in read_kept(rows, self.names.name):
             self.commits[kept.record.number] = kept
             self._newest[kept.record.branch] = kept.record.number
             if kept.ghost:
@@ -115,7 +118,7 @@ class KeptTable:
         for number in sorted(self._touched):
             kept = self.commits[number]
             self._links += max(0, len(kept.rows) - 1)
-            written = kept_rows(kept, self._links)
+            written = kept_rows(kept, self._links, self._authors(kept.record))
             self._links -= len(written) - 1
             while len(kept.rows) < len(written):
                 kept.rows += (self._free.pop(),)
@@ -127,6 +130,15 @@ class KeptTable:
         self._touched.clear()
         self._emptied.clear()
         return rows
+
+    def _authors(self, record: Record) -> list[tuple[int, int]]:
+        """Index and count of each author of a commit; one whose name finds no place becomes one of the others."""
+        if record.authors is None:
+            return []
+        stored = (kept.record.authors for kept in self.commits.values())
+        found = [(self.names.index(name, stored), name, count) for name, count in greatest(record.authors).items()]
+        record.authors = {name: count for index, name, count in found if index}
+        return [(index, count) for index, _, count in found if index]
 
 
 def pages_of(rows: Iterable[int]) -> int:

@@ -27,9 +27,11 @@ FRAME = PAGE + 24
 """A page in the log."""
 ROW = 4032
 """Bytes of a fixed row that has a page to itself."""
-KEPT = 261
-KEPT_A_PAGE = 15
+KEPT = 317
+KEPT_A_PAGE = 12
 """The record of a kept commit, and how many lie on a page."""
+NAMES_A_ROW = 98
+"""Authors that a row of their table names."""
 TAG = 276
 TAGS_A_PAGE = 14
 PINS_A_ROW = (ROW - 8) // 8
@@ -119,6 +121,11 @@ class Layout:
     def branch_rows(self) -> int:
         """A row each, and more for the tombstones of large policies."""
         return self.branches + _rows((self.slots + self.branch_slots) * TOMBSTONE, ROW - 64)
+
+    @property
+    def author_rows(self) -> int:
+        """Rows of authors' names."""
+        return _clamp(self.size // (4 * MIB), 2, 16)
 
     @property
     def pin_rows(self) -> int:
@@ -248,7 +255,14 @@ def _divided(size: int, slots: int, series: SeriesRoom) -> Layout:
 
 def fixed_pages(layout: Layout) -> int:
     """Pages of everything but the segments: the schema, `meta`, and the tables of fixed rows."""
-    rows = (layout.branch_rows, layout.pin_rows, layout.dying_rows, layout.segment_rows, layout.location_rows)
+    rows = (
+        layout.branch_rows,
+        layout.author_rows,
+        layout.pin_rows,
+        layout.dying_rows,
+        layout.segment_rows,
+        layout.location_rows,
+    )
     small = (_rows(layout.tags, TAGS_A_PAGE), _rows(layout.kept_rows, KEPT_A_PAGE))
     return (
         3
@@ -259,7 +273,13 @@ def fixed_pages(layout: Layout) -> int:
 
 def last_frames(layout: Layout) -> int:
     """Frames of the transaction that ends a tick, if it changes every fixed row it can."""
-    rows = layout.branch_rows + layout.pin_rows + layout.dying_rows + layout.series.tables.get("column", 0)
+    rows = (
+        layout.branch_rows
+        + layout.author_rows
+        + layout.pin_rows
+        + layout.dying_rows
+        + layout.series.tables.get("column", 0)
+    )
     return 8 + rows + _rows(layout.tags, TAGS_A_PAGE) + _rows(layout.kept_rows, KEPT_A_PAGE)
 
 

@@ -62,7 +62,7 @@ class RingReader:
         for _ in range(_ATTEMPTS):
             with held.reading():
                 superblock = held.superblock()
-                kept = KeptTable(held.rows("kept"), held.layout.links)
+                kept = KeptTable(held.rows("kept"), held.layout.links, held.rows("author"))
                 branches, tags = read_branches(held.rows("branch")), read_tags(held.rows("tag"))
                 pins = read_pins(held.rows("pin"))
                 series = cells.state(held)

@@ -6,7 +6,8 @@ row goes on in others of the same table.
 
     kept     kind:u8 (1 kept, 2 held for storage only, 3 more links) parents:u8 grafts:u16 author:u8 message:u8
              epoch:u32 number:u48 branch:u48 before:u48 top:u48 root:u48 thinned:u40 rt:i64 wall:i64
-             author and message, then the links: parents (number:u48 epoch:u32), grafts (number:u48)
+             authors (index:u16 count:u40) of 8, author and message, then the links: parents (number:u48 epoch:u32),
+             grafts (number:u48)
              kind 3: kind:u8 index:u8 number:u48, then more links
     branch   kind:u8 index:u16 of:u16 length:u16, then a part of: id head fork upstream base:u64
              name:u8 keep:u16 rings:u32, name, keep, rings
@@ -27,18 +28,20 @@ from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
 from rrdstore.errors import Corrupt, LimitReached, TooLarge
+from rrdstore.history.authors import AUTHORS
 from rrdstore.history.commit import Key, Record
 from rrdstore.storage.layout import DYING_A_ROW, KEPT, PINS_A_ROW, ROW, TAG
 from rrdstore.storage.protocol import BranchState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 KEPT_ROW, GHOST_ROW, LINKS_ROW = 1, 2, 3
 
 _KEPT = Struct("<BBHBBI")
 _NUMBERS = ("number", "branch", "before", "top", "root")
-_KEPT_FIXED = _KEPT.size + 6 * len(_NUMBERS) + 5 + 16
+_AUTHOR = 7
+_KEPT_FIXED = _KEPT.size + 6 * len(_NUMBERS) + 5 + 16 + AUTHORS * _AUTHOR
 _BRANCH = Struct("<BHHH")
 _BRANCH_BODY = Struct("<QQQQQBHI")
 _TAG = Struct("<BIQ")
@@ -95,10 +98,10 @@ class Kept:
 # Kept commits
 
 
-def kept_rows(kept: Kept, spare: int) -> list[bytes]:
+def kept_rows(kept: Kept, spare: int, authors: Sequence[tuple[int, int]] = ()) -> list[bytes]:
     """The rows of a kept commit: one, and at most `spare` more for its links; LimitReached.
 
-    If the links need more, the oldest grafts are left out.
+    If the links need more, the oldest grafts are left out. `authors` are indexes of names, and counts.
     """
     record = kept.record
     author, message = record.author.encode(), record.message.encode()
@@ -119,6 +122,8 @@ def kept_rows(kept: Kept, spare: int) -> list[bytes]:
         min(record.thinned, (1 << 40) - 1).to_bytes(5, "little"),
         record.rt.to_bytes(8, "little", signed=True),
         record.wall.to_bytes(8, "little", signed=True),
+        *(index.to_bytes(2, "little") + min(count, (1 << 40) - 1).to_bytes(5, "little") for index, count in authors),
+        bytes((AUTHORS - len(authors)) * _AUTHOR),
         author,
         message,
     ))  # fmt: skip
@@ -130,8 +135,8 @@ def kept_rows(kept: Kept, spare: int) -> list[bytes]:
     return rows
 
 
-def read_kept(rows: Sequence[bytes]) -> list[Kept]:
-    """All stored commits, by number; Corrupt."""
+def read_kept(rows: Sequence[bytes], name: Callable[[int], str]) -> list[Kept]:
+    """All stored commits, by number; `name` is that of an author's index. Corrupt."""
     heads: list[tuple[int, bytes]] = []
     more: dict[int, list[tuple[int, int, bytes]]] = {}
     for at, row in enumerate(rows):
@@ -142,7 +147,9 @@ def read_kept(rows: Sequence[bytes]) -> list[Kept]:
             more.setdefault(int.from_bytes(data[2:8], "little"), []).append((data[1], at, data[_LINKS:]))
         else:
             heads.append((at, data))
-    found = [_read_kept(at, data, sorted(more.pop(int.from_bytes(data[10:16], "little"), []))) for at, data in heads]
+    found = [
+        _read_kept(at, data, sorted(more.pop(int.from_bytes(data[10:16], "little"), [])), name) for at, data in heads
+    ]
     if len({kept.record.number for kept in found}) < len(found):
         raise Corrupt("table kept", "a commit twice", "each once")
     if more:
@@ -150,7 +157,7 @@ def read_kept(rows: Sequence[bytes]) -> list[Kept]:
     return sorted(found, key=lambda kept: kept.record.number)
 
 
-def _read_kept(at: int, data: bytes, more: list[tuple[int, int, bytes]]) -> Kept:
+def _read_kept(at: int, data: bytes, more: list[tuple[int, int, bytes]], name: Callable[[int], str]) -> Kept:
     kind, parent_count, graft_count, author_size, message_size, epoch = _KEPT.unpack_from(data)
     number, branch, before, top, root = (
         int.from_bytes(data[_KEPT.size + 6 * i : _KEPT.size + 6 * i + 6], "little") for i in range(len(_NUMBERS))
@@ -175,9 +182,17 @@ def _read_kept(at: int, data: bytes, more: list[tuple[int, int, bytes]]) -> Kept
         int.from_bytes(fixed[13:21], "little", signed=True),
         data[_KEPT_FIXED : _KEPT_FIXED + author_size].decode(),
         data[_KEPT_FIXED + author_size : end].decode(),
-        None, grafts, int.from_bytes(fixed[:5], "little"), root, top,
+        None, grafts, int.from_bytes(fixed[:5], "little"), root, top, _read_authors(fixed, name),
     )  # fmt: skip
     return Kept(record, before, kind == GHOST_ROW, (at, *(row for _, row, _ in more)))
+
+
+def _read_authors(fixed: bytes, name: Callable[[int], str]) -> dict[str, int] | None:
+    """Who wrote; None stands for the commit's own author, where it stands for no other."""
+    numbers = (fixed[at : at + _AUTHOR] for at in range(21, len(fixed), _AUTHOR))
+    pairs = [(int.from_bytes(each[:2], "little"), int.from_bytes(each[2:], "little")) for each in numbers]
+    found = {name(index): count for index, count in pairs if index}
+    return found if found or any(fixed[:5]) else None
 
 
 def _six(number: int) -> bytes:

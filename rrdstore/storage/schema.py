@@ -36,6 +36,7 @@ def tables(layout: Layout) -> dict[str, tuple[int, int]]:
         "tag": (layout.tags, TAG),
         "pin": (layout.pin_rows, ROW),
         "kept": (layout.kept_rows, KEPT),
+        "author": (layout.author_rows, ROW),
         "dying": (layout.dying_rows, ROW),
         "segm": (layout.segment_rows, ROW),
         "loc": (layout.location_rows, ROW),

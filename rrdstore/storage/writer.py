@@ -81,7 +81,7 @@ class RingWriter:
         self._stale = False
 
     def _load_tables(self) -> None:
-        self._kept = KeptTable(self._container.rows("kept"), self._layout.links)
+        self._kept = KeptTable(self._container.rows("kept"), self._layout.links, self._container.rows("author"))
         self._rows = {table: self._container.rows(table) for table in _TABLES}
         superblock = self._objects.superblock
         dying = self._container.rows("dying") if superblock.dying > superblock.reaped else []
@@ -268,6 +268,7 @@ class RingWriter:
             for table, new in rows.items()
         }
         doomed = dying_rows(dying, self._layout.dying_rows)
+        changed["author"] = list(self._kept.names.changes())
         if tick.series is not None:
             changed["column"] = cells.changed_columns(self._container, tick.series.records)
         pages = pages_of(kept) + len(doomed) + sum(len(some) for some in changed.values())

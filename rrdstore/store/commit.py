@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from rrdstore.history.authors import written
 from rrdstore.history.commit import commit_id
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rrdstore.history.commit import Record
     from rrdstore.store.ledger import Ledger
 
@@ -79,6 +83,20 @@ class Commit:
     def thinned(self) -> int:
         """How many commits of its branch were dropped between it and the kept one before it."""
         return self._now.thinned
+
+    @property
+    def authors(self) -> Mapping[str, int]:
+        """Who made it and the commits that it stands for, and how many each: at most eight, greatest first.
+
+        Exact with at most eight authors; else some of them are among the `others`. Their sum is 1 + `thinned`.
+        """
+        return MappingProxyType(written(self._now))
+
+    @property
+    def others(self) -> int:
+        """How many of the commits it stands for were made by authors that are not named."""
+        now = self._now
+        return 1 + now.thinned - sum(written(now).values())
 
     @property
     def _now(self) -> Record:

@@ -8,6 +8,7 @@ import pytest
 
 from rrdstore.errors import Corrupt, StoreError
 from rrdstore.storage import ringfile
+from rrdstore.storage.layout import KEPT
 from rrdstore.storage.records import sealed
 from rrdstore.tree import edit
 from tests.storage.conftest import SIZE, SLOTS
@@ -147,7 +148,7 @@ def test_links_without_their_commit_and_more_links_than_it_has(path, past, numbe
     last = storage._layout.kept_rows
     number = number if number == 99 else storage.state().commits[0].number
     storage.close()
-    links = sealed(b"\x03\0" + number.to_bytes(6, "little"), 261, "kept")
+    links = sealed(b"\x03\0" + number.to_bytes(6, "little"), KEPT, "kept")
     damaged(path, "UPDATE kept SET d = ? WHERE id = ?", (links, last))
     assert any("table kept" in text and "links" in text for text in problems(path))
 
