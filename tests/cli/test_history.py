@@ -33,6 +33,7 @@ def test_a_commit_in_json_has_all_that_is_known(shell):
     newest, before = shell.json("log", "--limit", "2")
     assert set(newest) == {
         "id", "number", "time", "wall", "branch", "author", "message", "parents", "kept_parents", "thinned",
+        "authors", "others",
     }  # fmt: skip
     assert newest["parents"] == newest["kept_parents"] == [before["id"]]
     assert newest["time"].endswith("Z")
