@@ -134,8 +134,8 @@ class File:
             )
             thinned = int.from_bytes(row[40:45], "little")
             rt, wall = unpack_from("<qq", row, 45)
-            words = row[61 : 61 + author].decode(), row[61 + author : 61 + author + message].decode()
-            links = row[61 + author + message :] + b"".join(part for _, part in sorted(more.pop(number, [])))
+            words = row[117 : 117 + author].decode(), row[117 + author : 117 + author + message].decode()
+            links = row[117 + author + message :] + b"".join(part for _, part in sorted(more.pop(number, [])))
             after = 10 * parents
             found[number] = Commit(
                 kind, epoch, number, branch, before, top, root, thinned, rt, wall, *words,
