@@ -194,6 +194,63 @@ def run(policy: Policy) -> str:
     return str(canvas)
 
 
+def tuned(before: Policy, after: Policy) -> str:
+    """A branch whose policy is changed: what goes at once, and how the new tier fills from then on."""
+    left, right, top, lane, days = 118, 800, 132, 30, 3
+    rings, number = Rings(before), 0
+    moments: list[tuple[str, list[tuple[str, list[int], int]], list[int]]] = []
+
+    def feed(rings: Rings, until: int) -> None:
+        nonlocal number
+        while number * 4 * MINUTE < until:
+            rings.offer(number * 4 * MINUTE, number)
+            number += 1
+
+    def seen(rings: Rings) -> list[tuple[str, list[int], int]]:
+        pairs = zip(rings.picks(), rings.fill(), strict=True)
+        return [(fill.tier, [rt for rt, _ in keys], fill.rows) for keys, fill in pairs]
+
+    feed(rings, 2 * DAY)
+    moments.append(("before", seen(rings), []))
+    kept = {key for keys in rings.picks() for key in keys}
+    rings = Rings.fitted(after, kept, rings)
+    moments.append(("at once", seen(rings), [rt for rt, each in kept if each not in rings.kept]))
+    for words, until in (("5 hours later", 2 * DAY + 5 * HOUR), ("a day later", 3 * DAY)):
+        feed(rings, until)
+        moments.append((words, seen(rings), []))
+    height = top + sum(lane * len(rows) + 26 for _, rows, _ in moments)
+    canvas = Canvas(940, height + 40, f"A branch that kept {before} is tuned to {after}")
+
+    def place(time: int) -> float:
+        return left + (right - left) * time / (days * DAY)
+
+    canvas.text(28, 40, "A policy is changed: some goes at once, and a new tier fills from then on", "head")
+    canvas.text(28, 64, f"{before}  \u2192  {after}", "code", fill=SOFT)
+    canvas.dots([(32, 88)], GONE, 4)
+    canvas.text(42, 92, "goes at once", "soft")
+    canvas.lines([(place(hour * HOUR), top - 12) for hour in range(0, days * 24 + 1, 12)], height - top, FAINT, 1)
+    canvas.lines([(place(2 * DAY), top - 22)], height - top + 10, INK, 1.2)
+    canvas.text(place(2 * DAY), top - 28, "tuned here", "soft", "middle")
+    for hour in range(0, days * 24 + 1, 12):
+        canvas.text(place(hour * HOUR), height + 16, f"{hour} h", "soft", "middle")
+    y = top
+    for words, rows, gone in moments:
+        canvas.text(28, y + 2, words, "soft")
+        y += 14
+        for index, (tier, times, slots) in enumerate(rows):
+            colour = _shade(index, len(rows))
+            canvas.text(left - 16, y + 13, tier, "code", "end", colour)
+            if times:
+                canvas.band(place(min(times)) - 4, y, place(max(times)) - place(min(times)) + 8, lane - 8, colour, 0.13)
+            if index == len(rows) - 1:
+                canvas.dots([(place(time), y + 11) for time in gone], GONE, 4)
+            canvas.lines([(place(time), y + 4) for time in times], lane - 16, colour, 1.3, 0.85)
+            canvas.text(912, y + 14, f"{len(times)} of {slots}", "soft", "end")
+            y += lane
+        y += 12
+    return str(canvas)
+
+
 def _shade(index: int, count: int) -> str:
     """The colour of a tier, spread over the palette if there are few."""
     return COLOURS[round(index * (len(COLOURS) - 1) / max(1, count - 1))]
@@ -204,6 +261,7 @@ def pictures() -> dict[str, str]:
     return {
         "tiers.svg": tiers(parse(DEFAULT)),
         "run.svg": run(parse("last:8 2m:20m 10m:2h *:12")),
+        "tuned.svg": tuned(parse("last:60 1h:2d"), parse("last:12 10m:12h 2h:3d")),
     }
 
 
