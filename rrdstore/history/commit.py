@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 AUTHOR_BYTES = 40
 MESSAGE_BYTES = 112
 """What a kept record has room for, in UTF-8."""
+STORING = -1
+"""The `top` of a commit that a tick is about to store."""
 
 
 class Key(NamedTuple):
@@ -47,7 +49,7 @@ class Record:
     nearest kept ancestors, `thinned`, how many dropped commits it stands for besides itself, and `authors`, who made
     those and it (rrdstore/history/authors.py).
     Of storage: `root`, the tree, None if it has to be loaded; `root_number` and `top`, the object number
-    of its root and the last number given out when it was stored, 0 before that.
+    of its root and the last number given out when it was stored, 0 before that; `top` is `STORING` meanwhile.
     """
 
     __slots__ = (
@@ -104,8 +106,27 @@ class Record:
 
     @property
     def stored(self) -> bool:
-        """Whether its tree is in the file."""
+        """Whether its tree is in the file, or will be when the tick that is under way is done."""
         return self.top != 0
+
+    def copied(self, root: Node | None = None) -> Record:
+        """The same as of now, with this tree."""
+        return Record(
+            self.number,
+            self.epoch,
+            self.branch,
+            self.parents,
+            self.rt,
+            self.wall,
+            self.author,
+            self.message,
+            root,
+            self.grafts,
+            self.thinned,
+            self.root_number,
+            self.top,
+            self.authors,
+        )
 
 
 def commit_id(uuid: bytes, key: Key) -> str:

@@ -8,10 +8,11 @@ Pure: no storage, no clock. Cost: O(tiers) a commit, O(1) for those in order.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rrdstore.errors import Exists, NotFound
 from rrdstore.history.branch import Line
+from rrdstore.history.commit import STORING
 from rrdstore.history.graph import Graph
 from rrdstore.history.holds import BASE, FORK, HEAD, PIN, TAG, Holds
 
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
 
     from rrdstore.history.branch import Rings
     from rrdstore.history.commit import Key, Record
+
+
+class Due(NamedTuple):
+    """What a tick is to bring to the storage."""
+
+    fresh: dict[int, Record]
+    gone: list[Record]
+    changed: dict[int, Record]
 
 
 class History:
@@ -193,11 +202,26 @@ class History:
 
     # Ticks
 
-    def ticked(self) -> None:
-        """All that was fresh, gone or changed is in the storage now."""
-        self.fresh.clear()
-        self.gone.clear()
-        self.changed.clear()
+    def cut(self) -> Due:
+        """All that is fresh, gone or changed, which a tick is to store; what comes now is for the next one.
+
+        A commit that is dropped meanwhile will be in the storage, so it is gone for the next tick.
+        """
+        due = Due(self.fresh, self.gone, self.changed)
+        self.fresh, self.gone, self.changed = {}, [], {}
+        for record in due.fresh.values():
+            record.top = STORING
+        return due
+
+    def uncut(self, due: Due) -> None:
+        """That tick has come to nothing: as if there had been no cut."""
+        records = self.graph.records
+        for record in due.fresh.values():
+            record.top = 0
+        self.fresh = {number: one for number, one in due.fresh.items() if number in records} | self.fresh
+        self.gone = due.gone + [record for record in self.gone if record.number not in due.fresh]
+        changed = due.changed | self.changed
+        self.changed = {number: one for number, one in changed.items() if one.top and number in records}
 
     def load(self, records: Iterable[Record], lines: Iterable[Line], tags: dict[str, Key], pins: Iterable[int]) -> None:
         """What the storage has; then drop what nothing keeps (a snapshot that a crash closed)."""

@@ -55,8 +55,10 @@ class Recording:
         for index, record in enumerate(records):
             self.columns[index] = Column.decode(record, index, self.rings)
         self.cells: dict[int, bytes] = {}
-        """Written since the last tick, by address."""
+        """Written since the last cut, by address."""
         self._touched: set[int] = set()
+        self._storing: tuple[dict[int, bytes], set[int]] = ({}, set())
+        """What the tick under way is about to store: cells, and columns whose records it has."""
         self._of: dict[str, Column] = {column.path: column for column in self.columns if column.path}
         self._present = sorted(column.path for column in self._of.values() if column.absent == PRESENT)
         self._patterns = [Pattern(each.pattern) for each in declared.declarations]
@@ -182,7 +184,8 @@ class Recording:
 
     def read(self, addresses: Sequence[int]) -> bytes:
         """The cells at these addresses, one after the other."""
-        fresh = self.cells
+        storing = self._storing[0]
+        fresh = {**storing, **self.cells} if storing else self.cells
         wanted = [address for address in addresses if address not in fresh] if fresh else addresses
         stored = self._load(wanted) if self._load is not None and wanted else bytes(len(wanted) * len(EMPTY))
         if len(wanted) == len(addresses):
@@ -198,14 +201,21 @@ class Recording:
 
     # Ticks
 
-    def changes(self) -> dict[int, bytes]:
-        """The records of the columns that changed since the last tick."""
-        return {index: self.columns[index].encode() for index in sorted(self._touched)}
+    def cut(self) -> tuple[dict[int, bytes], dict[int, bytes]]:
+        """What a tick is to store: cells by address, records by column. What comes from now on is the next one's."""
+        records = {index: self.columns[index].encode() for index in sorted(self._touched)}
+        self._storing, self.cells, self._touched = (self.cells, self._touched), {}, set()
+        return self._storing[0], records
 
     def ticked(self) -> None:
-        """All that was written is stored."""
-        self.cells.clear()
-        self._touched.clear()
+        """What was cut is stored."""
+        self._storing = ({}, set())
+
+    def uncut(self) -> None:
+        """What was cut was not stored: the next tick has it too."""
+        cells, touched = self._storing
+        self.cells, self._touched = {**cells, **self.cells}, touched | self._touched
+        self.ticked()
 
     def written(self, column: Column) -> Iterator[tuple[int, bytes]]:
         """Tier and bytes of each cell of a column that its rings still have, oldest first of each tier."""

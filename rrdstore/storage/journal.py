@@ -1,19 +1,25 @@
 """The journal: acknowledged commits that no tick has stored yet, in a ring file mapped into memory.
 
 Rule: a record is in the file, whatever becomes of the process, before the change is answered. Records lie
-one behind the other from the start, for one tick; when that tick is done the next begins at the start
-again. A record counts if the ones before it do: its checksum begins with the last one's, and the first
-with the store and the tick, so neither a torn record nor anything behind or from another tick is read.
+one behind the other, and go on at the start where the end is reached. A tick cuts: what comes after the cut
+is of the next generation, lies behind, and is of the next tick. The tick's last transaction says at which
+generation and byte the records now begin that it does not cover; so at every instant the last tick and what
+is read from there are all that was acknowledged. If a tick fails, more generations than one lie there.
+A record counts if the ones before it do: its checksum begins with the last one's, and that of the first of
+a generation with the store and the generation, so neither a torn record nor anything behind it, nor what
+an earlier round left, is read.
 
-    file    = magic:8 uuid:16 size:u64 pid:u64 tick:u64 boot:u64 end:u64, records from byte 64
-    record  = length:u32 checksum:u32 tick:u64 entry, to a multiple of 8; length 0 ends them
+    file    = magic:8 uuid:16 size:u64 pid:u64 generation:u64 boot:u64 end:u64, records from byte 64
+    record  = length:u32 checksum:u32 generation:u64 entry, to a multiple of 8
+              length 0 ends them, length 2^32 - 1 says that they go on at byte 64
     entry   = number:u64 branch:u64 rt:i64 wall:i64 epoch:u32 edits:u32 opaque:u32 parents:u8 author:u8 message:u16
               parents (number:u64 epoch:u32), author, message, opaque
               edits (path:u32 flags:u8 (1 value, 2 meta) value:u32 meta:u32, then these)
 
-The length is stored last, then in the head where the records of the head's tick end. So a record that cannot be
-read, or a tick that is not the store's, is damage and is named, unless the machine was started anew since (`boot`):
-then it is what a power failure leaves of a file that nobody waits for, and what is whole is taken.
+The length is stored last, then in the head where the records end, and of which generation the last is. So a record
+that cannot be read, or a generation that is not the store's, is damage and is named, unless the machine was
+started anew since (`boot`): then it is what a power failure leaves of a file that nobody waits for, and what is
+whole is taken.
 The writer holds `flock` on the file, so there is one.
 Cost: 2 to 3 us a record of one edit, nothing to the disk before the tick, one msync with `sync="commit"`.
 """
@@ -43,16 +49,17 @@ SUFFIX = "-ring"
 MAGIC = b"rrdring1"
 _HEAD = Struct("<8s16sQQQQQ")
 START = _HEAD.size
-_TICK, _BOOT, _END = 5, 6, 7
+_GENERATION, _BOOT, _END = 5, 6, 7
 """Where in the head, in words of 64 bits."""
 _PID = 32
 _RECORD = Struct("<IQ")
-"""Checksum and tick; the length goes before them."""
+"""Checksum and generation; the length goes before them."""
 _PREFIX = 4 + _RECORD.size
 _ENTRY = Struct("<QQqqIIIBBH")
 _PARENT = Struct("<QI")
 _EDIT = Struct("<IBII")
 _HAS_VALUE, _HAS_META = 1, 2
+_TURN = (1 << 32) - 1
 
 
 class Journal:
@@ -69,41 +76,50 @@ class Journal:
         self._readonly = readonly
         self._same_boot = bool(boot()) and self._head[_BOOT] == boot()
         self.size = len(self._map)
-        self._tick = self._seed = 0
-        self._at = START
+        self._generation = self._seed = 0
+        self._begin = self._at = self._cut = START
+        """Where the first record lies, where the next one goes, and where its generation began."""
+        self._limit = self.size
+        """Where what is free from `_at` on ends."""
         self._held = False
         self._due = self.size // 2
 
     # Records
 
-    def recover(self, tick: int) -> tuple[list[Entry], Corrupt | None]:
-        """The entries of a tick, in order, to the first that is not whole, and what is wrong with the rest, if it is.
+    def recover(self, generation: int, start: int = START) -> tuple[list[Entry], Corrupt | None]:
+        """The entries from a generation and byte on, in order, and what is wrong with the rest, if it is.
 
-        The second is to be raised if this tick is the store's still: then entries that were acknowledged are lost.
-        Without one, appending goes on behind the entries.
+        The second is to be raised if this is where the store's begin still: then entries that were acknowledged are
+        lost. Without one, appending goes on behind the entries.
         """
-        said, end = self._head[_TICK], self._head[_END]
-        self._begin(tick)
+        said, end = self._head[_GENERATION], self._head[_END]
+        self.reset(generation, start, ended=False)
         entries = []
-        for entry, at, check in self._records():
+        for entry, at, check, own in self._records():
             entries.append(entry)
+            if own != self._generation:
+                self._generation, self._cut = own, self._at
             self._at, self._seed = at, check
-        fault = self._doubt(tick, said, end)
+        self._limit = self.size if self._at >= self._begin else self._begin
+        fault = self._doubt(generation, said, end)
         if fault is None and not self._readonly:
             # From here on the ring is this writer's.
-            self._head[_TICK], self._head[_END], self._head[_BOOT] = tick, self._at, boot()
-            self._words[self._at >> 2] = 0
+            self._head[_GENERATION], self._head[_END], self._head[_BOOT] = self._generation, self._at, boot()
+            if self._at < self.size:
+                self._words[self._at >> 2] = 0
             self._same_boot = True
         return entries, fault
 
-    def _doubt(self, tick: int, said: int, end: int) -> Corrupt | None:
-        """What is wrong if the head says that the records of tick `said` go to `end`."""
-        if said > tick:
-            return Corrupt(self.path, f"the journal of tick {said}", f"tick {tick} of the store, or an older one")
-        if said == tick and end > self._at:
+    def _doubt(self, wanted: int, said: int, end: int) -> Corrupt | None:
+        """What is wrong if the head says that the records go to `end` of generation `said`."""
+        if said > self._generation:
+            return Corrupt(
+                self.path, f"records of generation {said}", f"of {self._generation}, which the store has, or older"
+            )
+        if said == self._generation and self._rank(end) > self._rank(self._at):
             fault = Corrupt(self.path, f"records to byte {self._at}, and one there that is not whole", f"to {end}")
-        elif said < tick - 1:
-            fault = Corrupt(self.path, f"the journal of tick {said}", f"tick {tick} of the store")
+        elif said < wanted - 1:
+            fault = Corrupt(self.path, f"records of generation {said}", f"of {wanted}, which the store waits for")
         else:
             return None
         if self._same_boot:
@@ -111,23 +127,47 @@ class Journal:
         log.warning("%s; the machine was started anew since, so this is what was not yet on the disk", fault)
         return None
 
-    def _records(self) -> Iterator[tuple[Entry, int, int]]:
-        at, seed = self._at, self._seed
-        while at + _PREFIX <= self.size:
-            length = int.from_bytes(self._view[at : at + 4], "little")
-            end = at + _PREFIX + length
-            if not length or end > self.size:
-                return
-            check, tick = _RECORD.unpack_from(self._view, at + 4)
-            data = bytes(self._view[at + _PREFIX : end])
-            if tick != self._tick or crc32(data, seed) != check:
-                return
-            try:
-                entry = decode(data)
-            except (error, UnicodeDecodeError, IndexError) as fault:
-                raise Corrupt(self.path, f"a record at {at} that ends in {fault}", "an entry") from fault
-            seed, at = check, end + (-end & 7)
-            yield entry, at, seed
+    def _rank(self, at: int) -> int:
+        """How far behind the first record a byte lies."""
+        return at - self._begin if at >= self._begin else at - self._begin + self.size
+
+    def _records(self) -> Iterator[tuple[Entry, int, int, int]]:
+        at, seed, generation = self._begin, self._seed, self._generation
+        turned = begun = False
+        while True:
+            found = self._record(at, generation, seed)
+            if found is None:
+                if begun:  # No generation is without a record, but for the last.
+                    found = self._record(at, generation + 1, self._first(generation + 1))
+                if found is not None:
+                    generation += 1
+                elif not turned and (at + _PREFIX > self.size or self._words[at >> 2] == _TURN):
+                    turned, at = True, START
+                    continue
+                else:
+                    return
+            entry, at, seed = found
+            begun = True
+            yield entry, at, seed, generation
+
+    def _record(self, at: int, generation: int, seed: int) -> tuple[Entry, int, int] | None:
+        """The record at a byte, if it is whole and the next: its entry, where it ends, its checksum."""
+        if at + _PREFIX > self.size:
+            return None
+        length = int.from_bytes(self._view[at : at + 4], "little")
+        end = at + _PREFIX + length
+        if not length or end > self.size:
+            return None
+        check, own = _RECORD.unpack_from(self._view, at + 4)
+        if own != generation:
+            return None
+        data = bytes(self._view[at + _PREFIX : end])
+        if crc32(data, seed) != check:
+            return None
+        try:
+            return decode(data), end + (-end & 7), check
+        except (error, UnicodeDecodeError, IndexError) as fault:
+            raise Corrupt(self.path, f"a record at {at} that ends in {fault}", "an entry") from fault
 
     def append(self, entry: Entry, *, flush: bool = False) -> bool:
         """Put an entry behind the last; False if it takes more than a quarter of the ring or of what is left; Held."""
@@ -135,22 +175,40 @@ class Journal:
         at = self._at
         end = at + _PREFIX + len(data)
         follows = end + (-end & 7)
-        if len(data) > self.size // 4 or follows + 4 > self.size:
-            if self._held and len(data) <= self.size // 4:
-                raise Held(self.path, "whoever holds the store's log, and is full")
-            return False
+        if len(data) > self.size // 4 or follows + 4 > self._limit:
+            at = self._turned(len(data), flush=flush)
+            if not at:
+                if self._held and len(data) <= self.size // 4:
+                    raise Held(self.path, "whoever holds the store's log, and is full")
+                return False
+            end = at + _PREFIX + len(data)
+            follows = end + (-end & 7)
         check = crc32(data, self._seed)
         view = self._view
-        _RECORD.pack_into(view, at + 4, check, self._tick)
+        _RECORD.pack_into(view, at + 4, check, self._generation)
         view[at + _PREFIX : end] = data
         words = self._words
         words[follows >> 2] = 0
         words[at >> 2] = len(data)
-        self._head[_END] = follows
+        self._head[_END], self._head[_GENERATION] = follows, self._generation
         if flush:
             self._flush(at, follows + 4)
         self._at, self._seed = follows, check
         return True
+
+    def _turned(self, length: int, *, flush: bool) -> int:
+        """The start, if the next record, of so many bytes, can go on there; else 0."""
+        at = self._at
+        if length > self.size // 4 or at < self._begin or START + _PREFIX + length + 16 > self._begin:
+            return 0
+        if at < self.size:
+            self._words[at >> 2] = _TURN
+            if flush:
+                self._flush(at, at + 4)
+        if self._cut == at:
+            self._cut = START
+        self._limit = self._begin
+        return START
 
     def _flush(self, start: int, end: int) -> None:
         start -= start % mmap.PAGESIZE
@@ -159,33 +217,48 @@ class Journal:
         except OSError as fault:
             raise Unwritable(self.path, str(fault)) from fault
 
-    def reset(self, tick: int) -> None:
-        """Begin a tick: what the last one left is stored."""
-        self._begin(tick)
-        self._head[_END] = self._at
-        self._words[self._at >> 2] = 0
-        self._head[_TICK] = tick
+    def cut(self) -> None:
+        """From here on what comes is of another generation."""
+        if self._at != self._cut:
+            self._generation += 1
+            self._cut, self._seed = self._at, self._first(self._generation)
+
+    def rest(self) -> tuple[int, int]:
+        """Generation and byte of what came after the cut; the start of the ring if that is nothing yet."""
+        return self._generation, START if self._at == self._cut else self._cut
+
+    def reset(self, generation: int, start: int = START, *, ended: bool = True) -> None:
+        """What lies before `start`, as `rest` gave it, is stored."""
+        if not ended or self._at == self._cut:
+            self._generation, self._seed = generation, self._first(generation)
+            self._at = self._cut = start
+            if ended:
+                self._head[_END] = start
+                self._words[start >> 2] = 0
+                self._head[_GENERATION] = generation
+        self._begin = start
+        self._limit = self.size if self._at >= start else start
         self._held = False
         self._due = self.size // 2
 
     def hold(self) -> None:
         """A tick failed because another process holds the log: it is due again when some more is full."""
         self._held = True
-        self._due = self._at + self.size // 32
+        self._due = self.used + self.size // 32
 
-    def _begin(self, tick: int) -> None:
-        self._tick, self._at = tick, START
-        self._seed = crc32(tick.to_bytes(8, "little"), crc32(self._uuid))
+    def _first(self, generation: int) -> int:
+        """What the checksum of a generation's first record begins with."""
+        return crc32(generation.to_bytes(8, "little"), crc32(self._uuid))
 
     @property
     def used(self) -> int:
         """Bytes that records take."""
-        return self._at - START
+        return self._at - self._begin if self._at >= self._begin else self.size - self._begin + self._at - START
 
     @property
     def due(self) -> bool:
         """Whether half of the ring is full, or some more where a tick was put off."""
-        return self._at > self._due
+        return self.used > self._due
 
     def close(self) -> None:
         """Let go of the file and of its lock."""

@@ -51,8 +51,8 @@ class KeptTable:
         return len(self.commits)
 
     def records(self) -> tuple[Record, ...]:
-        """The kept ones, by number."""
-        return tuple(kept.record for _, kept in sorted(self.commits.items()) if not kept.ghost)
+        """Copies of the kept ones, by number: what the table has is what the file has, whatever becomes of these."""
+        return tuple(kept.record.copied() for _, kept in sorted(self.commits.items()) if not kept.ghost)
 
     def newest(self, branch: int) -> Kept | None:
         """The last stored commit of a branch, by its id."""

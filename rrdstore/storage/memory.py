@@ -10,7 +10,7 @@ from rrdstore.storage.layout import CELL
 from rrdstore.storage.protocol import Entry, Problem, SeriesState, State, Tick, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from rrdstore.history.commit import Record
     from rrdstore.tree.node import Bucket, Node, Wide
@@ -49,6 +49,10 @@ class Memory:
     def cells(self, addresses: Sequence[int]) -> bytes:
         """Cells of series."""
         return b"".join(self._cells.get(address, bytes(CELL)) for address in addresses)
+
+    def ticking(self, tick: Tick) -> Iterator[bool]:  # noqa: ARG002 - the protocol's
+        """There is nothing to do."""
+        return iter(())
 
     def root(self, commit: Record) -> Node:
         """The tree the commit holds."""

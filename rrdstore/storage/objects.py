@@ -31,7 +31,7 @@ from rrdstore.storage.records import numbers_row, read_numbers
 from rrdstore.storage.segments import MOVED, NEW, Segments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from rrdstore.storage.container import Container
 
@@ -40,6 +40,8 @@ HEADER = _HEADER.size
 _LENGTH = (1 << 24) - 1
 _LOW = (1 << 32) - 1
 _CANDIDATES = 32
+_MOVED_AT_ONCE = 64
+"""Objects that a step of the cleaner moves."""
 _FIXED_PAGES = 3
 """The superblock and a page for each new row of locations begun."""
 
@@ -240,21 +242,26 @@ class Objects:
 
         Ends the transaction that is being collected.
         """
+        for _ in self.cleaning(wanted):
+            pass
+
+    def cleaning(self, wanted: int) -> Generator[bool, None, None]:
+        """The same in steps; each says True, as a tick that cleans at its end is true."""
         if self.pages > _FIXED_PAGES:
             self.commit()
         while self.segments.free < wanted:
             before = self.segments.free
             for segment in self.segments.emptiest(_CANDIDATES):
-                self._empty(segment)
+                yield from self._empty(segment)
                 if self.segments.free >= wanted:
                     return
             if self.segments.free <= before:
                 return
 
-    def _empty(self, segment: int) -> None:
+    def _empty(self, segment: int) -> Generator[bool, None, None]:
         with self._lock:
             data = bytes(self.segments.read(segment))
-        at, end = 0, self.segments.used[segment]
+        at, end, moved = 0, self.segments.used[segment], 0
         while at + HEADER <= end and self.segments.live[segment]:
             number, word, _ = _HEADER.unpack_from(data, at)
             length = whole(word & _LENGTH, self.grain)
@@ -263,12 +270,16 @@ class Objects:
                 with self._lock:
                     self._place(number, data[at : at + length], MOVED)
                     self.segments.forget(segment, length)
+                moved += 1
                 if self.pages > self.slice_pages:
                     self.commit()
+                if not moved % _MOVED_AT_ONCE:
+                    yield True
             at += length
         if self.segments.live[segment]:
             self.segments.damaged.add(segment)
         self.commit()
+        yield True
 
 
 def _sound(segment: bytes, at: int) -> bool:

@@ -1,8 +1,9 @@
 """What the facade asks of a storage, and what the two tell each other.
 
 Rule: before the answer a commit goes to the journal (`append`); at a tick every commit still kept at
-that moment is stored with its tree, and what is no longer kept is dropped (`tick`). After a crash the
-state is the last tick's plus the journal's entries of that tick, in order (`state`).
+that moment is stored with its tree, and what is no longer kept is dropped (`tick`). A tick may go on in
+steps while more is journalled (`ticking`). After a crash the state is the last finished tick's plus all
+entries since its beginning, in order (`state`).
 All storages run the same suite (tests/storage).
 """
 
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from rrdstore.tree.node import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rrdstore.history.commit import Edit, Key, Record
     from rrdstore.tree.node import Node
@@ -102,7 +103,7 @@ class Tick:
 
     number: int
     store: Sequence[Record]
-    """Kept, not stored yet, by number. The storage sets `root_number`, `top`, and may put an equal tree in `root`."""
+    """Kept, not stored yet, by number. The storage sets `root_number` and `top`, and keeps them without their trees."""
     drop: Sequence[Record]
     """Stored and not kept any more."""
     changed: Sequence[Record]
@@ -186,6 +187,15 @@ class Storage(Source, Protocol):
 
     def tick(self, tick: Tick) -> None:
         """Bring all of this to disk in one transaction, then free what was dropped; on error nothing has changed."""
+        ...
+
+    def ticking(self, tick: Tick) -> Iterator[bool]:
+        """The same in steps; each says whether the tick is true by now, after which no error comes any more.
+
+        What is appended between two steps is of the next tick, and recovered if the process ends before that.
+        The records of `tick` are the storage's until the end, so nobody changes them. `state` and another tick
+        abandon it; `check` is not to be asked meanwhile.
+        """
         ...
 
     def root(self, commit: Record) -> Node:

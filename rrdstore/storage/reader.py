@@ -25,7 +25,7 @@ from rrdstore.storage.records import read_branches, read_numbers, read_pins, rea
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from rrdstore.history.commit import Record
     from rrdstore.storage.codec import References
@@ -66,7 +66,7 @@ class RingReader:
                 branches, tags = read_branches(held.rows("branch")), read_tags(held.rows("tag"))
                 pins = read_pins(held.rows("pin"))
                 series = cells.state(held)
-            pending, fault = self._journal.recover(superblock.tick)
+            pending, fault = self._journal.recover(superblock.generation, superblock.start)
             if held.superblock().tick == superblock.tick:
                 if fault:
                     raise fault
@@ -174,6 +174,10 @@ class RingReader:
         self._refuse(entry)
 
     def tick(self, tick: Tick) -> None:
+        """ReadOnly."""
+        self._refuse(tick)
+
+    def ticking(self, tick: Tick) -> Iterator[bool]:
         """ReadOnly."""
         self._refuse(tick)
 

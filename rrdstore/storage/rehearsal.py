@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rrdstore.storage.layout import CELL
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from rrdstore.history.commit import Record
     from rrdstore.storage.protocol import Entry, Problem, State, Storage, Tick, Usage
@@ -56,6 +56,10 @@ class Rehearsal:
         below = self._below.cells(addresses)
         there = (below[at * size : (at + 1) * size] for at in range(len(addresses)))
         return b"".join(own.get(address, cell) for address, cell in zip(addresses, there, strict=True))
+
+    def ticking(self, tick: Tick) -> Iterator[bool]:  # noqa: ARG002 - the protocol's
+        """Forgotten as well."""
+        return iter(())
 
     def root(self, commit: Record) -> Node:
         """The tree of a commit that is there."""

@@ -20,6 +20,8 @@ from rrdstore.tree.edit import EMPTY
 from rrdstore.tree.node import BITS, FANOUT, Bucket, Inode, Node, Stub, Wide, name_hash
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from rrdstore.storage.objects import Objects
     from rrdstore.tree.node import Kids
 
@@ -28,6 +30,10 @@ Key = str | int
 """The name of a node in its bucket, or the index of a set in its wide set."""
 Work = tuple[Key, "Part | Stub", "Part | Stub | None", int]
 """A part to be written: its key, itself, what the tree before has in its place, and its levels of hash."""
+
+
+_WRITTEN_AT_ONCE = 16
+"""Parts that a step writes, about."""
 
 
 class _Frame:
@@ -48,8 +54,8 @@ class Storing:
         self._objects = objects
         self._numbered: list[Part] = []
 
-    def store(self, root: Node, before: Node | None) -> Node:
-        """`root`, or an equal tree, with all its objects written; Held, Unwritable, Corrupt, StoreFull."""
+    def store(self, root: Node, before: Node | None) -> Generator[bool, None, Node]:
+        """`root`, or an equal tree, with all its objects written, in steps; Held, Unwritable, Corrupt, StoreFull."""
         if before is not None and (root is before or (root.number and root.number == before.number)):
             return before
         stack = [_opened(root, before, 0)]
@@ -61,6 +67,8 @@ class Storing:
                 continue
             stack.pop()
             self._write(frame.part)
+            if not len(self._numbered) % _WRITTEN_AT_ONCE:
+                yield False
             if not stack:
                 return cast("Node", frame.part)
             parent = stack[-1]

@@ -12,8 +12,9 @@ from struct import Struct
 from zlib import crc32
 
 from rrdstore.errors import Corrupt
+from rrdstore.storage.journal import START
 
-_FORM = Struct("<13Q")
+_FORM = Struct("<15Q")
 SIZE = 128
 
 
@@ -22,7 +23,7 @@ class Superblock:
     """All counts are of the last finished transaction."""
 
     tick: int = 1
-    """The tick that the journal's records wait for."""
+    """The tick that comes next."""
     number: int = 0
     """The last commit number given out as of the last tick."""
     epoch: int = 0
@@ -45,6 +46,9 @@ class Superblock:
     """Of the main file, for ever."""
     writes: int = 0
     """Transactions ever: two readings with the same count saw the same file."""
+    generation: int = 1
+    start: int = START
+    """Of the journal: the generation and the byte at which what the last tick does not cover begins."""
 
     def encode(self) -> bytes:
         """The row."""

@@ -19,7 +19,7 @@ from rrdstore.history.clock import RetentionClock, Stamp
 from rrdstore.history.commit import AUTHOR_BYTES, MESSAGE_BYTES, Edit, Key, Record, commit_id, cut
 from rrdstore.history.history import History
 from rrdstore.policy import BRANCH_DEFAULT, Rings, parse
-from rrdstore.storage.protocol import BranchState, Entry, SeriesTick, Tick
+from rrdstore.storage.protocol import Entry
 from rrdstore.store.commit import Commit
 from rrdstore.store.config import MAIN, Config
 from rrdstore.store.consolidation import loaded
@@ -28,10 +28,12 @@ from rrdstore.store.merging import applied, merge_edits, paired
 from rrdstore.store.moments import Found, by_id, find
 from rrdstore.store.room import Room, change_cost
 from rrdstore.store.slots import require_slots
+from rrdstore.store.ticks import SLICE, Ticks
 from rrdstore.tree.edit import EMPTY
 from rrdstore.tree.tree import Tree
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from rrdstore.history.clock import Clock
@@ -62,7 +64,7 @@ class Ledger:
         self.config = Config()
         """What the program that opened it asks for."""
         self.history = History()
-        self.room = Room(self)
+        self.room, self.ticks = Room(self), Ticks(self)
         self._load()
         self.recovered = self._replayed
 
@@ -72,7 +74,7 @@ class Ledger:
         state = self.storage.state()
         self.uuid, self.epoch, self.number = state.uuid, state.epoch, state.number
         last_line = self.history.last_line
-        self.room = Room(self)
+        self.room, self.ticks = Room(self), Ticks(self)
         self.history = history = History()
         history.last_line = last_line
         for (number, reason), count in self.leases.items():
@@ -305,56 +307,45 @@ class Ledger:
 
     # Ticks
 
-    def tick(self) -> None:
-        """Bring what is kept now to disk; nothing if nothing is new."""
+    def tick(self, seconds: float | None = None) -> bool:
+        """Bring what is kept now to disk, or go on with it for so long; whether that is done."""
         self.end_leases()
-        history = self.history
-        if history.fresh or history.gone or history.changed:
-            try:
-                self._store()
-            except BaseException as fault:
-                self._follow(fault)
-                raise
+        try:
+            return self.ticks.run(seconds)
+        except BaseException as fault:
+            self.ticks.failed()
+            self._follow(fault)
+            raise
 
-    def _store(self) -> None:
-        history = self.history
-        fresh = [history.fresh[number] for number in sorted(history.fresh)]
-        changed = [record for number, record in sorted(history.changed.items())]
-        branches = [
-            BranchState(
-                line.name,
-                line.id,
-                line.head,
-                line.fork,
-                line.upstream,
-                line.base,
-                line.keep,
-                line.rings.state() if line.rings else b"",
-            )
-            for line in sorted(history.lines.values(), key=lambda line: line.id)
-        ]
-        tags, pins = dict(history.tags), frozenset(history.pins)
-        series = None if self.series is None else SeriesTick(self.series.cells, self.series.changes())
-        self.storage.tick(Tick(self.number, fresh, tuple(history.gone), changed, branches, tags, pins, series))
-        history.ticked()
-        if self.series is not None:
-            self.series.ticked()
-        self.room.settled()
+    def finish(self) -> None:
+        """Have the tick that is under way done, if there is one; what it raises as `tick`."""
+        if self.ticks.under_way:
+            self.tick()
+
+    @property
+    def unstored(self) -> int:
+        """How many kept commits only the journal holds; 0 in memory."""
+        return len(self.history.fresh) + self.ticks.storing if self.storage.forgets_trees else 0
+
+    def forget_trees(self, stored: Iterable[int]) -> None:
+        """Let go of trees that can be loaded again: all but those of heads, which are shared with the storage."""
         if self.storage.forgets_trees:
-            self._rooted.update(record.number for record in fresh)
-            heads = {line.head for line in history.names.values()}
-            for number in self._rooted - heads:
-                record = history.graph.records.get(number)
+            self._rooted.update(stored)
+            heads = {line.head for line in self.history.names.values()}
+            records = self.history.graph.records
+            for number in self._rooted:
+                record = records.get(number)
                 if record is not None:
-                    record.root = None
+                    record.root = self.storage.root(record) if number in heads else None
             self._rooted &= heads
 
     def settle(self) -> None:
         """Tick after a change that the journal does not hold; if that fails, be again what was acknowledged."""
         try:
             self.end_leases()
-            self._store()
+            self.ticks.run(always=True)
         except BaseException:
+            self.ticks.failed()
             if self.storage.forgets_trees:
                 self._go_back()
             raise
@@ -374,9 +365,9 @@ class Ledger:
             raise
 
     def try_tick(self) -> None:
-        """Tick if it can be done now; what is journalled already can wait, so a failure is only logged."""
+        """A slice of a tick if it can be done now; what is journalled can wait, so a failure is only logged."""
         try:
-            self.tick()
+            self.tick(SLICE)
         except (StoreError, OSError) as error:
             log.warning("%s: tick put off: %s", self.path, error)
 

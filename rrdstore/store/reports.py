@@ -182,7 +182,7 @@ def info(ledger: Ledger) -> Info:
         branches=branches,
         tags=len(history.tags),
         pins=len(history.pins),
-        unstored=len(ledger.history.fresh) if ledger.storage.forgets_trees else 0,
+        unstored=ledger.unstored,
         size=usage.size,
         used=sum(usage.files.values()),
         files=usage.files,

@@ -59,9 +59,9 @@ class Room:
         if self._held >= 0:
             self._held += cost
 
-    def settled(self) -> None:
-        """A tick was done: what was reserved is stored."""
-        self.reserved = 0
+    def settled(self, reserved: int) -> None:
+        """A tick is true: what was reserved when it began is stored."""
+        self.reserved -= reserved
 
     def require(self, cost: int, *, shrinks: bool) -> None:
         """Thin until `cost` bytes more fit; StoreFull, TooLarge, and what `tick` raises: nothing was changed."""

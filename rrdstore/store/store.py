@@ -187,12 +187,18 @@ class Store:
     @property
     def unstored(self) -> int:
         """How many kept commits only the journal holds; 0 in memory, where there is nothing to bring them to."""
-        return len(self.ledger.history.fresh) if self.ledger.storage.forgets_trees else 0
+        return self.ledger.unstored
 
-    def tick(self) -> None:
-        """Bring what is kept now to disk; nothing if nothing is new. Held if another process is in the way."""
+    def tick(self, seconds: float | None = None) -> bool:
+        """Bring what is kept now to disk, nothing if nothing is new; Held if another process is in the way.
+
+        With `seconds` (0.002, say) this does as much of it as fits, and says whether it is done; call it again until
+        it is. One step at least is done, of about a millisecond; the step that ends the tick waits for the disk.
+        Commits may be made in between: they are journalled as ever, and stored by the next tick. It is done when
+        all is stored that was kept when it began, and what that left to be freed is free.
+        """
         self.ledger.check_writable()
-        self.ledger.tick()
+        return self.ledger.tick(seconds)
 
     def compact(self, branch: Branch | str | None = None, keep: str | None = None) -> tuple[str, ...]:
         """Do what `plan` says now: drop what it drops, store the rest; the ids of what went, oldest first.
@@ -265,6 +271,7 @@ class Store:
     def check(self) -> list[str]:
         """Everything verified that can be; each problem a sentence, none if it is clean."""
         self.ledger.check_open()
+        self.ledger.finish()
         return [str(problem) for problem in self.ledger.storage.check()]
 
 

@@ -19,7 +19,7 @@ from rrdstore.tree.node import Node
 from rrdstore.tree.tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from rrdstore.history.commit import Key, Record
     from rrdstore.tree.node import Bucket, Wide
@@ -87,15 +87,16 @@ class Journalled:
     def __init__(self, disk: Disk, *, readonly: bool = False) -> None:
         self.disk, self.readonly = disk, readonly
         self.fail_tick = self.fail_append = self.closed = False
-        self.ticks = 0
+        self.ticks = self.under_way = 0
         self.largest = 0
         self.room = 0  # 0 is no bound
         if not readonly:
             disk.epoch += 1
 
     def state(self) -> State:
-        """What the disk has."""
+        """What the disk has; a tick that is under way is abandoned."""
         disk = self.disk
+        self.under_way += 1
         commits = [copy.copy(disk.commits[number]) for number in sorted(disk.commits)]
         columns = [disk.records.get(index, b"") for index in range(max(disk.records, default=-1) + 1)]
         return State(
@@ -124,8 +125,19 @@ class Journalled:
 
     def tick(self, tick: Tick) -> None:
         """Bring all to the disk."""
+        for _ in self.ticking(tick):
+            pass
+
+    def ticking(self, tick: Tick) -> Iterator[bool]:
+        """Three steps: nothing is written, all is written, nothing is left to be done."""
+        self.under_way += 1
+        return self._ticking(tick, len(self.disk.journal), self.under_way)
+
+    def _ticking(self, tick: Tick, cut: int, own: int) -> Iterator[bool]:
         assert not self.readonly
         assert not self.closed
+        yield False
+        assert own == self.under_way, "abandoned, and gone on with"
         disk = self.disk
         if tick.series is not None:
             # Cells are written first, and are there whether the tick ends or not.
@@ -153,11 +165,12 @@ class Journalled:
             assert {branch.head, branch.fork, branch.base} <= {0, *commits}
         assert {key.number for key in tick.tags.values()} | tick.pins <= set(commits)
         assert {stored.branch for stored in commits.values()} <= {branch.id for branch in tick.branches}
-        disk.commits, disk.trees, disk.journal = commits, trees, []
+        disk.commits, disk.trees, disk.journal = commits, trees, disk.journal[cut:]
         disk.number, disk.branches = tick.number, tuple(tick.branches)
         disk.tags, disk.pins = dict(tick.tags), tick.pins
         disk.records = {**disk.records, **(tick.series.records if tick.series else {})}
         self.ticks += 1
+        yield True
 
     def root(self, commit: Record) -> Node:
         """The tree of a stored commit, of new objects."""

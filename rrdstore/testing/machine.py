@@ -100,6 +100,14 @@ class StoreMachine(Branching, RuleBasedStateMachine):
         self.flush()
         assert not self.store.unstored
 
+    @rule(steps=st.integers(1, 3))
+    def tick_a_little(self, steps: int) -> None:
+        """A tick is begun, or goes on, and is left there: what comes next comes in the middle of it."""
+        for _ in range(steps):
+            if self.store.tick(0):
+                break
+        self.flush()
+
     @precondition(lambda self: self.home.reopens)
     @rule()
     def close_and_open(self) -> None:

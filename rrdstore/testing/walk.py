@@ -88,6 +88,7 @@ STEPS: dict[str, tuple[int, Callable[[Random], dict[str, Any]]]] = {
     "ask_for_the_log": (3, lambda r: {"path": r.choice([None, "/", path(r)])}),
     "ask_for_a_difference": (2, lambda r: {"first": r.randrange(99), "second": r.randrange(99)}),
     "tick": (2, _nothing),
+    "tick_a_little": (4, lambda r: {"steps": r.randint(1, 3)}),
     "close_and_open": (1, _nothing),
     "crash": (2, _nothing),
     "fail_to_settle": (3, lambda r: {"which": r.randint(0, 6), "pick": r.randrange(99), "name": r.choice(BRANCHES)}),

@@ -16,7 +16,7 @@ from blake3 import blake3
 
 SUPERBLOCK = (
     "tick", "number", "epoch", "top", "next", "charged", "objects", "dying", "reaped", "kept", "clean", "pages",
-    "writes",
+    "writes", "generation", "start",
 )  # fmt: skip
 WIDTHS = "BHIQ"
 
@@ -97,9 +97,9 @@ class File:
         assert check == f"{crc32(lines.encode()):08x}"
         self.meta, self.uuid = meta, bytes.fromhex(meta["uuid"])
         assert len(row) == 128
-        assert not any(row[104:124])
-        assert crc32(row[:104]) == int.from_bytes(row[124:], "little")
-        self.superblock = dict(zip(SUPERBLOCK, unpack_from("<13Q", row), strict=True))
+        assert not any(row[120:124])
+        assert crc32(row[:120]) == int.from_bytes(row[124:], "little")
+        self.superblock = dict(zip(SUPERBLOCK, unpack_from("<15Q", row), strict=True))
         self.segment, self.segments, self.grain = (int(meta[key]) for key in ("segment", "segments", "grain"))
         self.locations = self.segments * self.segment // 192
 
@@ -306,22 +306,32 @@ class File:
     # The journal
 
     def journal(self) -> list[Entry]:
-        """The records of the tick that the store waits for."""
+        """The records that the last tick does not cover, from where the superblock says that they begin."""
         data = Path(f"{self.path}-ring").read_bytes()
-        magic, uuid, size, _pid, tick, _boot, end = unpack_from("<8s16sQQQQQ", data)
+        magic, uuid, size, _pid, generation, _boot, end = unpack_from("<8s16sQQQQQ", data)
         assert (magic, uuid.hex(), size) == (b"rrdring1", self.meta["uuid"], len(data))
-        seed = crc32(self.superblock["tick"].to_bytes(8, "little"), crc32(uuid))
-        found, at = [], 64
-        while at + 16 <= len(data):
-            length, check, of = unpack_from("<IIQ", data, at)
+        own, at = self.superblock["generation"], self.superblock["start"]
+
+        def first(of: int) -> int:
+            return crc32(of.to_bytes(8, "little"), crc32(uuid))
+
+        seed, found, turned, begun = first(own), [], False, False
+        while True:
+            whole = at + 16 <= len(data)
+            length, check, of = unpack_from("<IIQ", data, at) if whole else (0, 0, 0)
             entry = data[at + 16 : at + 16 + length]
-            if not length or of != self.superblock["tick"] or crc32(entry, seed) != check:
-                break
-            seed = check
+            if begun and of == own + 1:
+                own, seed = of, first(of)
+            if not length or len(entry) < length or of != own or crc32(entry, seed) != check:
+                if turned or (whole and length != 2**32 - 1):
+                    break
+                turned, at = True, 64
+                continue
+            seed, begun = check, True
             at += 16 + length + -length % 8
             found.append(_entry(entry))
-        if tick == self.superblock["tick"]:
-            assert end <= at
+        if generation == own:
+            assert end == at
         return found
 
 

@@ -197,7 +197,7 @@ def test_a_damaged_object_does_not_stop_the_store(path, past):
                 storage._objects.clean(storage._layout.segments)
         fresh.tick()
         fresh.verify()
-        assert len(storage._kept) == len(fresh.kept)
+        assert len(storage._ticks.kept) == len(fresh.kept)
         left = storage.check()
         survived += not left
         assert all(any(what in problem.where for what in ("object", "segment", "superblock")) for problem in left), left

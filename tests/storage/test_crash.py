@@ -114,7 +114,7 @@ def test_what_a_tick_that_never_ended_wrote_is_taken_back(path):
     storage = past.storage
     objects = storage.usage().objects
     with suppress(StoreError):
-        storage._store(past.due())
+        list(storage._ticks._store(past.due(), []))
         storage._objects.commit()
     assert storage.usage().objects > objects
     storage._container.close()
@@ -133,7 +133,7 @@ def test_a_tick_that_was_interrupted_after_it_was_done_may_be_repeated(path, mon
     def interrupted(wanted):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(storage._objects, "clean", interrupted)
+    monkeypatch.setattr(storage._objects, "cleaning", interrupted)
     with pytest.raises(KeyboardInterrupt):
         storage.tick(due)
     monkeypatch.undo()

@@ -1,4 +1,5 @@
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -50,11 +51,17 @@ def path(tmp_path):
     return path
 
 
-def recovered(ring, tick):
-    """The entries of a tick, where nothing is wrong."""
-    entries, fault = ring.recover(tick)
+def recovered(ring, generation, start=journal.START):
+    """The entries from there, where nothing is wrong."""
+    entries, fault = ring.recover(generation, start)
     assert fault is None
     return entries
+
+
+def stored(ring):
+    """A tick, done at once."""
+    ring.cut()
+    ring.reset(*ring.rest())
 
 
 class Opened:
@@ -93,7 +100,7 @@ def test_what_an_earlier_tick_left_is_never_read(path):
         recovered(ring, 1)
         for number in range(1, 20):
             assert ring.append(entry(number))
-        ring.reset(2)
+        stored(ring)
         assert ring.used == 0
         for number in range(20, 25):
             assert ring.append(entry(number))
@@ -101,22 +108,21 @@ def test_what_an_earlier_tick_left_is_never_read(path):
         assert [one.number for one in recovered(ring, 2)] == [20, 21, 22, 23, 24]
 
 
-def test_a_journal_of_another_tick_is_an_older_or_newer_copy(path):
+def test_a_journal_of_another_generation_is_an_older_or_newer_copy(path):
     with Opened(path) as ring:
         recovered(ring, 1)
         ring.append(entry(1))
-        ring.reset(5)
+        stored(ring)
         ring.append(entry(2))
     with Opened(path) as ring:
-        for tick, wrong in ((4, True), (7, True), (6, False), (5, False)):
-            entries, fault = ring.recover(tick)
-            assert bool(fault) == wrong
-            if wrong:
-                assert entries == []
-                assert fault.where == path
-                assert "tick 5" in fault.found
-            elif tick == 6:
-                ring.reset(5)
+        for generation in (1, 4, 9):
+            entries, fault = ring.recover(generation)
+            assert entries == []
+            assert fault.where == path
+            assert "generation 2" in fault.found
+        assert recovered(ring, 2) == [entry(2)]
+        # A tick was true, and the process ended before the ring was told.
+        assert recovered(ring, 3) == []
 
 
 def test_torn_at_every_byte_all_before_is_kept_and_nothing_behind(path):
@@ -186,7 +192,7 @@ def test_full_due_and_held(path):
         with pytest.raises(Held):
             ring.append(entry(99, 2000))
         assert not ring.append(entry(99, SIZE // 4))
-        ring.reset(2)
+        stored(ring)
         assert not ring.append(entry(99, SIZE // 4))
         assert ring.append(entry(99, 2000))
         assert not ring.due
@@ -233,3 +239,75 @@ def test_a_ring_that_is_not_the_stores(path, damage):
     assert caught.value.where == path
     with pytest.raises(Corrupt):
         journal.reader(path, SIZE, UUID)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["append", "cut", "end", "reopen", "flush"]), st.integers(0, 9000)), max_size=80)
+)
+def test_at_every_moment_what_no_tick_covers_is_recovered(steps):
+    """Cuts, ticks that end and ticks that fail, round and round the ring; the oracle is a list."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/s-ring"
+        descriptor = journal.lock(path, make=True)
+        journal.fill(descriptor, path, SIZE, UUID, 1)
+        ring = journal.attach(descriptor, path, SIZE, UUID, readonly=False)
+        where, pending, cut, number = (1, journal.START), [], None, 0
+        assert recovered(ring, *where) == []
+        for what, size in steps:
+            if what in {"append", "flush"}:
+                number += 1
+                one = entry(number, size)
+                if ring.append(one, flush=what == "flush"):
+                    pending.append(one)
+                else:
+                    assert ring.used > SIZE - 3 * 9200, "room was left"
+            elif what == "cut":
+                ring.cut()
+                cut = len(pending)
+            elif what == "end" and cut is not None:
+                where = ring.rest()
+                reader = journal.reader(path, SIZE, UUID)
+                assert recovered(reader, *where) == pending[cut:]
+                reader.close()
+                ring.reset(*where)
+                pending, cut = pending[cut:], None
+            elif what == "reopen":
+                ring.close()
+                ring = journal.attach(journal.lock(path), path, SIZE, UUID, readonly=False)
+                assert recovered(ring, *where) == pending
+                cut = None
+            reader = journal.reader(path, SIZE, UUID)
+            assert recovered(reader, *where) == pending
+            assert reader.used == ring.used
+            reader.close()
+        ring.close()
+
+
+def test_the_ring_goes_round(path):
+    with Opened(path) as ring:
+        recovered(ring, 1)
+        for number in range(1, 1000):
+            assert ring.append(entry(number, 700))
+            if not number % 10:
+                if number > 10:
+                    where = ring.rest()
+                    ring.reset(*where)
+                    assert ring.used < 20 * 800
+                ring.cut()
+    with Opened(path) as ring:
+        assert [one.number for one in recovered(ring, *where)] == list(range(981, 1000))
+        assert ring.append(entry(1000, 700))
+        assert [one.number for one in recovered(ring, *where)] == list(range(981, 1001))
+
+
+def test_what_a_failed_tick_had_cut_is_still_of_the_one_before(path):
+    with Opened(path) as ring:
+        recovered(ring, 1)
+        for number in range(1, 30):
+            assert ring.append(entry(number))
+            ring.cut()
+            ring.cut()
+        assert len(recovered(ring, 1)) == 29
+        assert ring.append(entry(30))
+    with Opened(path) as ring:
+        assert [one.number for one in recovered(ring, 1)] == list(range(1, 31))

@@ -74,8 +74,8 @@ def test_a_tick_between_the_file_and_the_journal_is_noticed(past, reader, monkey
     past.storage.append(Entry(past.number + 1, 1, 1, (), 1, 1, "", "old", ()))
     recover = reader._journal.recover
 
-    def ticking(tick):
-        found = recover(tick)
+    def ticking(generation, start):
+        found = recover(generation, start)
         monkeypatch.setattr(reader._journal, "recover", recover)
         past.step()
         past.tick()

@@ -50,14 +50,16 @@ def test_a_commit_is_made_once_or_not_at_all(tmp_path, monkeypatch, owner, name,
         assert again.check() == []
 
 
-@pytest.mark.parametrize("after", [False, True])
-def test_a_tick_is_done_or_done_again(tmp_path, monkeypatch, after):
+@pytest.mark.parametrize(
+    ("name", "after"), [("begin", False), ("_store", False), ("_end", False), ("_end", True), ("_reaping", False)]
+)
+def test_a_tick_is_done_or_done_again(tmp_path, monkeypatch, name, after):
     path = tmp_path / "host.rrdb"
     with rrdstore.create(path, size="8MiB", keep="last:3") as store:
         main = store.branch("main")
         for n in range(9):
             main.set("/n", b"%d" % n)
-        interrupt_once(monkeypatch, store.ledger.storage, "tick", after=after)
+        interrupt_once(monkeypatch, store.ledger.storage._ticks, name, after=after)
         with pytest.raises(KeyboardInterrupt):
             store.tick()
         for n in range(9, 12):

@@ -139,7 +139,7 @@ def test_memory_has_nothing_to_go_back_to_and_loses_nothing(monkeypatch):
         main = store.branch("main")
         made = main.set("/a", b"1")
         with monkeypatch.context() as busy:
-            busy.setattr(store.ledger.storage, "tick", interrupt)
+            busy.setattr(store.ledger.storage, "ticking", interrupt)
             with pytest.raises(KeyboardInterrupt):
                 store.tag("t", made)
         assert (main.head, main.get("/a")) == (made, b"1")

@@ -1,0 +1,136 @@
+"""Ticks: bringing what is kept to disk, at once or in slices between which more is committed.
+
+Rule: a tick begins with a cut: what is kept at that moment, by copies of the commits' records, is what it
+stores. What is committed or dropped while it is under way is journalled behind the cut, and the next
+tick's. One tick at a time: whoever needs everything stored has the one under way done first, then one of
+his own. A tick that fails leaves everything to be stored, as if there had been no cut.
+Cost: the cut O(commits since the last tick), a slice its time and the step that it ends in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rrdstore.storage.protocol import BranchState, SeriesTick, Tick
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rrdstore.history.commit import Record
+    from rrdstore.history.history import Due
+    from rrdstore.store.ledger import Ledger
+
+SLICE = 0.002
+"""Seconds of a slice, where a commit has to help on a tick because the journal is half full."""
+
+
+class Ticks:
+    """The ticks of one ledger."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._steps: Iterator[bool] | None = None
+        self._due: Due | None = None
+        """What the tick under way is to bring, until it is true."""
+        self._tick: Tick | None = None
+        self._authors: list[tuple[Record, Record, dict[str, int] | None]] = []
+        """Of each commit that is to be written and stands for several: it, its copy, and who wrote as of the cut."""
+        self._reserved = 0
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a tick has begun and not ended."""
+        return self._steps is not None
+
+    @property
+    def storing(self) -> int:
+        """How many commits the tick under way is about to store."""
+        return len(self._due.fresh) if self._due is not None else 0
+
+    def run(self, seconds: float | None = None, *, always: bool = False) -> bool:
+        """Go on with the tick under way, or begin one; whether it is done. What `Storage.tick` raises.
+
+        Without `seconds` everything is stored when this returns, `always` even if nothing is new.
+        """
+        clock = self._ledger.clock
+        until = None if seconds is None else clock.monotonic() + int(seconds * 1e6)
+        if self._steps is None:
+            if not (always or self._wanted()):
+                return True
+            self._begin()
+            always = False
+        while self._steps is not None:
+            for true in self._steps:
+                if true:
+                    self._ended()
+                if until is not None and clock.monotonic() >= until:
+                    return False
+            self._ended()
+            self._steps = None
+            if until is None and (always or self._wanted()):
+                self._begin()
+                always = False
+        return True
+
+    def failed(self) -> None:
+        """`run` has raised: what the tick was to store is to be stored still."""
+        due, self._steps, self._due, self._tick = self._due, None, None, None
+        if due is not None:
+            self._ledger.history.uncut(due)
+            if self._ledger.series is not None:
+                self._ledger.series.uncut()
+
+    def _wanted(self) -> bool:
+        history = self._ledger.history
+        return bool(history.fresh or history.gone or history.changed)
+
+    def _begin(self) -> None:
+        ledger, history = self._ledger, self._ledger.history
+        branches = [
+            BranchState(
+                line.name,
+                line.id,
+                line.head,
+                line.fork,
+                line.upstream,
+                line.base,
+                line.keep,
+                line.rings.state() if line.rings else b"",
+            )
+            for line in sorted(history.lines.values(), key=lambda line: line.id)
+        ]
+        fresh = [record.copied(record.root) for _, record in sorted(history.fresh.items())]
+        changed = [record.copied() for _, record in sorted(history.changed.items())]
+        due = self._due = history.cut()
+        live = {**due.fresh, **due.changed}
+        self._authors = [(live[copy.number], copy, copy.authors) for copy in (*fresh, *changed) if copy.authors]
+        self._tick = Tick(
+            ledger.number,
+            fresh,
+            tuple(due.gone),
+            changed,
+            branches,
+            dict(history.tags),
+            frozenset(history.pins),
+            None if ledger.series is None else SeriesTick(*ledger.series.cut()),
+        )
+        self._reserved = ledger.room.reserved
+        self._steps = ledger.storage.ticking(self._tick)
+
+    def _ended(self) -> None:
+        """The tick is true."""
+        due, tick = self._due, self._tick
+        if due is None or tick is None:
+            return
+        self._due = self._tick = None
+        for record in tick.store:
+            live = due.fresh[record.number]
+            live.root_number, live.top = record.root_number, record.top
+        for live, copy, authors in self._authors:
+            if live.authors is authors:  # Names that found no place in the file count as others from now on.
+                live.authors = copy.authors
+        self._authors = []
+        if self._ledger.series is not None:
+            self._ledger.series.ticked()
+        self._ledger.room.settled(self._reserved)
+        self._ledger.forget_trees(due.fresh)

@@ -1,0 +1,163 @@
+"""Ticks in slices: commits in the middle of one, the same store at its end; and what a tick never writes."""
+
+from __future__ import annotations
+
+import pytest
+
+import rrdstore
+from rrdstore.storage import ringfile, storing
+from rrdstore.testing import ManualClock
+
+
+def made(tmp_path, keep="last:8", size="8MiB"):
+    return rrdstore.create(tmp_path / "host.rrdb", size=size, keep=keep, clock=ManualClock(), sync="none")
+
+
+def numbers(store):
+    return [commit.number for commit in store.branch("main").log()]
+
+
+def sliced(store):
+    """One step after another, to the end; how many."""
+    steps = 1
+    while not store.tick(0):
+        steps += 1
+    return steps
+
+
+def test_a_tick_takes_many_slices_and_nothing_new_takes_none(tmp_path):
+    with made(tmp_path) as store:
+        main = store.branch("main")
+        for number in range(8):
+            main.set(f"/{number}", b"x")
+        assert store.unstored == 8
+        assert not store.tick(0)
+        assert store.unstored == 8
+        assert sliced(store) > 8
+        assert store.unstored == 0
+        assert store.tick(0)
+        main.set("/more", b"x")
+        assert store.tick(60)
+
+
+def test_what_is_committed_and_dropped_in_the_middle_of_a_tick_is_the_next_ones(tmp_path):
+    with made(tmp_path, "last:4") as store, rrdstore.memory("last:4", clock=ManualClock()) as memory:
+        for number in range(400):
+            for one in (store, memory):
+                main = one.branch("main")
+                main.set(f"/{number % 7}/{number % 50}", b"%d" % number)
+                if number % 31 == 5:
+                    main.remove(f"/{number % 7}")
+            store.tick(0)
+            if number % 50 == 20:
+                assert store.check() == []
+        assert numbers(store) == numbers(memory)
+        for commit in memory.branch("main").log():
+            assert store.diff(str(commit.number), str(commit.number)) is not None
+            here, there = (one.branch("main").at(str(commit.number)) for one in (store, memory))
+            with here, there:
+                assert [(path, node.value) for path, node in here.tree.descend()] == [
+                    (path, node.value) for path, node in there.tree.descend()
+                ]
+        known = numbers(store)
+    with rrdstore.open(tmp_path / "host.rrdb") as again:
+        assert numbers(again) == known
+        assert again.check() == []
+
+
+@pytest.mark.parametrize("change", ["fork", "tag", "pin", "close", "check"])
+def test_what_needs_everything_stored_ends_the_tick_that_is_under_way(tmp_path, change):
+    store = made(tmp_path, "last:4")
+    main = store.branch("main")
+    for number in range(9):
+        main.set("/n", b"%d" % number)
+    store.tick(0)
+    main.set("/n", b"new")
+    {
+        "fork": lambda: main.fork("work"),
+        "tag": lambda: store.tag("here", main.head),
+        "pin": lambda: store.pin(main.head),
+        "close": store.close,
+        "check": lambda: store.check() == [] or pytest.fail("not clean"),
+    }[change]()
+    if change != "close":
+        assert store.check() == []
+        store.close()
+    with rrdstore.open(tmp_path / "host.rrdb") as again:
+        assert again.branch("main").get("/n") == b"new"
+        assert len(numbers(again)) == 4
+        assert again.check() == []
+
+
+def test_a_tick_that_fails_in_the_middle_leaves_all_to_be_stored(tmp_path, monkeypatch):
+    with made(tmp_path, "last:4") as store:
+        main = store.branch("main")
+        for number in range(20):
+            main.set("/n", b"%d" % number)
+            if number % 4 == 3:
+                store.tick()
+        main.set("/n", b"one more")
+        store.tick(0)
+        for number in range(3):
+            main.set("/m", b"%d" % number)
+        with monkeypatch.context() as broken:
+
+            def fail(*_):
+                raise rrdstore.StoreFull(1, 0)
+
+            broken.setattr(store.ledger.storage._ticks, "_end", fail)
+            with pytest.raises(rrdstore.StoreFull):
+                sliced(store)
+        assert store.unstored == 4
+        main.set("/m", b"last")
+        known = numbers(store)
+        sliced(store)
+        sliced(store)
+        assert store.unstored == 0
+        assert store.check() == []
+    with rrdstore.open(tmp_path / "host.rrdb") as again:
+        assert numbers(again) == known
+        assert again.branch("main").get("/m") == b"last"
+
+
+def test_a_journal_that_is_half_full_is_stored_by_the_commits_that_follow(tmp_path):
+    with made(tmp_path, "last:4", size="4MiB") as store:
+        main = store.branch("main")
+        half = store.info().journal // 2
+        ticks = store.info().ticks
+        for number in range(4000):
+            main.set("/n", b"%0100d" % number)
+            assert store.info().journal_used < half * 5 // 4
+        assert store.info().ticks > ticks + 5
+
+
+def test_what_comes_and_goes_between_two_ticks_is_never_encoded(tmp_path, monkeypatch):
+    """`last:256`: of 3,000 commits the tick writes the 256 that are kept, each the four parts on its way."""
+    written = []
+    encode = storing.encode
+    monkeypatch.setattr(storing, "encode", lambda part, number: written.append(number) or encode(part, number))
+    with made(tmp_path, "last:256", size="32MiB") as store:
+        main = store.branch("main")
+        with main.transaction() as tx:
+            for key in range(1000):
+                tx.set(f"/a{key // 100}/b{key // 10 % 10}/k{key % 10}", b"v")
+        store.tick()
+        for lap in range(3):
+            written.clear()
+            for number in range(3000):
+                main.set(f"/a{number % 10}/b{number // 10 % 10}/k{number // 100 % 10}", b"%d" % (lap * 3000 + number))
+            assert not written, "before the tick nothing is"
+            store.tick()
+            # The first may differ from what was stored before in all of its 110 directories.
+            assert 255 * 3 + 3 <= len(written) <= 255 * 3 + 111
+
+
+def test_a_closed_file_has_an_empty_journal(tmp_path):
+    store = made(tmp_path)
+    for number in range(50):
+        store.branch("main").set("/n", b"%d" % number)
+        store.tick(0)
+    store.close()
+    storage = ringfile.open(str(tmp_path / "host.rrdb"))
+    assert storage.state().pending == []
+    storage.close()
