@@ -174,3 +174,15 @@ def test_within_goes_by_the_calendar():
     newest = datetime(2024, 3, 31, 12, tzinfo=UTC)  # a month earlier is the 31st of February: the 2nd of March
     times = [datetime(2024, 3, 2, 11, tzinfo=UTC), datetime(2024, 3, 2, 13, tzinfo=UTC), newest]
     assert ours(times, Spelling(0, {}, {"": "1m"})) == set(times[1:])
+
+
+@given(STARTS, st.integers(0, 30), st.integers(0, 3), st.integers(0, 40), st.integers(0, 50))
+def test_within_is_the_calendar_of_datetime_to_the_microsecond(newest, months, years, days, hours):
+    month = newest.year * 12 + newest.month - 1 - months - 12 * years
+    first = newest.replace(year=month // 12, month=month % 12 + 1, day=1)
+    cut = first + timedelta(days=newest.day - 1 - days, hours=-hours)
+    if cut == newest:
+        return
+    times = [cut, cut + timedelta(microseconds=1), newest]
+    asked = Spelling(0, {}, {"": f"{years}y{months}m{days}d{hours}h"})
+    assert str(spelled(asked, [micros(time) for time in times]).policy) == "last:2"

@@ -54,3 +54,23 @@ def test_a_step_is_normalised(count: int, unit: str, text: str) -> None:
 def test_no_step(count: int, unit: str) -> None:
     with pytest.raises(ValueError, match="no step"):
         Step(count, unit)
+
+
+@given(MOMENTS, st.integers(1, 400))
+def test_steps_of_several_months_begin_on_the_first_of_a_month_of_datetime(moment: datetime, count: int) -> None:
+    step, rt = Step(count, "M"), micros(moment)
+    months = (moment.year - 1970) * 12 + moment.month - 1
+    bucket = step.bucket(rt)
+    assert bucket == months // count
+    year, month = divmod(bucket * count, 12)
+    if 1 <= 1970 + year <= 9999:
+        assert step.start(bucket) == micros(datetime(1970 + year, month + 1, 1, tzinfo=UTC))
+
+
+@given(st.integers(1, 9998))
+def test_a_year_has_its_leap_day_and_a_february_its_end(year: int) -> None:
+    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    one, month = Step(1, "y"), Step(1, "M")
+    assert one.start(year - 1969) - one.start(year - 1970) == (365 + leap) * 86_400_000_000
+    february = (year - 1970) * 12 + 1
+    assert month.start(february + 1) - month.start(february) == (28 + leap) * 86_400_000_000
