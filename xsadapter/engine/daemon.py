@@ -115,11 +115,12 @@ class Daemon:
         self.accounts.recount(self.head.tree)
         return continued
 
-    def tick(self) -> None:
-        """Have the store bring what is kept to disk; any StoreError."""
-        self.store.tick()
+    def tick(self, seconds: float | None = None) -> bool:
+        """Have the store bring what is kept to disk, or go on with that for so long; whether it is done. StoreError."""
+        done = self.store.tick(seconds)
         # Stored, the same tree may be another object, whose parts can be dropped from memory.
         self.head.moved()
+        return done
 
     def connect(self, peer: str, domid: int = 0, privileged: bool = True) -> Connection:
         """A new client; `peer` says who it is, for the history."""
