@@ -13,6 +13,7 @@ from rrdstore.cli.foresight import forecast, replay
 from rrdstore.cli.names import pin, tag, unpin, untag
 from rrdstore.cli.program import Program
 from rrdstore.cli.retention import explain, plan
+from rrdstore.cli.series import export, fetch, graph
 from rrdstore.cli.timeline import diff, log
 from rrdstore.cli.tuning import compact, forget, tune
 from rrdstore.cli.upkeep import check, create, info
@@ -37,6 +38,7 @@ Exit codes:
    3  partly: of several things asked for some were done
   10  no store at that path
   11  locked: another process writes the store
+  12  an optional part of this program is not installed
 
 \b
 Example:
@@ -63,5 +65,6 @@ def main(store: str | None, config: str | None) -> None:
 main.section("Stores", create, info, check, dump, restore)
 main.section("Values", get, set_, rm, ls, tree_)
 main.section("History", log, diff, tag, untag, pin, unpin)
+main.section("Series", fetch, graph, export)
 main.section("Branches", branch, fork, merge)
 main.section("Retention", plan, explain, tune, forget, compact, forecast, replay)

@@ -21,7 +21,7 @@ import rrdstore
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-OK, ERROR, USAGE, PARTLY, NO_STORE, LOCKED = 0, 1, 2, 3, 10, 11
+OK, ERROR, USAGE, PARTLY, NO_STORE, LOCKED, MISSING = 0, 1, 2, 3, 10, 11, 12
 
 EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
     (rrdstore.NoStore, NO_STORE),
@@ -32,7 +32,10 @@ EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
     (rrdstore.InvalidWhen, USAGE),
     (rrdstore.ConfigError, USAGE),
     (rrdstore.PolicyError, USAGE),
+    (rrdstore.InvalidPattern, USAGE),
+    (rrdstore.SeriesError, USAGE),
     (rrdstore.TooSmall, USAGE),
+    (rrdstore.MissingExtra, MISSING),
     (rrdstore.StoreError, ERROR),
     (OSError, ERROR),
 )

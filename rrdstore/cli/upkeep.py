@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -43,6 +44,7 @@ def progress_bar() -> Iterator[Callable[[int, int], object] | None]:
     "rrdstore create host.rrdb --size 64MiB",
     "rrdstore create host.rrdb --size 16MiB --keep 'last:100 1m:2h 1h:7d *:32'",
     "rrdstore create host.rrdb --keep '1s:1h 1m:1w' --estimate",
+    "rrdstore create host.rrdb --series '/local/domain/*/memory/target:200'",
 )
 @click.argument("file")
 @size_option
@@ -52,22 +54,36 @@ def progress_bar() -> Iterator[Callable[[int, int], object] | None]:
     metavar="POLICY",
     help="Which commits of main stay.",
 )
+@click.option(
+    "--series",
+    multiple=True,
+    metavar="PATTERN:PATHS",
+    help="Record the numbers at paths that match, at most so many at once; again for more. Else what --config says.",
+)
 @click.option("--estimate", is_flag=True, help="Say what it would be, and create nothing.")
 @json_option
-def create(file: str, size: str | None, keep: str | None, estimate: bool, as_json: bool) -> None:
+def create(
+    file: str, size: str | None, keep: str | None, series: tuple[str, ...], estimate: bool, as_json: bool
+) -> None:
     """Create a store in FILE.
 
     It takes its whole size at once and never more. A policy is a list of tiers: `last:N` keeps the N newest
     commits, `1m:2h` the last one of each minute for two hours, `16c:64` every 16th for 64 of them, `*:N` spreads N
-    over the whole life of the store. JSON, with --estimate: {keep, size, least, room, slots, tiers: [{tier, slots,
-    reach}]}, reach in seconds.
+    over the whole life of the store. Series keep minimum, maximum, average and last of numbers for each time tier, for
+    `fetch`; they are fixed here. JSON, with --estimate: {keep, size, least, room, slots, series_paths, series_bytes,
+    tiers: [{tier, slots, reach}]}, reach in seconds.
     """
     config = rrdstore.Config.of(config_file())
     if estimate:
         policy = keep if keep is not None else config.keep("main") or rrdstore.DEFAULT
-        _print_estimate(rrdstore.estimate(size or config.size or rrdstore.DEFAULT_SIZE, policy), as_json)
+        wanted = size or config.size or rrdstore.DEFAULT_SIZE
+        declared = series or [str(each) for each in config.series]
+        _print_estimate(rrdstore.estimate(wanted, policy, declared), as_json)
         return
-    with progress_bar() as progress, rrdstore.create(file, size, keep, config=config, progress=progress) as store:
+    with (
+        progress_bar() as progress,
+        rrdstore.create(file, size, keep, config=config, series=series or None, progress=progress) as store,
+    ):
         info = store.info()
     if as_json:
         print_json(_json_info(info))
@@ -86,6 +102,8 @@ def _print_estimate(made: rrdstore.Estimate, as_json: bool) -> None:
                 "least": made.least,
                 "room": made.room,
                 "slots": made.forecast.slots,
+                "series_paths": made.series_paths,
+                "series_bytes": made.series_bytes,
                 "tiers": rows,
             }
         )
@@ -95,6 +113,9 @@ def _print_estimate(made: rrdstore.Estimate, as_json: bool) -> None:
     for line in [*columns(table, " r "), ""]:
         click.echo(line)
     click.echo(f"keeps at most {made.forecast.slots} commits, and needs {rrdstore.format_size(made.least)} at least")
+    if made.series_paths:
+        total, share = rrdstore.format_size(made.series_bytes), made.series_bytes / made.series_paths / 1000
+        click.echo(f"series of {made.series_paths} paths take {total} of that, {share:.1f} kB a path")
     if made.room:
         each = rrdstore.format_size(made.room // made.forecast.slots)
         click.echo(
@@ -110,7 +131,8 @@ def info(as_json: bool) -> None:
     """Show size, fill and reach.
 
     Of the files, the journal, and each tier of each branch. JSON: {path, uuid, epoch, size, used, files, room,
-    live, objects, journal, journal_used, ticks, commits, kept, bound, unstored, tags, pins, branches: [{name,
+    live, objects, journal, journal_used, ticks, commits, kept, bound, unstored, tags, pins, series: [{pattern,
+    paths, used, present, surplus}], branches: [{name,
     head, keep, wanted, kept, made, tiers: [{tier, used, rows, oldest, newest}]}]}; bytes, and times. `wanted` is the
     policy that --config asks for, if it is another.
     """
@@ -135,6 +157,11 @@ def _table(found: rrdstore.Info) -> Iterator[str]:
         ("kept by hand", f"{found.tags} tags, {found.pins} pins"),
     ]
     yield from columns(rows)
+    for each in found.series:
+        yield ""
+        yield f"series {shown(each.pattern)}  {each.used} of {each.paths} columns have a path, {each.present} there now"
+        if each.surplus:
+            yield f"  {each.surplus} values were not recorded: no column was free"
     for branch in found.branches:
         yield ""
         yield f"branch {shown(branch.name)}  head {branch.head}, {branch.kept} kept of {branch.made} made"
@@ -171,6 +198,7 @@ def _json_info(found: rrdstore.Info) -> dict[str, Any]:
         "unstored": found.unstored,
         "tags": found.tags,
         "pins": found.pins,
+        "series": [asdict(each) for each in found.series],
         "branches": [_json_branch(branch) for branch in found.branches],
     }
 

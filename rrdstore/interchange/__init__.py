@@ -7,6 +7,8 @@
     {"branch":NAME,"id":N,"head":N,"fork":N,"upstream":N,"base":N,"keep":POLICY,"rings":BASE64,"digest":HEX}
     {"tag":NAME,"commit":N}
     {"pin":N}
+    {"series":TEXT}                                                                            if any are declared
+    {"column":N,"path":PATH,"record":BASE64,"cells":[[TIER,BUCKET,KNOWN,AVERAGE,MIN,MAX,BEFORE]]}
     {"end":LINES,"blake3":HEX}
 
 Rule: everything that decides what a store answers goes through, so that the restored one answers the same:
@@ -14,10 +16,12 @@ ids, times, authors, thinned counts, grafts, what each node says of its making, 
 A commit is the difference from the kept one that it shares with (`from`, 0 for the empty tree): `removed` first,
 then `set`, parents before children. Numbers are commits'; a branch that was deleted has the name "" and lasts
 while commits of it are kept. VALUE and META are text, or {"base64": ...} where they are not UTF-8. The last line
-proves the others. Not carried: what only the journal holds is dumped as commits, its opaque parts are not.
+proves the others. Series are the rows and records that docs/format.md describes, null where a number is unknown.
+Not carried: what only the journal holds is dumped as commits, its opaque parts are not.
 """
 
 from rrdstore.interchange.dump import Dumped, dump
 from rrdstore.interchange.restore import load, restore
+from rrdstore.interchange.rrd import export_rrd
 
-__all__ = ["Dumped", "dump", "load", "restore"]
+__all__ = ["Dumped", "dump", "export_rrd", "load", "restore"]

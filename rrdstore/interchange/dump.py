@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from blake3 import blake3
 
 from rrdstore.errors import Thinned
+from rrdstore.interchange import series
 from rrdstore.interchange.delta import delta
 from rrdstore.interchange.line import FORMAT, Line, encode, write
 from rrdstore.tree.digest import digest
@@ -82,6 +83,8 @@ class _Dump:
                 self._put({"tag": name, "commit": key.number})
         for number in sorted(history.pins & self._written):
             self._put({"pin": number})
+        for line in series.lines(ledger.series):
+            self._put(line)
         self._write_text(write({"end": self._lines, "blake3": self._hash.hexdigest()}))
         return Dumped(len(self._written), tuple(self._left_out))
 

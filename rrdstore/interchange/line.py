@@ -48,6 +48,8 @@ KINDS: dict[str, dict[str, type]] = {
     },
     "tag": {"tag": str, "commit": int},
     "pin": {"pin": int},
+    "series": {"series": str},
+    "column": {"column": int, "path": str, "record": str, "cells": list},
     "end": {"end": int, "blake3": str},
 }
 

@@ -19,6 +19,7 @@ from rrdstore.history.authors import AUTHORS
 from rrdstore.history.commit import AUTHOR_BYTES, MESSAGE_BYTES, Key, Record, commit_id
 from rrdstore.interchange.delta import Step, applied
 from rrdstore.interchange.line import FORMAT, Line, decode, read, where
+from rrdstore.interchange.series import LoadedSeries
 from rrdstore.policy import Rings, parse
 from rrdstore.storage.protocol import BranchState, State
 from rrdstore.store.config import MAIN
@@ -48,6 +49,7 @@ class Loading:
     branches: dict[int, BranchState] = field(default_factory=dict)
     tags: dict[str, Key] = field(default_factory=dict)
     pins: set[int] = field(default_factory=set)
+    series: LoadedSeries | None = None
     ended: bool = False
 
     def state(self) -> State:
@@ -60,6 +62,7 @@ class Loading:
             [self.branches[key] for key in sorted(self.branches)],
             self.tags,
             frozenset(self.pins),
+            series=None if self.series is None else self.series.state(),
         )
 
 
@@ -179,12 +182,27 @@ def _pin(made: Loading, line: Line, number: int) -> None:
     made.pins.add(_kept(made, line["pin"], number))
 
 
+def _series(made: Loading, line: Line, number: int) -> None:
+    if made.series is not None:
+        raise Corrupt(where(number), "series again", "one line of it")
+    made.series = LoadedSeries.declared_by(line, number)
+
+
+def _column(made: Loading, line: Line, number: int) -> None:
+    if made.series is None:
+        raise Corrupt(where(number), "a column", "a line 'series' before it")
+    record = _decoded(number, "record", line["record"], lambda text: base64.b64decode(text, validate=True))
+    made.series.add(line, record, number)
+
+
 _READERS: dict[str, Callable[[Loading, Line, int], None]] = {
     "rrdstore": _begin,
     "commit": _commit,
     "branch": _branch,
     "tag": _tag,
     "pin": _pin,
+    "series": _series,
+    "column": _column,
 }
 
 

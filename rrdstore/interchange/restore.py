@@ -18,6 +18,7 @@ from rrdstore.storage.memory import Memory
 from rrdstore.storage.protocol import State, Tick
 from rrdstore.store import opening
 from rrdstore.store.config import MAIN
+from rrdstore.store.consolidation import room_of
 from rrdstore.store.ledger import Ledger
 from rrdstore.store.limits import check_limit
 from rrdstore.store.size import parse_size
@@ -34,7 +35,10 @@ class Loaded(Memory):
     """A memory store that begins with what was loaded."""
 
     def __init__(self, loading: Loading) -> None:
+        super().__init__()
         self._loading = loading
+        if loading.series is not None:
+            self._cells = loading.series.cells
 
     def state(self) -> State:
         """What was loaded."""
@@ -68,12 +72,14 @@ def restore(
         progress=progress,
         uuid=state.uuid,
         epoch=state.epoch,
+        series=room_of(None if loading.series is None else loading.series.declared),
     )
     try:
         check_limit("branches", len(state.branches), storage.max_branches)
         check_limit("tags", len(state.tags), storage.max_tags)
         check_limit("pins", len(state.pins), storage.max_pins)
-        storage.tick(Tick(state.number, state.commits, (), (), state.branches, state.tags, state.pins))
+        series = None if loading.series is None else loading.series.tick()
+        storage.tick(Tick(state.number, state.commits, (), (), state.branches, state.tags, state.pins, series))
     except BaseException:
         storage.close()
         ringfile.remove(os.fspath(path))

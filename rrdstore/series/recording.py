@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING
 from rrdstore.series.column import PRESENT, Column
 from rrdstore.series.declaration import PATH_BYTES
 from rrdstore.series.number import UNKNOWN, number
-from rrdstore.series.ring import EMPTY, rings
+from rrdstore.series.ring import EMPTY, Cell, rings
 from rrdstore.tree.pattern import Pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from rrdstore.series.declaration import Declared
-    from rrdstore.series.ring import Cell, Ring
+    from rrdstore.series.ring import Ring
 
 _REMEMBERED = 4096
 """Paths of which it is remembered which pattern they match, if any."""
@@ -77,8 +77,15 @@ class Recording:
 
     # What comes
 
-    def feed(self, rt: int, edits: Iterable[tuple[str, bytes | None, object]]) -> None:
+    def feed(self, rt: int, edits: Sequence[tuple[str, bytes | None, object]]) -> None:
         """A commit of that retention time made these edits (path, value or None for a removed subtree, metadata)."""
+        if len(edits) == 1:  # which is nearly always: spared what several need
+            path, value, _ = edits[0]
+            if value is not None:
+                column = self._of.get(path)
+                if column is not None or self._match(path) >= 0:
+                    self._set(path, value, rt, column)
+                return
         outcome: dict[str, bytes | None] = {}
         for path, value, _ in edits:
             if value is None:
@@ -93,10 +100,9 @@ class Recording:
                 self._remove(path, rt)
         for path, value in outcome.items():
             if value is not None:
-                self._set(path, value, rt)
+                self._set(path, value, rt, self._of.get(path))
 
-    def _set(self, path: str, value: bytes, rt: int) -> None:
-        column = self._of.get(path)
+    def _set(self, path: str, value: bytes, rt: int, column: Column | None) -> None:
         if column is None:
             column = self._new(path, rt)
             if column is None:
@@ -217,8 +223,8 @@ class Recording:
         self.cells, self._touched = {**cells, **self.cells}, touched | self._touched
         self.ticked()
 
-    def written(self, column: Column) -> Iterator[tuple[int, bytes]]:
-        """Tier and bytes of each cell of a column that its rings still have, oldest first of each tier."""
+    def written(self, column: Column) -> Iterator[tuple[int, int, bytes]]:
+        """Tier, bucket and bytes of each cell of a column that its rings still have, oldest first of each tier."""
         for tier, ring in enumerate(self.rings):
             newest, rows = column.bucket(tier), ring.tier.rows
             oldest = max(ring.bucket(column.born), newest - rows)
@@ -227,7 +233,31 @@ class Recording:
             for at, bucket in enumerate(buckets):
                 cell = data[at * len(EMPTY) : (at + 1) * len(EMPTY)]
                 if cell != EMPTY and int.from_bytes(cell[:4], "little") == bucket & 0xFFFFFFFF:
-                    yield tier, cell
+                    yield tier, bucket, cell
+
+    def problems(self) -> Iterator[tuple[str, str, str]]:
+        """What cannot be: where, what was found, what was expected. O(cells)."""
+        seen: set[str] = set()
+        for column in self.columns:
+            if not column.path:
+                continue
+            where = f"column {column.index} of {column.path!r}"
+            if column.path in seen:
+                yield where, "its path a second time", "a column for each path"
+            seen.add(column.path)
+            match = self._match(column.path)
+            if match < 0 or column.index not in self._own(match):
+                yield where, "a path that its pattern does not match", "one that it does"
+            for tier, bucket, data in self.written(column):
+                _, known, average, least, greatest, _ = Cell.decode(data)
+                if (known and not least <= average <= greatest) or least > greatest:
+                    found = f"average {average}, from {least} to {greatest}"
+                    yield f"{where}, {self.rings[tier].tier}, bucket {bucket}", found, "an average between the two"
+
+    def _own(self, declaration: int) -> range:
+        """The columns of a pattern."""
+        first = self._firsts[declaration]
+        return range(first, first + self.declared.declarations[declaration].paths)
 
 
 def _is_below(path: str, above: str) -> bool:

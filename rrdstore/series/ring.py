@@ -60,14 +60,16 @@ class Ring:
     first: int
     """The address of its first cell."""
     columns: int
+    length: int
+    """Microseconds of a bucket; 0 if it follows the calendar."""
 
     def bucket(self, rt: int) -> int:
         """The bucket of a moment."""
-        return self.tier.step.bucket(rt)
+        return rt // self.length if self.length else self.tier.step.bucket(rt)
 
     def start(self, bucket: int) -> int:
         """When a bucket begins, microseconds; it ends where the next one begins."""
-        return self.tier.step.start(bucket)
+        return bucket * self.length if self.length else self.tier.step.start(bucket)
 
     def address(self, bucket: int, column: int) -> int:
         """Where the cell of a bucket lies among all cells of a store."""
@@ -99,6 +101,6 @@ def rings(declared: Declared) -> tuple[Ring, ...]:
     """The rings of a declaration, finest first, one behind the other."""
     found, first = [], 0
     for tier in declared.tiers:
-        found.append(Ring(tier, first, declared.columns))
+        found.append(Ring(tier, first, declared.columns, 0 if tier.step.months else tier.step.length))
         first += tier.rows * declared.columns
     return tuple(found)

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rrdstore.errors import Corrupt
 from rrdstore.storage.layout import CELL, CELLS_A_ROW, ROW
-from rrdstore.storage.protocol import SeriesState
+from rrdstore.storage.protocol import Problem, SeriesState
 from rrdstore.storage.records import opened, sealed
 
 if TYPE_CHECKING:
@@ -69,6 +70,16 @@ def changed_columns(held: Container, changes: Mapping[int, bytes]) -> list[tuple
             rows[row] = bytearray(opened(held.row("column", row), "column", row, row) or bytes(ROW - 4))
         rows[row][place * room.record : (place + 1) * room.record] = record
     return [(row, sealed(bytes(data), ROW, "column", row)) for row, data in sorted(rows.items())]
+
+
+def problems(held: Container) -> Iterator[Problem]:
+    """Every row whose bytes are not what was written; O(rows)."""
+    for table, count in held.layout.series.tables.items():
+        for at in range(count):
+            try:
+                opened(held.row(table, at), table, at, at)
+            except Corrupt as fault:
+                yield Problem(fault.where, fault.found, fault.expected)
 
 
 def _row(held: Container, row: int) -> bytes:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rrdstore.errors import Corrupt, StoreError
+from rrdstore.storage import cells
 from rrdstore.storage.codec import decode, references, referred
 from rrdstore.storage.container import file_size
 from rrdstore.storage.journal import SUFFIX
@@ -41,7 +42,7 @@ class _Nowhere:
 
 def check(held: Container, objects: Objects) -> list[Problem]:
     """All faults of a file; `objects` as of now."""
-    problems = list(_container(held))
+    problems = [*_container(held), *cells.problems(held)]
     superblock = objects.superblock
     try:
         kept = KeptTable(held.rows("kept"), held.layout.links, held.rows("author"))

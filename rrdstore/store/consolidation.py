@@ -15,6 +15,7 @@ from rrdstore.history.when import parse_when
 from rrdstore.policy import Step
 from rrdstore.series import Declared, Recording, Series, fetch
 from rrdstore.storage.layout import NO_SERIES, SeriesRoom
+from rrdstore.storage.protocol import Problem
 from rrdstore.tree.pattern import Pattern
 
 if TYPE_CHECKING:
@@ -62,6 +63,11 @@ def series(
         raise SeriesError(pattern, "no path of it recorded", f"a path of {' or '.join(declared)}")
     now = ledger.now()
     return fetch(recording, columns, cf, now, _moment(since, ledger, now), _moment(until, ledger, now), _step(step))
+
+
+def problems(ledger: Ledger) -> list[Problem]:
+    """What is wrong with the series in bytes that are what was written; Corrupt."""
+    return [] if ledger.series is None else [Problem(*said) for said in ledger.series.problems()]
 
 
 def _moment(when: str | datetime | int | None, ledger: Ledger, now: int) -> int | None:

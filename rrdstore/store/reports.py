@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from rrdstore.history.branch import Line
     from rrdstore.history.commit import Record
+    from rrdstore.series import Fill as SeriesFill
     from rrdstore.store.ledger import Ledger
 
 
@@ -103,6 +104,8 @@ class Info:
     journal: int = 0
     journal_used: int = 0
     ticks: int = 0
+    series: tuple[SeriesFill, ...] = ()
+    """Of each declared pattern, how full its columns are."""
 
 
 LEASES = (TRANSACTION, SNAPSHOT)
@@ -192,6 +195,7 @@ def info(ledger: Ledger) -> Info:
         journal=usage.journal,
         journal_used=usage.journal_used,
         ticks=usage.ticks,
+        series=() if ledger.series is None else ledger.series.fill(),
     )
 
 

@@ -272,7 +272,8 @@ class Store:
         """Everything verified that can be; each problem a sentence, none if it is clean."""
         self.ledger.check_open()
         self.ledger.finish()
-        return [str(problem) for problem in self.ledger.storage.check()]
+        problems = self.ledger.storage.check()
+        return [str(problem) for problem in problems or consolidation.problems(self.ledger)]
 
 
 def _name(commit: Commit | str) -> str:

@@ -1,11 +1,11 @@
 #!/bin/bash
-# Installs Debian's xenstore clients and daemons, git and sqlite3, and compiles the stand-in for Xen beside this file.
+# Installs Debian's xenstore clients and daemons, git, sqlite3 and rrdtool, and compiles the stand-in for Xen beside this file.
 # Needs root for the packages only; quick when they are there already. Prints where the stand-in is.
 # install.sh [--packages-only | --compile-only]
 set -euo pipefail
 cd "$(dirname "$0")"
 CACHE=${RRDSTORE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/rrdstore}
-PACKAGES=(xen-utils-4.17 xenstore-utils libxenstore4 libxen-dev python3-pyxs gcc libc6-dev git sqlite3)
+PACKAGES=(xen-utils-4.17 xenstore-utils libxenstore4 libxen-dev python3-pyxs gcc libc6-dev git sqlite3 rrdtool)
 
 packages() {
     local missing=() name
