@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rrdstore.errors import NotInstalled
 from rrdstore.testing.clock import SECOND, START, ManualClock
-from rrdstore.testing.homes import HOMES, FileHome, Home, JournalledHome, MemoryHome
+from rrdstore.testing.homes import HOMES, FileHome, Home, JournalledHome, MemoryHome, NarrowHome, SmallFileHome
 from rrdstore.testing.model import ModelStore
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ __all__ = [
     "ManualClock",
     "MemoryHome",
     "ModelStore",
+    "NarrowHome",
+    "SmallFileHome",
     "StoreMachine",
 ]
 

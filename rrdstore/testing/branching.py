@@ -35,10 +35,11 @@ class Branching(Changes):
         if name in self.model.names:
             assert self.store.branch(name, create=True).name == name
         elif not self.refused(name, lambda: self.store.branch(name, create=True, keep=keep)):
-            commit = self.store.branch(name, create=True, keep=keep).head
+            made = self.unless_full(lambda: self.store.branch(name, create=True, keep=keep))
             self.flush()
-            self.model.create(name, keep)
-            self.compare(name, commit)
+            if made:
+                self.follow(lambda: self.model.create(name, keep))
+                self.compare(name, made.head)
 
     def refused(self, name: str, make: Callable[[], object]) -> bool:
         """Whether a new branch must be refused; and then, that it is."""
@@ -96,7 +97,10 @@ class Branching(Changes):
             return
         self.flush()
         theirs, before = self.model.head(other), self.model.head(into)
-        commit, refused = merged(target, other)
+        tried = self.unless_full(lambda: merged(target, other))
+        if tried is None:
+            return
+        commit, refused = tried
         if refused:
             outcome = self.model.merge(into, other)
             assert set(refused.paths) == outcome.clashes
@@ -105,7 +109,8 @@ class Branching(Changes):
             return
         assert commit is not None
         new = commit.number > before.number
-        outcome = self.model.merge(into, other, seen=microseconds(commit.time) if new else None)
+        seen = microseconds(commit.time) if new else None
+        outcome = self.follow(lambda: self.model.merge(into, other, seen=seen))
         assert not outcome.clashes, "merged, and expected a conflict"
         assert new == (outcome.made is not None)
         if new:
@@ -120,6 +125,23 @@ class Branching(Changes):
             for place in sorted(wanted, key=by_names) if path not in self.model.head(into).tree else [path]:
                 if wanted:
                     self.set_on(into, ("set", place, *wanted[place]))
+
+    @rule(where=calls.branch, keep=st.sampled_from(KEEPS))
+    def tune(self, where: int, keep: str) -> None:
+        """Another policy for a branch, tried dry first: what is lost is what the plan says, and goes at once."""
+        name = self.living(where)
+        if self.model.line(name).buried:
+            return  # how tombstones go over to other tiers is asked in tests/policy
+        self.flush()
+        kept = self.kept()
+        dry = self.store.tune(name, keep, dry_run=True)
+        assert self.kept() == kept
+        done = self.store.tune(name, keep)
+        if self.model.line(name).keep != keep:
+            self.model.tune(name, keep)
+        assert (done.keep, done.drop) == (dry.keep, dry.drop)
+        assert {self.id(number) for number in kept - self.model.kept()} == set(done.drop)
+        assert self.store.branch(name).keep == keep
 
     # Tags and pins
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rrdstore.testing.clock import ManualClock
-    from rrdstore.testing.model import Line
+    from rrdstore.testing.past import Line
 
 
 class Changes(Questions):
@@ -30,9 +30,11 @@ class Changes(Questions):
         self, where: str, commit: rrdstore.Commit | None, edits: Iterable[Call], message: str, author: str = ""
     ) -> None:
         """Do to the model what the store has done."""
-        assert commit is not None
         self.flush()
-        self.model.commit(where, edits, message, author, seen=microseconds(commit.time))
+        if commit is None:
+            return  # There was no room for it.
+        seen, edits = microseconds(commit.time), list(edits)
+        self.follow(lambda: self.model.commit(where, edits, message, author, seen=seen))
         self.compare(where, commit)
 
     def compare(self, where: str, commit: rrdstore.Commit) -> None:
@@ -54,7 +56,8 @@ class Changes(Questions):
     def set_on(self, name: str, edit: Call) -> None:
         """Set a node of the branch of that name."""
         _, path, value, meta = edit
-        commit = self.store.branch(name).set(path, value, meta=meta, message="set", author="a")
+        target = self.store.branch(name)
+        commit = self.unless_full(lambda: target.set(path, value, meta=meta, message="set", author="a"))
         self.note(name, commit, (edit,), "set", "a")
 
     @rule(where=calls.branch, edit=calls.removal)
@@ -66,7 +69,7 @@ class Changes(Questions):
         """Remove a node of the branch of that name."""
         target = self.store.branch(name)
         if edit[1] in self.model.head(name).tree:
-            self.note(name, target.remove(edit[1]), (edit,), "")
+            self.note(name, self.unless_full(lambda: target.remove(edit[1])), (edit,), "")
         else:
             refusal(rrdstore.NotFound, lambda: target.remove(edit[1]))
 
@@ -85,10 +88,10 @@ class Changes(Questions):
         edits: list[Call] = [("set", f"/w/n{n}", b"w", None) for n in range(first, first + many)]
         if gone:
             edits += [("remove", edit[1]) for edit in edits[5:]]
-        with self.store.branch(name).transaction() as tx:
-            for edit in edits:
-                engine_call(tx, edit)
-        self.note(name, self.store.branch(name).head, edits, "")
+        tx = self.store.branch(name).transaction()
+        for edit in edits:
+            engine_call(tx, edit)
+        self.note(name, self.unless_full(tx.commit), edits, "")
 
     # Transactions
 
@@ -139,7 +142,11 @@ class Changes(Questions):
         """End a transaction: it commits if all its answers would be the same now."""
         tx, serial, line = self.transactions.pop(which % len(self.transactions))
         head = self.model.commits[line.head]
-        commit, refused = ended(tx)
+        tried = self.unless_full(lambda: ended(tx))
+        if tried is None:
+            self.model.open.remove(tx.start.number)
+            return
+        commit, refused = tried
         if isinstance(refused, rrdstore.NotFound):
             assert not line.alive
             assert refused.what == "branch"

@@ -32,6 +32,8 @@ class Home:
     """Whether what is there outlives a closing."""
     fails = False
     """Whether `failing` makes ticks fail."""
+    presses = 0
+    """Where bytes are to become short, the least of the large values that do it, in bytes; else 0."""
 
     def __init__(self) -> None:
         self.clock = ManualClock()
@@ -135,6 +137,32 @@ class FileHome(Home):
     def end(self) -> None:
         """Remove the directory."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class NarrowHome(JournalledHome):
+    """Journalled dicts with so little room that commits go beyond their policy."""
+
+    presses = 100
+    room = 9_000
+
+    def create(self, keep: str) -> Store:
+        """A new store with this policy for main."""
+        store = super().create(keep)
+        self.storage.room = self.room
+        return store
+
+    def open(self, *, readonly: bool = False) -> Store:
+        """The store as it was left."""
+        store = super().open(readonly=readonly)
+        self.storage.room = self.room
+        return store
+
+
+class SmallFileHome(FileHome):
+    """The smallest file there is, and values that fill it."""
+
+    size = "4MiB"
+    presses = 14_000
 
 
 HOMES: dict[str, type[Home]] = {"memory": MemoryHome, "journalled": JournalledHome, "file": FileHome}

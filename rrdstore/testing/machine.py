@@ -93,6 +93,12 @@ class StoreMachine(Branching, RuleBasedStateMachine):
 
     # Storage
 
+    @precondition(lambda self: self.home.presses)
+    @rule(where=calls.branch, path=calls.path, length=st.integers(1, 4), fresh=st.integers(0, 255))
+    def fill(self, where: int, path: str, length: int, fresh: int) -> None:
+        """A large value: bytes become short, and commits go beyond the policy."""
+        self.set_on(self.living(where), ("set", path, bytes([fresh]) * (length * self.home.presses), None))
+
     @rule()
     def tick(self) -> None:
         """Bring everything to the storage."""

@@ -8,12 +8,13 @@ Cost: O(commits) and more, for everything.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from copy import copy
 from fractions import Fraction
 from math import floor
 from typing import TYPE_CHECKING, TypeAlias
 
 from rrdstore.testing import retention
+from rrdstore.testing.past import Line, Made, Outcome, Past
 from rrdstore.testing.trees import EMPTY, Call, Tree, after, below, differences, merged, stamped
 
 if TYPE_CHECKING:
@@ -22,62 +23,17 @@ if TYPE_CHECKING:
     from rrdstore.history.clock import Clock
 
 Numbers: TypeAlias = set[int]
+Words: TypeAlias = set[str]
 
 BRANCH_KEEP = "last:32 1m:1h"
 """The policy of a branch other than main, unless it is given one: docs/policy.md."""
 
 
-@dataclass(slots=True)
-class Made:
-    """A commit as it was made."""
-
-    number: int
-    branch: int
-    parents: tuple[int, ...]
-    rt: int
-    wall: int
-    tree: Tree
-    stamps: dict[str, tuple[int, int]]
-    """Of each path the numbers of the commits that made it and last set it."""
-    message: str
-    author: str
-    reach: int
-    """Itself and all its ancestors, a bit for each number."""
-
-
-@dataclass(slots=True)
-class Line:
-    """A branch, living or deleted. Numbers are commits', `upstream` a line's; 0 is none."""
-
-    id: int
-    name: str
-    keep: str
-    head: int
-    fork: int
-    upstream: int
-    base: int
-    alive: bool = True
-    own: list[int] = field(default_factory=list)
-    """All commits made on it."""
-    offered: list[retention.Key] = field(default_factory=list)
-    """What its tiers have seen: all of them, after `tune` those that were kept then and later ones."""
-    buried: retention.Buried = field(default_factory=set)
-    """What byte pressure took out of the tiers."""
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What a merge comes to: `made` or `clashes`, or neither because there is nothing new."""
-
-    made: Made | None = None
-    clashes: frozenset[str] = frozenset()
-
-
-class ModelStore:
+class ModelStore(Past):
     """A store that never forgets. `clock` gives it its times; `rrdstore.testing.ManualClock` does."""
 
     def __init__(self, keep: str, clock: Clock) -> None:
-        self.commits: dict[int, Made] = {}
+        super().__init__()
         self.lines: dict[int, Line] = {}
         self.tags: dict[str, int] = {}
         self.pins: Numbers = set()
@@ -215,32 +171,7 @@ class ModelStore:
             if number >= newest
         ]
 
-    # The graph
-
-    def is_ancestor(self, number: int, of: int) -> bool:
-        """Whether it is, or is the same."""
-        return bool(self.commits[of].reach >> number & 1)
-
-    def best(self, reach: int) -> list[int]:
-        """Of a set of commits, as bits, those that are no ancestors of another of them, ascending."""
-        found = []
-        while reach:
-            newest = reach.bit_length() - 1
-            found.append(newest)
-            reach &= ~self.commits[newest].reach
-        return found[::-1]
-
-    def bases(self, a: int, b: int) -> list[int]:
-        """The best common ancestors, by the whole graph."""
-        return self.best(self.commits[a].reach & self.commits[b].reach)
-
-    def base_tree(self, numbers: list[int]) -> Tree:
-        """The recursive merge of several bases, git's way; the older side stands where they clash."""
-        tree = self.commits[numbers[0]].tree
-        for done, number in enumerate(numbers[1:], 1):
-            against = self.base_tree(sorted({base for n in numbers[:done] for base in self.bases(n, number)}))
-            tree, _ = merged(against, tree, self.commits[number].tree)
-        return tree
+    # Merges
 
     def paired(self, a: str, b: str) -> bool:
         """Whether one was forked from the other, both living."""
@@ -279,6 +210,39 @@ class ModelStore:
             kept |= {line.fork for line in self.lines.values() if line.fork and (line.alive or line.id in branches)}
         return kept
 
+    def why(self, number: int) -> Words:
+        """What keeps a commit, in words: tiers as the policy writes them, and what holds it besides."""
+        made = self.commits[number]
+        line = self.lines[made.branch]
+        words = {"pin"} if number in self.pins else set()
+        words |= {f"tag {tag}" for tag, tagged in self.tags.items() if tagged == number}
+        for other in self.lines.values():
+            name, kept = (other.name, True) if other.alive else ("a deleted branch", other.id in self._branches())
+            holds = {"fork point": other.fork if kept else 0}
+            if other.alive:
+                holds |= {"head": other.head, "merge base": other.base}
+            words |= {f"{what} of {name}" for what, held in holds.items() if held == number}
+        if line.alive:
+            words |= retention.words(line.keep, line.offered, line.buried, number)
+        return words
+
+    def _branches(self) -> Numbers:
+        return {self.commits[number].branch for number in self.kept()}
+
+    def fill(self, name: str) -> list[int]:
+        """How many slots of each tier of a branch are in use."""
+        line = self.line(name)
+        found = retention.picks(line.keep, line.offered, line.buried)
+        return [sum(map(len, held.values())) for held in found]
+
+    def as_it_is(self) -> ModelStore:
+        """A copy that later commits and reliefs leave alone."""
+        twin = copy(self)
+        twin.commits, twin._kept, twin.open = dict(self.commits), {}, list(self.open)
+        twin.tags, twin.pins = dict(self.tags), {*self.pins}
+        twin.lines = {number: line.copy() for number, line in self.lines.items()}
+        return twin
+
     def _in_tiers(self, line: Line) -> Numbers:
         state = (line.id, len(line.own), len(line.buried))
         if state not in self._kept:
@@ -302,20 +266,6 @@ class ModelStore:
             if number is not None:
                 return number
         return None
-
-    def grafts(self, number: int, kept: Numbers) -> Numbers:
-        """The nearest kept ancestors, less those that are ancestors of another."""
-        nearest: Numbers = set()
-        seen: Numbers = set()
-        stack = list(self.commits[number].parents)
-        while stack:
-            top = stack.pop()
-            if top in kept:
-                nearest.add(top)
-            elif top not in seen:
-                seen.add(top)
-                stack.extend(self.commits[top].parents)
-        return set(self.best(sum(1 << near for near in nearest)))
 
     def thinned(self, number: int, kept: Numbers) -> list[int]:
         """Those of its branch that are gone between it and the kept one before it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
@@ -14,16 +14,26 @@ from rrdstore.testing.calls import content, microseconds, refusal
 from rrdstore.testing.trees import by_names, differences
 
 if TYPE_CHECKING:
-    from rrdstore.testing.model import Made, ModelStore
+    from collections.abc import Callable
+
+    from rrdstore.testing.homes import Home
+    from rrdstore.testing.model import ModelStore
+    from rrdstore.testing.past import Made
+
+
+T = TypeVar("T")
 
 
 class Questions:
     """The half of the machine that changes nothing. `ended` are commits of snapshots whose end is not noticed yet."""
 
+    home: Home
     store: rrdstore.Store
     model: ModelStore
     snapshots: list[tuple[rrdstore.Snapshot, int]]
     ended: list[int]
+    relieved = 0
+    """Commits that pressure took."""
 
     def living(self, which: int) -> str:
         """The name of one of the branches."""
@@ -35,6 +45,30 @@ class Questions:
         kept = set(self.store.plan().ids)
         self.flush()
         return kept
+
+    def follow(self, act: Callable[[], T]) -> T:
+        """Let the model do what the store has done, after as many reliefs as byte pressure must have made."""
+        if not self.home.presses:
+            return act()
+        ids, tiers = set(self.store.plan().ids), [[fill.used for fill in b.tiers] for b in self.store.info().branches]
+        while True:
+            before = self.model.as_it_is()
+            done = act()
+            if self.model.kept() == ids and [self.model.fill(name) for name in sorted(self.model.names)] == tiers:
+                return done
+            self.model = before
+            assert self.model.relieve() is not None, "gone, and neither the policy nor pressure says so"
+            self.relieved += 1
+
+    def unless_full(self, act: Callable[[], T]) -> T | None:
+        """What the store answers; None if there is no room for it, which only a home that presses may say."""
+        try:
+            return act()
+        except rrdstore.StoreFull:
+            assert self.home.presses
+            self.flush()
+            self.follow(lambda: None)
+            return None
 
     def pick(self, which: int) -> int:
         """The number of a kept commit."""
@@ -89,6 +123,8 @@ class Questions:
         ident, kept = self.id(made.number), sorted(self.kept())
         explained = self.store.explain(ident)
         assert explained.kept == (made.number in kept)
+        said = {word for reason in explained.reasons for word in reason.rule.split(", ")}
+        assert {word for word in said if not word.startswith("open ")} == self.model.why(made.number)
         assert bool(explained.reasons) == explained.kept
         if made.number in kept:
             assert content(self.store.tree(ident)) == made.tree
@@ -134,6 +170,7 @@ class Questions:
         assert info.commits == max(self.model.commits)
         for shown in info.branches:
             line = self.model.line(shown.name)
+            assert [fill.used for fill in shown.tiers] == self.model.fill(shown.name)
             assert shown.made == len(line.own)
             assert shown.kept == len(kept & {*line.own})
             assert shown.head == self.id(line.head)

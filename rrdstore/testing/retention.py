@@ -30,6 +30,7 @@ FIRST = "first of all"
 class Tier:
     """One tier: `kind` is last, *, c or time; `bucket` says which step a key is in."""
 
+    word: str
     kind: str
     rows: int
     first: bool = False
@@ -42,22 +43,22 @@ def tiers(policy: str) -> list[Tier]:
     return sorted(found, key=lambda tier: ("last", "c", "time", "*").index(tier.kind))
 
 
-def _tier(word: str) -> Tier:
-    word, at, _ = word.partition("@")
+def _tier(written: str) -> Tier:
+    word, at, _ = written.partition("@")
     rows, grid, step = word.partition("x")
     if not grid:
         step, _, rows = word.partition(":")
     if step in {"last", "*"}:
-        return Tier(step, int(rows))
+        return Tier(written, step, int(rows))
     count, unit = int(step[:-1]), step[-1]
     if unit == "c":
-        return Tier("c", int(rows), bool(at), lambda key: key[1] // count)
+        return Tier(written, "c", int(rows), bool(at), lambda key: key[1] // count)
     length = count * LENGTHS[unit]
     many = int(rows) if rows.isdigit() else int(rows[:-1]) * LENGTHS[rows[-1]] // length
     if unit in "My":
         months = count * (12 if unit == "y" else 1)
-        return Tier("time", many, bool(at), lambda key: _months(key[0]) // months)
-    return Tier("time", many, bool(at), lambda key: key[0] // (length * SECOND))
+        return Tier(written, "time", many, bool(at), lambda key: _months(key[0]) // months)
+    return Tier(written, "time", many, bool(at), lambda key: key[0] // (length * SECOND))
 
 
 def _months(rt: int) -> int:
@@ -104,6 +105,17 @@ def picks(policy: str, keys: Sequence[Key], buried: Collection[tuple[int, str, K
 def kept(policy: str, keys: Sequence[Key], buried: Collection[tuple[int, str, Key]] = ()) -> set[int]:
     """The numbers that some tier keeps."""
     return {number for found in picks(policy, keys, buried) for held in found.values() for _, number in held}
+
+
+def words(policy: str, keys: Sequence[Key], buried: Collection[tuple[int, str, Key]], number: int) -> set[str]:
+    """The tiers that keep a commit, as the policy writes them."""
+    found = zip(tiers(policy), picks(policy, keys, buried), strict=True)
+    said: set[str] = set()
+    for tier, kept in found:
+        for what, held in kept.items():
+            if any(at == number for _, at in held):
+                said |= {tier.word, "the first of all"} if what == FIRST else {tier.word}
+    return said
 
 
 def relieved(policy: str, keys: Sequence[Key], buried: Buried, held: Collection[int]) -> int | None:

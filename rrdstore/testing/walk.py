@@ -87,6 +87,11 @@ STEPS: dict[str, tuple[int, Callable[[Random], dict[str, Any]]]] = {
     "ask_for_an_id": (4, lambda r: {"which": r.randrange(999), "wrong": r.randint(1, 0xFFFFFFFF)}),
     "ask_for_the_log": (3, lambda r: {"path": r.choice([None, "/", path(r)])}),
     "ask_for_a_difference": (2, lambda r: {"first": r.randrange(99), "second": r.randrange(99)}),
+    "tune": (2, lambda r: {"keep": r.choice(KEEPS)}),
+    "fill": (
+        12,
+        lambda r: {"path": path(r), "length": r.randint(1, 4), "fresh": r.randrange(256)},
+    ),
     "tick": (2, _nothing),
     "tick_a_little": (4, lambda r: {"steps": r.randint(1, 3)}),
     "close_and_open": (1, _nothing),
@@ -97,7 +102,7 @@ STEPS: dict[str, tuple[int, Callable[[Random], dict[str, Any]]]] = {
 """Of each rule how often, and its arguments; `where` is a living branch unless said."""
 
 ANYWHERE = {"set", "remove", "burst", "widen", "start", "interleave", "delete_branch", "open_snapshot",
-            "ask_for_a_moment", "ask_for_the_log"}  # fmt: skip
+            "tune", "fill", "ask_for_a_moment", "ask_for_the_log"}  # fmt: skip
 
 
 NEEDS: dict[str, Callable[[StoreMachine], object]] = {
@@ -108,6 +113,7 @@ NEEDS: dict[str, Callable[[StoreMachine], object]] = {
     "unpin": lambda machine: machine.model.pins,
     "close_and_open": lambda machine: machine.home.reopens,
     "crash": lambda machine: machine.home.reopens,
+    "fill": lambda machine: machine.home.presses,
     "fail_to_settle": lambda machine: machine.home.fails,
 }
 """Of some rules, when they can be called."""

@@ -1,6 +1,6 @@
 """The whole facade at random against the unbounded model, on every storage: short and shrunk, long and seeded."""
 
-from rrdstore.testing import HOMES, FileHome, JournalledHome, StoreMachine
+from rrdstore.testing import HOMES, FileHome, JournalledHome, NarrowHome, SmallFileHome, StoreMachine
 
 
 class TestMemory(StoreMachine.TestCase):
@@ -19,6 +19,20 @@ class TestFile(StoreMachine.TestCase):
 
     def make(self):
         return FileHome()
+
+
+class TestPressed(StoreMachine.TestCase):
+    examples, walks = 20, 5
+
+    def make(self):
+        return NarrowHome()
+
+
+class TestSmallFile(StoreMachine.TestCase):
+    examples, walks = 4, 3
+
+    def make(self):
+        return SmallFileHome()
 
 
 def test_the_machine_runs_on_every_storage():
