@@ -104,8 +104,10 @@ class Branching(Changes):
         if refused:
             outcome = self.model.merge(into, other)
             assert set(refused.paths) == outcome.clashes
+            last = self.model.last
             self.take_theirs(into, sorted(outcome.clashes), theirs.tree)
-            self.merge_on(into, other)
+            if self.model.last > last:  # else there was no room for it
+                self.merge_on(into, other)
             return
         assert commit is not None
         new = commit.number > before.number

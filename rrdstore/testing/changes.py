@@ -17,25 +17,41 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rrdstore.testing.clock import ManualClock
-    from rrdstore.testing.past import Line
 
 
 class Changes(Questions):
     """Sets, removals, bursts, transactions."""
 
     clock: ManualClock
-    transactions: list[tuple[rrdstore.Transaction, Serial, Line]]
+    transactions: list[tuple[rrdstore.Transaction, Serial, int]]
+    """Each with its model and the id of its branch in the model."""
 
     def note(
-        self, where: str, commit: rrdstore.Commit | None, edits: Iterable[Call], message: str, author: str = ""
+        self,
+        where: str,
+        commit: rrdstore.Commit | None,
+        edits: Iterable[Call],
+        message: str,
+        author: str = "",
+        ends: int = 0,
     ) -> None:
-        """Do to the model what the store has done."""
+        """Do to the model what the store has done; `ends` is the commit that a transaction stood on until then."""
         self.flush()
         if commit is None:
             return  # There was no room for it.
         seen, edits = microseconds(commit.time), list(edits)
-        self.follow(lambda: self.model.commit(where, edits, message, author, seen=seen))
+
+        def act() -> None:
+            self.model.commit(where, edits, message, author, seen=seen)
+            self.let_go(ends)
+
+        self.follow(act)
         self.compare(where, commit)
+
+    def let_go(self, number: int) -> None:
+        """A transaction does not stand on this commit any more; 0 is none."""
+        if number:
+            self.model.open.remove(number)
 
     def compare(self, where: str, commit: rrdstore.Commit) -> None:
         """The newest commit of a branch is the model's newest."""
@@ -104,7 +120,7 @@ class Changes(Questions):
             line = self.model.line(name)
             assert tx.start.number == line.head
             self.model.open.append(line.head)
-            self.transactions.append((tx, Serial(self.model.head(name).tree), line))
+            self.transactions.append((tx, Serial(self.model.head(name).tree), line.id))
 
     @rule(where=calls.branch, steps=st.lists(st.tuples(st.booleans(), calls.call), max_size=12))
     def interleave(self, where: int, steps: list[tuple[bool, Call]]) -> None:
@@ -140,11 +156,11 @@ class Changes(Questions):
     @rule(which=calls.some)
     def end(self, which: int) -> None:
         """End a transaction: it commits if all its answers would be the same now."""
-        tx, serial, line = self.transactions.pop(which % len(self.transactions))
+        tx, serial, ident = self.transactions.pop(which % len(self.transactions))
+        line, stood = self.model.lines[ident], tx.start.number
         head = self.model.commits[line.head]
-        tried = self.unless_full(lambda: ended(tx))
+        tried = self.unless_full(lambda: ended(tx), lambda: self.let_go(stood))
         if tried is None:
-            self.model.open.remove(tx.start.number)
             return
         commit, refused = tried
         if isinstance(refused, rrdstore.NotFound):
@@ -157,8 +173,8 @@ class Changes(Questions):
             assert line.alive
             assert serial.same_on(head.tree)
             if serial.edits:
-                self.note(line.name, commit, serial.edits, "tx")
-            else:
-                assert commit is not None
-                assert commit.number == head.number
-        self.model.open.remove(tx.start.number)
+                self.note(line.name, commit, serial.edits, "tx", ends=stood)
+                return
+            assert commit is not None
+            assert commit.number == head.number
+        self.let_go(stood)

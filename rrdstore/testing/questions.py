@@ -60,14 +60,17 @@ class Questions:
             assert self.model.relieve() is not None, "gone, and neither the policy nor pressure says so"
             self.relieved += 1
 
-    def unless_full(self, act: Callable[[], T]) -> T | None:
-        """What the store answers; None if there is no room for it, which only a home that presses may say."""
+    def unless_full(self, act: Callable[[], T], then: Callable[[], None] = lambda: None) -> T | None:
+        """What the store answers; None if there is no room for it, which only a home that presses may say.
+
+        `then` is what happens to the model all the same.
+        """
         try:
             return act()
-        except rrdstore.StoreFull:
+        except (rrdstore.StoreFull, rrdstore.TooLarge):
             assert self.home.presses
             self.flush()
-            self.follow(lambda: None)
+            self.follow(then)
             return None
 
     def pick(self, which: int) -> int:
