@@ -82,15 +82,17 @@ def run(
         store.pin(main.head)
         ledger, bound = store.ledger, store.info().bound
         records = ledger.history.graph.records
-        spent, tick = [0.0, 0], ledger.storage.tick
+        ticks = [0.0]
+        run_tick = ledger.ticks.run
 
-        def timed(work: object) -> None:
+        def timed(*asked: object, **more: object) -> object:
             begun = time.process_time()
-            tick(work)
-            spent[0] += time.process_time() - begun
-            spent[1] += 1
+            try:
+                return run_tick(*asked, **more)
+            finally:
+                ticks[0] += time.process_time() - begun
 
-        ledger.storage.tick = timed
+        ledger.ticks.run = timed
         most = farthest = most_bytes = 0
         used, cpu, least = set(), 0.0, float("inf")
         middle = minutes // 2 // STRETCH * STRETCH
@@ -126,7 +128,7 @@ def run(
         return Outcome(
             minutes, most, bound, ages[-1], max(age for age in ages if age < begun_at),
             farthest / 60 / MINUTE, used, most_bytes, store.info().size, cpu / minutes * 1e6, least * 1e6,
-            spent[0] / minutes * 1e6, int(spent[1]), store.check(),
+            ticks[0] / minutes * 1e6, store.info().ticks, store.check(),
         )  # fmt: skip
 
 

@@ -150,7 +150,7 @@ def measured(ledger: Ledger) -> tuple[int, int]:
     (0, 0) where nothing is stored, or nothing has a bound. O(objects of those trees).
     """
     history = ledger.history
-    stored = [record for record in history.graph.records.values() if record.stored]
+    stored = [record for record in history.graph.records.values() if record.root_number]
     newest: dict[int, int] = {}
     for record in stored:
         newest[record.branch] = max(newest.get(record.branch, 0), record.number)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from rrdstore.testing.clock import ManualClock
 
 
+AUTHORS = ("ann", "bob", "é")
+
+
 class Changes(Questions):
     """Sets, removals, bursts, transactions."""
 
@@ -73,8 +76,10 @@ class Changes(Questions):
         """Set a node of the branch of that name."""
         _, path, value, meta = edit
         target = self.store.branch(name)
-        commit = self.unless_full(lambda: target.set(path, value, meta=meta, message="set", author="a"))
-        self.note(name, commit, (edit,), "set", "a")
+        commit = self.unless_full(
+            lambda: target.set(path, value, meta=meta, message="set", author=AUTHORS[len(path) % 3])
+        )
+        self.note(name, commit, (edit,), "set", AUTHORS[len(path) % 3])
 
     @rule(where=calls.branch, edit=calls.removal)
     def remove(self, where: int, edit: Call) -> None:

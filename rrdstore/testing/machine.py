@@ -167,7 +167,7 @@ class StoreMachine(Branching, RuleBasedStateMachine):
             except failed:
                 self.flush()
                 self.model.reopened()  # it has gone back to what the storage has
-            except (rrdstore.NotFound, rrdstore.LimitReached, rrdstore.ReadOnly):
+            except (rrdstore.NotFound, rrdstore.LimitReached, rrdstore.ReadOnly, rrdstore.StoreFull):
                 self.flush()
             else:
                 raise AssertionError("done, though nothing could be stored")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, TypeVar
 
 from hypothesis import strategies as st
@@ -205,7 +206,11 @@ class Questions:
         assert commit.branch == (line.name if line.alive else "")
         assert commit.parents == tuple(self.id(parent) for parent in made.parents)
         assert set(commit.kept_parents) == {self.id(number) for number in self.model.grafts(made.number, kept)}
-        assert commit.thinned == len(self.model.thinned(made.number, kept))
+        gone = self.model.thinned(made.number, kept)
+        assert commit.thinned == len(gone)
+        # Fewer than nine authors write here, so nobody is among the others.
+        assert commit.authors == Counter(self.model.commits[number].author for number in (made.number, *gone))
+        assert not commit.others
         tree = self.store.tree(commit)
         assert content(tree) == made.tree
         assert {path: (node.created, node.modified) for path, node in tree.descend()} == made.stamps

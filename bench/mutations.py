@@ -1,0 +1,270 @@
+"""The twelve rules of docs/semantics.md, each broken on purpose: what to change where, and whose tests should see it.
+
+A mutation is an edit of the package's text. Its anchor must be there exactly once: code that moves takes its mutation
+along, and `bench/mutants.py` fails where one has been left behind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mutation:
+    rule: int
+    name: str
+    edits: tuple[tuple[str, str, str], ...]
+    """File below rrdstore/, the text, what it becomes."""
+    tests: str
+    """Those of the rule, below tests/, beside the machine."""
+
+
+def broken(rule: int, name: str, tests: str, *edits: tuple[str, str, str]) -> Mutation:
+    return Mutation(rule, name, edits, tests)
+
+
+RING, TIERS, HISTORY, LEDGER = "policy/ring.py", "policy/tiers.py", "history/history.py", "store/ledger.py"
+POLICY = "policy"
+BRANCHES = "tree/test_merge.py store/test_branches.py"
+
+MUTATIONS = (
+    broken(
+        1,
+        "buckets are not aligned",
+        POLICY,
+        (RING, "return key[0] // self._length\n", "return (key[0] + 700_000) // self._length\n"),
+    ),
+    broken(
+        1,
+        "the first of a bucket stays, not the last",
+        POLICY,
+        (RING, "self.lazy = not tier.first", "self.lazy = tier.first"),
+        (RING, "self._first = tier.first", "self._first = not tier.first"),
+    ),
+    broken(
+        1,
+        "a ring has one slot less",
+        POLICY,
+        (RING, "self._rows = tier.rows\n        self._count", "self._rows = tier.rows - 1 or 1\n        self._count"),
+    ),
+    broken(
+        2,
+        "what is older than the span is evicted",
+        POLICY,
+        (
+            RING,
+            "                lost.append(held[1])\n        self._slots[position] = key\n        return 1",
+            (
+                "                lost.append(held[1])\n        self._slots[position] = key\n"
+                "        for at in [at for at, old in self._slots.items() if self._bucket(old) <= bucket - self._rows]:\n"
+                "            lost.append(self._slots.pop(at)[1])\n        return 1"
+            ),
+        ),
+    ),
+    broken(
+        3,
+        "what comes later takes the slot",
+        POLICY,
+        (
+            RING,
+            "            elif key <= held:\n                return 0",
+            "            elif key == held:\n                return 0",
+        ),
+    ),
+    broken(
+        3,
+        "tombstones are forgotten at closing",
+        POLICY,
+        (TIERS, "tombstones += [_TOMBSTONE.pack(index, *key) for key in sorted(track.dead)]", "tombstones += []"),
+    ),
+    broken(
+        3,
+        "pressure leaves no tombstone",
+        POLICY,
+        (
+            RING,
+            (
+                "        self.dead.add(key)\n\n    def raise_dead(self, key: Key) -> None:\n"
+                '        """Put a tombstone where one was."""\n        self._slots[self._bucket(key) % self._rows] = key'
+            ),
+            (
+                "        self._slots.pop(self._bucket(key) % self._rows)\n\n    def raise_dead(self, key: Key) -> None:\n"
+                '        """Put a tombstone where one was."""\n        self._slots[self._bucket(key) % self._rows] = key'
+            ),
+        ),
+    ),
+    broken(
+        4,
+        "a tolerance is granted to each commit",
+        "history/test_clock.py",
+        ("history/clock.py", "min(ahead, 3 * elapsed)", "min(ahead, 3 * elapsed + 1_000_000)"),
+    ),
+    broken(
+        4,
+        "the wall clock is believed",
+        "history/test_clock.py",
+        ("history/clock.py", "min(ahead, 3 * elapsed)", "ahead"),
+    ),
+    broken(
+        4,
+        "time stands still while the wall clock is behind",
+        "history/test_clock.py",
+        ("history/clock.py", "halves = self._halves + elapsed\n        ahead", "halves = self._halves\n        ahead"),
+    ),
+    broken(
+        5,
+        "fork points are not held",
+        "history store/test_branches.py",
+        (HISTORY, "(line.head, HEAD), (line.fork, FORK), (line.base, BASE)", "(line.head, HEAD), (line.base, BASE)"),
+        (
+            HISTORY,
+            "if line.fork:\n                self.release(line.fork, FORK)",
+            "if line.fork:\n                self.let_go(line.fork)",
+        ),
+    ),
+    broken(
+        5,
+        "two holds count as one",
+        "history store/test_branches.py",
+        ("history/holds.py", "held[reason] = held.get(reason, 0) + 1", "held[reason] = 1"),
+    ),
+    broken(
+        5,
+        "a pin does not hold",
+        "history store/test_branches.py",
+        (HISTORY, "self.holds.hold(number, PIN)", "pass"),
+        (HISTORY, "self.release(number, PIN)", "self.let_go(number)"),
+    ),
+    broken(
+        5,
+        "a snapshot does not hold",
+        "store/test_moments.py store/test_transactions.py",
+        (LEDGER, "self.history.holds.hold(*lease)", "pass"),
+        (LEDGER, "self.history.release(*lease)", "self.history.let_go(lease[0])"),
+    ),
+    broken(
+        6,
+        "the base is not moved",
+        BRANCHES,
+        (LEDGER, 'self.history.move(self._pair_at(line, merged), "base", merged)', "pass"),
+    ),
+    broken(
+        6,
+        "the base is moved too far",
+        BRANCHES,
+        (LEDGER, 'self._pair_at(line, merged), "base", merged)', 'self._pair_at(line, merged), "base", record.number)'),
+    ),
+    broken(
+        7,
+        "the fork point stands for the base",
+        BRANCHES,
+        (LEDGER, "base = self.root(records[pair.base])", "base = self.root(records[pair.fork])"),
+    ),
+    broken(
+        7,
+        "in a merge theirs wins",
+        BRANCHES,
+        ("tree/merge.py", "return theirs if ours == base else None", "return theirs"),
+    ),
+    broken(
+        7,
+        "a removal wins against a change below it",
+        BRANCHES,
+        (
+            "tree/merge.py",
+            "        elif not equal(was, their):\n            side",
+            "        elif number < 0:\n            side",
+        ),
+    ),
+    broken(
+        8,
+        "grafts are not reduced",
+        "history/test_graph.py",
+        ("history/graph.py", "return tuple(number for number in wanted if number not in reached)", "return wanted"),
+    ),
+    broken(
+        8,
+        "what a thinned commit stood for is lost",
+        "history/test_graph.py",
+        ("history/authors.py", "heir.thinned += dropped.thinned + 1", "heir.thinned += 1"),
+    ),
+    broken(
+        9,
+        "what holds a commit is not among its reasons",
+        "store/test_log_diff.py",
+        ("store/reports.py", "        reasons = (*reasons, Reason(held))", "        pass"),
+    ),
+    broken(9, "a reason promises too much", POLICY, ("policy/reason.py", "commits=rows - newer)", "commits=rows + 1)")),
+    broken(
+        9,
+        "a tier gives no reason",
+        POLICY,
+        (TIERS, "        found = [key for key in track.picks() if key[1] == number]", "        found = []"),
+    ),
+    broken(
+        10,
+        "the largest gap goes first",
+        POLICY + " history",
+        (TIERS, "best = min(inner, default=None)", "best = max(inner, default=None)"),
+    ),
+    broken(
+        10,
+        "pressure takes what is held",
+        "history store/test_settle.py",
+        (
+            HISTORY,
+            "frozenset(number for number in self.graph.lines.get(line.id, ()) if number in self.holds)",
+            "frozenset()",
+        ),
+    ),
+    broken(
+        10,
+        "the smallest branch goes first",
+        "history",
+        (
+            HISTORY,
+            "            reverse=True,\n        )\n        for line in by_size",
+            "        )\n        for line in by_size",
+        ),
+    ),
+    broken(
+        11,
+        "an empty policy is accepted",
+        POLICY,
+        ("policy/policy.py", "if not 1 <= len(written) <= MAX_TIERS:", "if len(written) > MAX_TIERS:"),
+    ),
+    broken(
+        11,
+        "tune keeps the old tiers",
+        "store/test_tuning.py",
+        ("store/tuning.py", "line.keep, line.rings = str(policy), rings", "line.keep = str(policy)"),
+    ),
+    broken(
+        11,
+        "a dry run is none",
+        "store/test_tuning.py",
+        ("store/tuning.py", "applied=changes and not dry_run", "applied=changes"),
+    ),
+    broken(
+        12,
+        "an average is not weighted by time",
+        "series",
+        ("series/ring.py", "self.total / self.known", "(least + greatest) / 2"),
+    ),
+    broken(
+        12,
+        "the least stands for the greatest",
+        "series",
+        ("series/ring.py", "average, least, greatest, self.before)", "average, least, least, self.before)"),
+    ),
+    broken(
+        12,
+        "the authors of what is thinned are lost",
+        "store/test_authors.py history",
+        (
+            "history/authors.py",
+            "counts = {dropped.author: 1} if dropped.authors is None else dict(dropped.authors)",
+            "counts = {dropped.author: 1}",
+        ),
+    ),
+)
