@@ -6,11 +6,15 @@ by frame. Nothing here knows more of the daemon than its bytes, but for who a cl
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import rrdstore
 from xsadapter.engine.daemon import Daemon
+from xsadapter.engine.hypervisor import FIRST_RESERVED, Life
 from xsadapter.wire import HEADER, pack
+
+if TYPE_CHECKING:
+    from xsadapter.engine.connection import Connection
 
 NUMBERS = {
     "CONTROL": 0,
@@ -125,8 +129,48 @@ def pair(event: Message) -> tuple[bytes, bytes]:
     return path, token
 
 
-def fresh_daemon() -> Daemon:
+class Host:
+    """A hypervisor of dictionaries: every domid lives until it is killed, rings are nothing but a note."""
+
+    def __init__(self) -> None:
+        self.lives: dict[int, Life | None] = {}
+        self.rings: dict[int, int] = {}
+        self.refuses: set[int] = set()
+
+    def life(self, domid: int) -> Life | None:
+        return self.lives.get(domid, Life(1000 + domid)) if domid < FIRST_RESERVED else None
+
+    def connect(self, connection: Connection, port: int, features: int) -> None:
+        if connection.domid in self.refuses:
+            raise OSError("refused")
+        self.rings[connection.domid] = port
+
+    def rebind(self, connection: Connection, port: int) -> None:
+        self.connect(connection, port, 0)
+
+    def disconnect(self, connection: Connection) -> None:
+        del self.rings[connection.domid]
+
+    def kill(self, domid: int) -> None:
+        self.lives[domid] = None
+
+    def reuse(self, domid: int) -> None:
+        """Another domain with the same number."""
+        self.lives[domid] = Life((self.lives.get(domid) or Life(1000 + domid)).unique + 100_000)
+
+
+def fresh_daemon(host: Host | None = None) -> Daemon:
     """A daemon on a new store in memory, its tree ready."""
-    daemon = Daemon(rrdstore.memory())
+    daemon = Daemon(rrdstore.memory(), host)
     daemon.begin("boot")
     return daemon
+
+
+def ring_of(daemon: Daemon, domid: int) -> Peer:
+    """The guest at the other end of an introduced domain's ring."""
+    domain = daemon.domains.get(domid)
+    assert domain is not None
+    assert domain.connection is not None
+    peer = Peer.__new__(Peer)
+    peer.daemon, peer.connection, peer.request = daemon, domain.connection, 0
+    return peer

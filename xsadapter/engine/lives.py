@@ -94,7 +94,7 @@ def bury(daemon: Daemon, domain: Domain) -> None:
         daemon.hypervisor.disconnect(connection)
         daemon.disconnect(connection)
     _remove(daemon, domain)
-    for domid in domain.servants:
+    for domid in list(domain.servants):
         servant = daemon.domains.get(domid)
         if servant is not None:
             daemon.domains.aim(servant, None)
