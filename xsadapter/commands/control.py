@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from xsadapter.commands import history
+from xsadapter.commands import history, inspection
 from xsadapter.engine.notices import Notice, escaped
 from xsadapter.errors import RequestError
 from xsadapter.wire import OK, PAYLOAD_MAX
@@ -47,6 +47,13 @@ def _print(daemon: Daemon, parameters: list[bytes]) -> bytes:
 VERBS: Final = {
     b"help": Verb(0, 0, _help, "help"),
     b"print": Verb(1, 1, _print, "print <string>"),
+    b"check": Verb(0, 0, inspection.check, "check"),
+    b"memreport": Verb(0, 0, inspection.memreport, "memreport"),
+    b"quota": Verb(0, 3, inspection.quota, "quota [set <name> <value>|<domid>|max [-r]]"),
+    b"quota-soft": Verb(0, 3, inspection.quota_soft, "quota-soft [set <name> <value>]"),
+    b"domains": Verb(0, 1, inspection.domains, "domains [<domid>]"),
+    b"watches": Verb(0, 1, inspection.watches, "watches [<domid>]"),
+    b"transactions": Verb(0, 1, inspection.transactions, "transactions [<domid>]"),
     b"history": Verb(1, 4, history.answer, f"history {'|'.join(history.usages())}"),
 }
 
