@@ -9,7 +9,7 @@ Cost: O(depth x log32 names) a change; no recursion over depth, a path may have 
 from __future__ import annotations
 
 from itertools import count
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from rrdstore.tree.node import (
     BITS,
@@ -49,17 +49,16 @@ def new_edit() -> int:
 
 def find(root: Node, names: tuple[str, ...]) -> Node | None:
     """The node at `names`, or None; O(depth)."""
-    node = root
+    node: Any = root  # not cast at each step: a cast is a call
     for name in names:
         kids = node.kids
         # The commonest case, spared a call: a bucket with the node in memory.
-        below = kids.names.get(name) if kids.__class__ is Bucket else None
-        if below is None or below.__class__ is Stub:
-            below = child(kids, name)
-            if below is None:
+        node = kids.names.get(name) if kids.__class__ is Bucket else None
+        if node is None or node.__class__ is Stub:
+            node = child(kids, name)
+            if node is None:
                 return None
-        node = cast("Node", below)
-    return node
+    return node  # type: ignore[no-any-return]  # what is left at the end is a Node
 
 
 def put(root: Node, names: tuple[str, ...], value: bytes, meta: bytes | None, number: int, edit: int) -> Node:
@@ -67,10 +66,11 @@ def put(root: Node, names: tuple[str, ...], value: bytes, meta: bytes | None, nu
 
     Missing parents come into being with no value and no metadata.
     """
-    # One way down, one way up, without a call for each level: this is what a commit costs.
-    way: list[Node | Kids] = []
+    # One way down, one way up, without a call for each level: this is what a commit costs. What is met on
+    # the way is typed `Any`, as a `cast` is a call too.
+    way: list[Any] = []
     indexes: list[int] = []
-    node = root
+    node: Any = root
     for name in names:
         kids = node.kids
         way.append(node)
@@ -81,43 +81,50 @@ def put(root: Node, names: tuple[str, ...], value: bytes, meta: bytes | None, nu
                 way.append(kids)
                 indexes.append(index)
                 left >>= BITS
-                kids = part(kids, index)
-        found = None if kids is None else cast("Bucket", kids).names.get(name)
-        if found is None:
+                below = kids.slots[index]
+                kids = part(kids, index) if below.__class__ is Stub else below
+        node = None if kids is None else kids.names.get(name)
+        if node is None:
             return _added(root, names, value, meta, number, edit)
-        way.append(cast("Bucket", kids))
-        node = cast("Node", child(kids, name) if found.__class__ is Stub else found)
-    meta = node.meta if meta is None or meta == node.meta else shared_meta(meta)
+        if node.__class__ is Stub:
+            node = child(kids, name)
+        way.append(kids)
+    if meta is None or meta == node.meta:
+        meta = node.meta
+    elif meta:
+        meta = shared_meta(meta)
     fresh: Node
     if node.kids is None and names and len(value) + len(meta) <= SMALL:
         fresh = Node(value, meta, node.created, number)
     else:
         fresh = Inode(value, meta, node.created, number, node.kids)
-    more = leaf_bytes(fresh) - leaf_bytes(node)
+    lowest = True
     for name in reversed(names):
-        bucket = cast("Bucket", way.pop())
-        weighed = bucket.weighed + more if bucket.weighed >= 0 else -1
-        more = 0
-        if bucket.edit == edit:
-            bucket.names[name] = fresh
-            bucket.weighed = weighed
-            _unhash(bucket, way)
+        kids = way.pop()
+        weighed = kids.weighed
+        if lowest:
+            lowest = False
+            if weighed >= 0:
+                weighed += leaf_bytes(fresh) - leaf_bytes(node)
+        if kids.edit == edit:
+            kids.names[name] = fresh
+            kids.weighed = weighed
+            _unhash(kids, way)
             return root
-        copied = bucket.names.copy()
+        copied = kids.names.copy()
         copied[name] = fresh
-        kids = Bucket(copied, edit, 0, bucket.order, weighed)
+        below = Bucket(copied, edit, 0, kids.order, weighed)
         above = way.pop()
         while above.__class__ is Wide:
             if above.edit == edit:
-                above.slots[indexes.pop()] = kids
+                above.slots[indexes.pop()] = below
                 _unhash(above, way)
                 return root
-            slots = above.slots.copy()
-            slots[indexes.pop()] = kids
-            kids = Wide(slots, above.count, edit, 0, above.order)
+            copied = above.slots.copy()
+            copied[indexes.pop()] = below
+            below = Wide(copied, above.count, edit, 0, above.order)
             above = way.pop()
-        parent = cast("Node", above)
-        fresh = Inode(parent.value, parent.meta, parent.created, parent.modified, kids)
+        fresh = Inode(above.value, above.meta, above.created, above.modified, below)
     return fresh
 
 
@@ -127,12 +134,12 @@ def _added(root: Node, names: tuple[str, ...], value: bytes, meta: bytes | None,
     return _rebuilt(trail, names, new_node(value, shared_meta(meta or b""), number, number), number, edit)
 
 
-def _unhash(kids: Kids, way: list[Node | Kids]) -> None:
+def _unhash(kids: Kids, way: list[Any]) -> None:
     """Forget the digests of a set changed in place and of all above it: what has one has them everywhere below."""
     if kids.hashed is not None:
         kids.hashed = None
         for above in way:
-            cast("Inode | Kids", above).hashed = None
+            above.hashed = None
 
 
 def graft(root: Node, names: tuple[str, ...], node: Node, number: int, edit: int) -> Node:
@@ -171,7 +178,7 @@ def _trail(root: Node, names: tuple[str, ...]) -> tuple[list[Node | None], Node 
         if node is not None:
             kids = node.kids
             below = kids.names.get(name) if kids.__class__ is Bucket else None
-            node = child(kids, name) if below is None or below.__class__ is Stub else cast("Node", below)
+            node = child(kids, name) if below is None or below.__class__ is Stub else below  # type: ignore[assignment]  # no stub
     return trail, node
 
 
