@@ -29,6 +29,7 @@ AUTHOR, MESSAGE = "dom0", "WRITE"
 
 SHAPES: dict[str, tuple[str, ...]] = {
     "flat": tuple(f"/k{key:05}" for key in range(KEYS)),
+    "deep": tuple(f"/a{a}/b{b}/c{c}/k{d}" for a in range(10) for b in range(10) for c in range(10) for d in range(10)),
     "nested": tuple(f"/d{top:02}/k{below:02}" for top in range(100) for below in range(100)),
 }
 

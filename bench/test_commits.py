@@ -13,8 +13,13 @@ from bench.committers import KEYS, SHAPES, Git, Ours, Sqlite
 TITLES = {
     "flat": f"One-key commits, {KEYS:,} keys in one directory",
     "nested": f"One-key commits, {KEYS:,} keys in 100 directories of 100",
+    "deep": f"One-key commits, {KEYS:,} keys four levels deep, 10 names in each directory",
 }
-GIT_COMMITS = {"flat": 100, "nested": 500}  # a lap: git writes the 10,000 names of a flat directory for every commit
+GIT_COMMITS = {
+    "flat": 100,
+    "nested": 500,
+    "deep": 500,
+}  # a lap: git writes the 10,000 names of a flat directory for every commit
 KEEP = "last:256 1s:5m 1m:2h 1h:2d 1d:30d 1w:1y *:64"
 SIZE = "64MiB"
 

@@ -81,7 +81,11 @@ class Branch:
 
     def get(self, path: str) -> bytes:
         """The value at `path`; NotFound, InvalidPath. O(depth)."""
-        return self.tree.stat(path).value
+        head = self._head
+        node = find(head.root or self._ledger.root(head), split(path))
+        if node is None:
+            raise NotFound("node", path)
+        return node.value
 
     def stat(self, path: str) -> Node:
         """The node at `path`: value, meta, created, modified; NotFound."""

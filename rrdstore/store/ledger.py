@@ -269,7 +269,7 @@ class Ledger:
     def tree(self, record: Record) -> Tree:
         """The same, to be read."""
         self.check_open()
-        return Tree(self.root(record))
+        return Tree(self.root(record), self.storage)
 
     def kept(self, name: str) -> Record:
         """The kept commit of this tag, number, id or prefix of one; NotFound, Thinned."""

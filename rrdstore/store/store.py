@@ -126,8 +126,12 @@ class Store:
         return self.ledger.tree(self.ledger.find(self.ledger.history.line(MAIN), where).record)
 
     def diff(self, a: Where, b: Where, path: str = "/") -> Iterator[Change]:
-        """What is different in `b` from `a`, at and below `path`, parents first. O(changes)."""
-        changes = diff(self.tree(a).get(path), self.tree(b).get(path))
+        """What is different in `b` from `a`, at and below `path`, parents first. O(changes).
+
+        A tree or a snapshot may be another store's: O(nodes) then, less what both have hashed.
+        """
+        old, new = self.tree(a), self.tree(b)
+        changes = diff(old.get(path), new.get(path), foreign=old.source is not new.source)
         if path == "/":
             return changes
         return (Change((path + change.path).rstrip("/"), change.old, change.new) for change in changes)

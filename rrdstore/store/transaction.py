@@ -47,7 +47,7 @@ class Transaction:
         self._mark = edit.new_edit()
         self._number = ledger.number + 1
         self._edits: list[Edit] = []
-        self._reads: dict[tuple[str, What], None] = {}
+        self._reads: dict[tuple[str, What | Literal["children"]], None] = {}
         self._own: set[tuple[str, What]] = set()
         self._open = True
         self._lease = ledger.lease(self._start, TRANSACTION)
@@ -61,7 +61,7 @@ class Transaction:
     def tree(self) -> Tree:
         """The private tree as it is now, immutable; reads through it are not remembered (see `note`)."""
         self._check()
-        return Tree(self._shown(self._root))
+        return Tree(self._shown(self._root), self._ledger.storage)
 
     @property
     def edits(self) -> tuple[Edit, ...]:
@@ -89,10 +89,13 @@ class Transaction:
         return self._find(path, "value").value
 
     def stat(self, path: str) -> Node:
-        """The node at `path`; NotFound. Its value and meta are remembered, how many children it has is not."""
+        """The node at `path`; NotFound. Its value, its meta and how many children it has are remembered."""
         node = self._find(path, "value")
         self._note(path, "meta")
-        return self._shown(node)
+        if edit.find(self._before, split(path)) is not None:
+            self._reads[path, "children"] = None
+        # A leaf can be shown as it is: no later change is made inside it.
+        return node if node.kids is None else self._shown(node)
 
     def list(self, path: str) -> tuple[str, ...]:
         """The names below `path`, sorted; NotFound. Remembered."""
@@ -200,9 +203,11 @@ class Transaction:
             raise Conflict(clashes)
 
 
-def _seen(node: Node, what: What) -> object:
+def _seen(node: Node, what: What | Literal["children"]) -> object:
     if what == "list":
         return listing(node.kids)
+    if what == "children":
+        return node.children
     return node.value if what == "value" else node.meta
 
 

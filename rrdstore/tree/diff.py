@@ -2,6 +2,7 @@
 
 Rule: what two trees share is skipped by identity, then by object number, then by digest if both have
 one. So the cost is in the size of the change, not of the trees: O(changes x 32 x log32 names).
+Object numbers mean something within one store only: trees of two are told apart by identity and digest.
 Content alone counts: a node set again to what it was is no change.
 """
 
@@ -36,13 +37,16 @@ class Change:
 Shared = Node | Bucket | Wide | Stub
 
 
-def same(a: Shared | None, b: Shared | None) -> bool:
-    """Whether these are known to be equal without looking inside; False means unknown."""
+def same(a: Shared | None, b: Shared | None, *, foreign: bool = False) -> bool:
+    """Whether these are known to be equal without looking inside; False means unknown.
+
+    `foreign`: they are of two stores, whose object numbers have nothing to do with each other.
+    """
     if a is b:
         return True
     if a is None or b is None:
         return False
-    if a.number and a.number == b.number:
+    if a.number and a.number == b.number and not foreign:
         return True
     if a.__class__ is Stub or b.__class__ is Stub:
         return False
@@ -50,34 +54,37 @@ def same(a: Shared | None, b: Shared | None) -> bool:
     return hashed is not None and hashed == cast("Node | Bucket | Wide", b).hashed
 
 
-def differing(a: Kids | None, b: Kids | None) -> Iterator[tuple[str, Node | None, Node | None]]:
+def differing(
+    a: Kids | None, b: Kids | None, *, foreign: bool = False
+) -> Iterator[tuple[str, Node | None, Node | None]]:
     """The names whose nodes are not known to be the same, with both nodes; in no order."""
-    if same(a, b):
+    if same(a, b, foreign=foreign):
         return
     if a.__class__ is Wide and b.__class__ is Wide:
         left, right = a, b
         for index, (old_set, new_set) in enumerate(zip(left.slots, right.slots, strict=True)):
-            if old_set is not new_set and not same(old_set, new_set):
-                yield from differing(part(left, index), part(right, index))
+            if old_set is not new_set and not same(old_set, new_set, foreign=foreign):
+                yield from differing(part(left, index), part(right, index), foreign=foreign)
         return
     olds, news = entries(a), entries(b)
     for name, old in olds.items():
         new = news.get(name)
-        if old is not new and not same(old, new):
+        if old is not new and not same(old, new, foreign=foreign):
             yield name, child(a, name), child(b, name)
     for name in news:
         if name not in olds:
             yield name, None, child(b, name)
 
 
-def diff(a: Node | None, b: Node | None) -> Iterator[Change]:
-    """Every place that differs between the trees, parents first, siblings by name."""
+def diff(a: Node | None, b: Node | None, *, foreign: bool = False) -> Iterator[Change]:
+    """Every place that differs between the trees, parents first, siblings by name; `foreign` as in `same`."""
     stack: list[tuple[tuple[str, ...], Node | None, Node | None]] = [] if a is b else [((), a, b)]
     while stack:
         names, old, new = stack.pop()
         if old is None or new is None or old.value != new.value or old.meta != new.meta:
             yield Change(join(names), old, new)
-        below = differing(None if old is None else old.kids, None if new is None else new.kids)
+        kids = None if old is None else old.kids
+        below = differing(kids, None if new is None else new.kids, foreign=foreign)
         stack.extend(
             ((*names, name), before, after)
             for name, before, after in sorted(below, key=lambda row: row[0], reverse=True)

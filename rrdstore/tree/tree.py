@@ -13,14 +13,18 @@ from rrdstore.tree.path import join, split
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rrdstore.tree.node import Source
+
 
 class Tree:
     """All that was there at one moment. Immutable, so it may be read from any thread."""
 
-    __slots__ = ("root",)
+    __slots__ = ("root", "source")
 
-    def __init__(self, root: Node) -> None:
+    def __init__(self, root: Node, source: Source | None = None) -> None:
         self.root = root
+        self.source = source
+        """Whose object numbers its parts carry."""
 
     def get(self, path: str) -> Node | None:
         """The node at `path`, or None; O(depth)."""

@@ -152,3 +152,24 @@ def test_info_counts(home):
         assert (shown["work"].made, shown["work"].kept, shown["work"].head) == (0, 0, main.head.id)
         assert [tier.rows for tier in shown["main"].tiers] == [2, 4]
         assert sum(tier.used for tier in shown["main"].tiers) >= shown["main"].kept - 1
+
+
+def test_the_trees_of_two_stores_are_told_apart_by_content(tmp_path):
+    """Stored alike, they carry the same object numbers for different things."""
+    with (
+        rrdstore.create(tmp_path / "a.rrdb", size="8MiB", keep="last:4") as one,
+        rrdstore.create(tmp_path / "b.rrdb", size="8MiB", keep="last:4") as two,
+    ):
+        for store, value in ((one, b"1"), (two, b"2")):
+            with store.branch("main").transaction() as tx:
+                tx.set("/same/d", b"0")
+                tx.set("/d/e", value)
+            store.tick()
+        tree = two.branch("main").tree
+        assert one.branch("main").tree.root.number == tree.root.number != 0
+        assert [(change.path, change.old.value, change.new.value) for change in one.diff("0m", tree)] == [
+            ("/d/e", b"1", b"2")
+        ]
+        with two.branch("main").at("0m") as snapshot:
+            assert [change.path for change in one.diff(snapshot, "0m", "/d")] == ["/d/e"]
+        assert not list(one.diff("0m", one.branch("main").tree))

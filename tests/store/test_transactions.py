@@ -118,7 +118,8 @@ CHANGES = {
 }
 CONFLICTS = {
     ("value", "value"), ("value", "removed"),
-    ("node", "value"), ("node", "meta"), ("node", "removed"),
+    ("node", "value"), ("node", "meta"), ("node", "child"), ("node", "removed"),
+    ("own", "child"), ("own", "removed"),  # how many children it had was not its own doing
     ("list", "child"), ("list", "removed"),
     ("there", "removed"),
     ("not there", "made"),
@@ -305,3 +306,35 @@ def test_transactions_are_as_if_one_after_the_other(calls, ends, between, when):
                 assert serial.same_on(tree)
                 tree = after(tree, serial.edits)
             assert content(main.tree) == tree
+
+
+def test_how_many_children_a_node_had_was_read_by_stat(store):
+    main = prepared(store)
+    main.set("/a/one", b"")
+    tx = main.transaction()
+    assert tx.stat("/a").children == 2
+    tx.set("/out", b"")
+    main.set("/a/two", b"")
+    with pytest.raises(rrdstore.Conflict) as refused:
+        tx.commit()
+    assert refused.value.paths == ("/a",)
+
+    tx = main.transaction()
+    tx.set("/new", b"")
+    tx.stat("/new")
+    tx.stat("/a")
+    tx.set("/a/mine", b"")
+    main.set("/a/two", b"changed, and as many as before")
+    tx.commit()
+    assert main.list("/a") == ("b", "mine", "one", "two")
+
+
+def test_a_leaf_that_was_shown_stays_as_it_was(store):
+    main = prepared(store)
+    with main.transaction() as tx:
+        tx.set("/a/leaf", b"1")
+        node, tree = tx.stat("/a/leaf"), tx.tree
+        tx.set("/a/leaf", b"2")
+        tx.set("/a/leaf/below", b"")
+        assert (node.value, node.children, tree.stat("/a/leaf").value) == (b"1", 0, b"1")
+        assert (tx.get("/a/leaf"), tx.stat("/a/leaf").children) == (b"2", 1)

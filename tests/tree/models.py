@@ -8,7 +8,7 @@ from blake3 import blake3
 from hypothesis import strategies as st
 
 from rrdstore.tree import edit
-from rrdstore.tree.node import Bucket, Inode, Node, Stub, Wide
+from rrdstore.tree.node import SMALL, Bucket, Inode, Node, Stub, Wide
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -135,6 +135,9 @@ def assert_shaped(root: Node, hashed: Callable[[str], int] = hash_by_definition)
         node = stack.pop()
         below = dict(pairs(node.kids))
         assert shape(node.kids) == shape_by_definition(set(below), hashed)
+        # A small leaf is a bare Node, unless it came from an object of its own (as a root does).
+        large = node.kids is not None or len(node.value) + len(node.meta) > SMALL
+        assert isinstance(node, Inode) or (type(node) is Node and not large)
         stack.extend(below.values())
 
 
