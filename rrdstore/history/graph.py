@@ -116,14 +116,22 @@ class Graph:
         if len(wanted) < 2:
             return wanted
         wanted = tuple(dict.fromkeys(wanted))
-        least = min(wanted)
+        least, records = min(wanted), self.records
         reached: set[int] = set()
-        stack = list(wanted)
+        stack = [number for number in wanted if number != least]  # the least can stand on none of the others
         while stack:
-            for ancestor in self.records[stack.pop()].grafts:
-                if ancestor >= least and ancestor not in reached:
-                    reached.add(ancestor)
-                    stack.append(ancestor)
+            ancestors = records[stack.pop()].grafts
+            while len(ancestors) == 1:  # a line that nobody merged into here, which is nearly all of it
+                (ancestor,) = ancestors
+                if ancestor < least or ancestor in reached:
+                    break
+                reached.add(ancestor)
+                ancestors = records[ancestor].grafts
+            else:
+                for ancestor in ancestors:
+                    if ancestor >= least and ancestor not in reached:
+                        reached.add(ancestor)
+                        stack.append(ancestor)
         return tuple(number for number in wanted if number not in reached)
 
     def ancestry(self, number: int) -> Iterator[Record]:

@@ -149,7 +149,10 @@ class Storage(Source, Protocol):
 
     readonly: bool
     forgets_trees: bool
-    """Whether a stored commit's tree may be let go of in memory, to be loaded again."""
+    """Whether a stored commit's tree may be let go of in memory, to be loaded again.
+
+    One that never forgets has nothing to recover either: it is neither asked for room nor told of entries.
+    """
     max_branches: int
     max_tags: int
     max_pins: int
