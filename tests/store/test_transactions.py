@@ -338,3 +338,6 @@ def test_a_leaf_that_was_shown_stays_as_it_was(store):
         tx.set("/a/leaf/below", b"")
         assert (node.value, node.children, tree.stat("/a/leaf").value) == (b"1", 0, b"1")
         assert (tx.get("/a/leaf"), tx.stat("/a/leaf").children) == (b"2", 1)
+        directory = tx.stat("/a/leaf")
+        tx.set("/a/leaf/more", b"")
+        assert (directory.children, tx.stat("/a/leaf").children) == (1, 2)
