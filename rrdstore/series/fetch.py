@@ -140,7 +140,8 @@ def _filled(cells: Any, written: Any, ring: Ring, buckets: Ints, tail: float) ->
     after = befores[np.searchsorted(places, np.arange(count), side="right")]
     lengths = np.diff(_starts(ring, int(buckets[0]), count)) if count else np.empty(0)
     known = np.where(np.isnan(after), 0.0, lengths)
-    known[places] = cells["known"][places] / WHOLE * lengths[places]
+    # Whole microseconds, as they were: a cell says them exactly for steps of up to 2^32 of them (71 minutes).
+    known[places] = np.rint(cells["known"][places] / WHOLE * lengths[places])
     found = [np.where(written, cells[name], after) for name in ("average", "least", "greatest")]
     average, least, greatest = found
     return Rows(known, average, least, greatest, after)
@@ -199,4 +200,6 @@ def _consolidated(found: Rows, groups: Groups, cf: str) -> Floats:
         total = np.add.reduceat(np.where(found.known > 0, found.average * found.known, 0.0)[:upto], begins)
         values = np.full(len(ends), np.nan)
         np.divide(total, known, out=values, where=known > 0)
-    return np.where(2 * known >= np.diff(groups.starts), values, np.nan)
+    lengths = np.diff(groups.starts)
+    # Of longer steps a half may have been rounded down.
+    return np.where(2 * known >= lengths - (lengths >> 31), values, np.nan)

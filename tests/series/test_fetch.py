@@ -8,7 +8,7 @@ from rrdstore.policy import parse
 from rrdstore.policy.step import Step
 from rrdstore.series import Recording, fetch, parse_series
 from rrdstore.series.fetch import choose, divides
-from rrdstore.series.ring import rings
+from rrdstore.series.ring import Cell, rings
 from rrdstore.tree.pattern import Pattern
 
 S = 1_000_000
@@ -114,6 +114,12 @@ def test_a_path_too_long_to_be_recorded_is_counted():
     made.feed(NOW, [("/" + "x" * 255, b"1", None), ("/" + "x" * 254, b"1", None)])
     assert made.fill()[0].surplus == 1
     assert made.fill()[0].used == 1
+
+
+def test_known_time_of_a_microsecond_in_a_month_is_not_none():
+    cell = Cell(5, 1 / (30 * 86400 * S), 2.0, 2.0, 2.0, 1.0)
+    assert 0 < Cell.decode(cell.encode()).known < 1e-9
+    assert Cell.decode(cell._replace(known=0.0).encode()).known == 0
 
 
 def test_an_unknown_consolidation_is_refused():

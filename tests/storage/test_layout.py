@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rrdstore.errors import TooSmall
@@ -7,10 +7,14 @@ from rrdstore.storage import container, ringfile
 from rrdstore.storage.layout import (
     CHARGE,
     FRAME,
+    KEPT_A_PAGE,
     KIB,
     MIB,
+    NO_SERIES,
     PAGE,
     SPARE,
+    TAGS_A_PAGE,
+    SeriesRoom,
     fixed_pages,
     last_frames,
     least,
@@ -22,26 +26,40 @@ SIZES = st.integers(1, 1 << 40)
 SLOTS = st.integers(1, 1 << 16)
 
 
-def planned(size, slots):
+SERIES = st.one_of(
+    st.just(NO_SERIES),
+    st.tuples(st.integers(1, 1 << 20), st.integers(1, 32), st.integers(1, 2000)).map(
+        lambda made: SeriesRoom(made[0], 328 + 48 * made[1], made[0] * made[2], "x")
+    ),
+)
+
+
+def planned(size, slots, series=NO_SERIES):
     try:
-        return plan(size, slots)
+        return plan(size, slots, series)
     except TooSmall:
         return None
 
 
-@given(SIZES, SLOTS)
-def test_all_parts_together_never_exceed_the_size(size, slots):
-    layout = planned(size, slots)
+@given(SIZES, SLOTS, SERIES)
+def test_all_parts_together_never_exceed_the_size(size, slots, series):
+    layout = planned(size, slots, series)
     if layout is not None:
         segment_pages = layout.segments * -(-(layout.segment - 489) // 4092) + table_pages(-(-layout.segments // 8))
         assert (fixed_pages(layout) + segment_pages) * PAGE + layout.wal + layout.shm + layout.ring <= size
         assert layout.wal // FRAME <= layout.shm // (32 * KIB) * 4096
 
 
-@given(SIZES, SLOTS)
-def test_the_last_transaction_of_a_tick_fits_in_the_log(size, slots):
-    layout = planned(size, slots)
+@given(SIZES, SLOTS, SERIES)
+@example(64 * MIB, 100, SeriesRoom(4000, 400, 4000, "x"))
+def test_the_last_transaction_of_a_tick_fits_in_the_log(size, slots, series):
+    layout = planned(size, slots, series)
     if layout is not None:
+        rows = [layout.branch_rows, layout.author_rows, layout.pin_rows, layout.dying_rows]
+        rows += [-(-layout.tags // TAGS_A_PAGE), -(-layout.kept_rows // KEPT_A_PAGE)]
+        if layout.series.columns:
+            rows.append(-(-layout.series.columns // (4028 // layout.series.record)))
+        assert sum(rows) * FRAME < layout.wal
         assert last_frames(layout) * FRAME <= layout.wal
 
 

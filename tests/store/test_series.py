@@ -28,7 +28,7 @@ MOVES = st.lists(
         st.sampled_from(["/s/a", "/s/b", "/s/c", "/x"]),
         st.sampled_from([b"1", b"2.5", b"-7", b"nan", b"x", None]),
         st.sampled_from([0, 0.3, 1, 2.5, 7, 200]),
-        st.sampled_from(["", "", "", "tick", "crash", "reopen", "broken tick", "merge"]),
+        st.sampled_from(["", "", "", "tick", "crash", "reopen", "broken tick", "merge", "jump"]),
     ),
     max_size=40,
 )
@@ -58,6 +58,8 @@ def test_series_survive_ticks_crashes_openings_and_ticks_that_break(moves):
     store = Store.begin(Journalled(disk), clock, "journalled", KEEP)
     for path, value, gap, event in moves:
         clock.advance(gap)
+        if event == "jump":
+            clock.jump_wall(500 if gap else -300)
         main = store.branch("main")
         if value is None:
             if path in main:
