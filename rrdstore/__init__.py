@@ -44,6 +44,7 @@ from rrdstore.history.clock import Clock, SystemClock
 from rrdstore.policy import BRANCH_DEFAULT, DEFAULT, Fill, Forecast, Plan, Reason, Replay
 from rrdstore.series import Fill as SeriesFill
 from rrdstore.series import Series
+from rrdstore.storage.protocol import Problem
 from rrdstore.store import config
 from rrdstore.store.branch import Branch
 from rrdstore.store.commit import Commit
@@ -52,7 +53,9 @@ from rrdstore.store.estimate import Estimate, estimate
 from rrdstore.store.history import foreseen as forecast
 from rrdstore.store.history import read_times
 from rrdstore.store.history import tried as replay
+from rrdstore.store.mending import Lost
 from rrdstore.store.opening import DEFAULT_SIZE, create, memory, open  # noqa: A004 - `rrdstore.open` is what a user expects
+from rrdstore.store.repair import Repaired, repair
 from rrdstore.store.reports import BranchInfo, Explanation, Info, Plans
 from rrdstore.store.size import format_size, parse_size
 from rrdstore.store.snapshot import Snapshot
@@ -96,6 +99,7 @@ __all__ = [
     "InvalidWhen",
     "LimitReached",
     "Locked",
+    "Lost",
     "MergeRules",
     "MissingExtra",
     "NoStore",
@@ -107,8 +111,10 @@ __all__ = [
     "Plans",
     "PolicyDiffers",
     "PolicyError",
+    "Problem",
     "ReadOnly",
     "Reason",
+    "Repaired",
     "Replay",
     "Series",
     "SeriesError",
@@ -138,5 +144,6 @@ __all__ = [
     "parse_size",
     "read_times",
     "register_merge",
+    "repair",
     "replay",
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import click
 
 from rrdstore.cli.branches import branch, fork, merge
+from rrdstore.cli.checking import check
 from rrdstore.cli.exchange import dump, restore
 from rrdstore.cli.foresight import forecast, replay
 from rrdstore.cli.names import pin, tag, unpin, untag
@@ -16,7 +17,7 @@ from rrdstore.cli.retention import explain, plan
 from rrdstore.cli.series import export, fetch, graph
 from rrdstore.cli.timeline import diff, log
 from rrdstore.cli.tuning import compact, forget, tune
-from rrdstore.cli.upkeep import check, create, info
+from rrdstore.cli.upkeep import create, info
 from rrdstore.cli.values import get, ls, rm, set_, tree_
 
 _HELP = """A store of constant size whose history thins progressively.

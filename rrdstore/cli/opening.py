@@ -35,7 +35,7 @@ def _opened(warn: bool, *, readonly: bool = False, rehearse: bool = False) -> rr
     """The store, and a line on stderr for each branch whose policy is not what --config says."""
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always", rrdstore.PolicyDiffers)
-        store = rrdstore.open(_file(), config=config_file(), readonly=readonly, rehearse=rehearse)
+        store = rrdstore.open(chosen(), config=config_file(), readonly=readonly, rehearse=rehearse)
     for warning in said:
         if warn or warning.category is not rrdstore.PolicyDiffers:
             complain(f"warning: {warning.message}")
@@ -48,7 +48,8 @@ def config_file() -> str | None:
     return str(given) if given else None
 
 
-def _file() -> str:
+def chosen() -> str:
+    """The file of -C; UsageError."""
     path = click.get_current_context().find_root().params.get("store")
     if not path:
         raise click.UsageError("no store: give -C FILE before the command, or set $RRDSTORE")

@@ -1,4 +1,4 @@
-"""Verbs on the store as a whole: create, info, check."""
+"""Verbs on the store as a whole: create, info."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 import rrdstore
 from rrdstore.cli.opening import config_file, json_option, reading
 from rrdstore.cli.output import columns, duration, json_micros, print_json, shown
-from rrdstore.cli.program import ERROR, OK, verb
+from rrdstore.cli.program import verb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,12 +25,12 @@ size_option = click.option(
 
 
 @contextmanager
-def progress_bar() -> Iterator[Callable[[int, int], object] | None]:
+def progress_bar(doing: str = "writing") -> Iterator[Callable[[int, int], object] | None]:
     """Show how far the writing of a new file is, on a terminal only."""
     if not sys.stderr.isatty():
         yield None
         return
-    with click.progressbar(length=1, label="writing", file=sys.stderr) as bar:
+    with click.progressbar(length=1, label=doing, file=sys.stderr) as bar:
 
         def advance(done: int, total: int) -> None:
             bar.length = total
@@ -222,21 +222,3 @@ def _json_branch(branch: rrdstore.BranchInfo) -> dict[str, Any]:
             for tier in branch.tiers
         ],
     }
-
-
-@verb("check", "rrdstore -C host.rrdb check")
-@json_option
-def check(as_json: bool) -> int:
-    """Verify the whole store.
-
-    Checksums, sizes, every tree, what is freed and what is not. Prints each problem on a line, and nothing if
-    there is none; exit code 1 if there is one. JSON: a list.
-    """
-    with reading() as store:
-        problems = store.check()
-    if as_json:
-        print_json(problems)
-    else:
-        for problem in problems:
-            click.echo(problem)
-    return ERROR if problems else OK

@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rrdstore.errors import Corrupt, StoreError
-from rrdstore.storage import cells
-from rrdstore.storage.codec import decode, references, referred
+from rrdstore.storage import cells, lineage
+from rrdstore.storage.codec import decode
 from rrdstore.storage.container import file_size
 from rrdstore.storage.journal import SUFFIX
 from rrdstore.storage.kept import KeptTable
@@ -20,13 +20,17 @@ from rrdstore.storage.layout import CHARGE, MIB, PAGE
 from rrdstore.storage.objects import Missing, unpack, whole
 from rrdstore.storage.protocol import Problem
 from rrdstore.storage.records import read_branches, read_dying, read_pins, read_tags
+from rrdstore.storage.shape import Place, Shapes, below
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rrdstore.storage.container import Container
+    from rrdstore.storage.journal import Journal
     from rrdstore.storage.objects import Objects
+    from rrdstore.storage.protocol import BranchState, Progress
     from rrdstore.storage.records import Dying
+    from rrdstore.storage.superblock import Superblock
     from rrdstore.tree.node import Bucket, Node, Wide
 
 _QUICK = 64 * MIB
@@ -40,8 +44,8 @@ class _Nowhere:
         raise Corrupt(f"object {number}", "a part loaded during a check", "none")
 
 
-def check(held: Container, objects: Objects) -> list[Problem]:
-    """All faults of a file; `objects` as of now."""
+def check(held: Container, objects: Objects, ring: Journal, progress: Progress | None = None) -> list[Problem]:
+    """All faults of a file and its journal; `objects` as of now. `progress(done, all)` is called now and then."""
     problems = [*_container(held), *cells.problems(held)]
     superblock = objects.superblock
     try:
@@ -50,8 +54,8 @@ def check(held: Container, objects: Objects) -> list[Problem]:
     except StoreError as fault:
         # Without these nothing can be said of what should be alive.
         return [*problems, _problem(fault, "table kept")]
-    problems += _rows(held, kept)
-    reached, faults = _marked(objects, kept, dying)
+    problems += _rows(held, kept, superblock, ring)
+    reached, faults = _marked(objects, kept, dying, progress)
     return [*problems, *faults, *_placed(objects, reached)]
 
 
@@ -70,41 +74,45 @@ def _container(held: Container) -> Iterator[Problem]:
             yield Problem(f"{path}, its pages", said, "ok")
 
 
-def _rows(held: Container, kept: KeptTable) -> Iterator[Problem]:
-    numbers = {number for number, one in kept.commits.items() if not one.ghost}
+def _rows(held: Container, kept: KeptTable, superblock: Superblock, ring: Journal) -> Iterator[Problem]:
+    """What the tables and the journal say of each other; a table that cannot be read is one problem."""
+    records = {number: one.record for number, one in kept.commits.items() if not one.ghost}
+    yield from lineage.commits(kept, superblock)
+    states: list[BranchState] = []
     try:
-        for branch in read_branches(held.rows("branch")):
-            for what, number in (("head", branch.head), ("base", branch.base)):
-                if number and number not in numbers:
-                    yield Problem(f"branch {branch.name!r}", f"{what} {number}", "a kept commit")
+        states = read_branches(held.rows("branch"))
+        yield from lineage.branches(states, records)
     except StoreError as fault:
         yield _problem(fault, "table branch")
-    try:
-        for name, key in read_tags(held.rows("tag")).items():
-            if key.number not in numbers:
-                yield Problem(f"tag {name!r}", f"commit {key.number}", "a kept commit")
-    except StoreError as fault:
-        yield _problem(fault, "table tag")
-    try:
-        for number in read_pins(held.rows("pin")) - numbers:
-            yield Problem("a pin", f"commit {number}", "a kept commit")
-    except StoreError as fault:
-        yield _problem(fault, "table pin")
-    for number, one in kept.commits.items():
-        if one.before and one.before not in kept.commits:
-            yield Problem(f"commit {number}", f"stored beside {one.before}", "a stored commit")
+    for table in ("tag", "pin"):
+        try:
+            if table == "tag":
+                yield from lineage.names(read_tags(held.rows("tag")), frozenset(), records)
+            else:
+                yield from lineage.names({}, read_pins(held.rows("pin")), records)
+        except StoreError as fault:
+            yield _problem(fault, f"table {table}")
+    entries, wrong = ring.verified(superblock.generation, superblock.start)
+    if wrong:
+        yield _problem(wrong, ring.path)
+    elif states:
+        yield from lineage.entries(entries, states, superblock)
 
 
-def _marked(objects: Objects, kept: KeptTable, dying: Sequence[Dying]) -> tuple[set[int], list[Problem]]:
+def _marked(
+    objects: Objects, kept: KeptTable, dying: Sequence[Dying], progress: Progress | None
+) -> tuple[set[int], list[Problem]]:
     """All objects that kept commits reach, and those that dying ones still do; each verified."""
     reached: set[int] = set()
     problems: list[Problem] = []
-    roots = [(one.record.root_number, f"commit {number}", True) for number, one in kept.commits.items()]
+    shapes = Shapes(objects.superblock.number)
+    roots = [(one.record.root_number, f"commit {number}", True) for number, one in sorted(kept.commits.items())]
     roots += [(one.root, "a dropped commit", False) for one in dying]
-    for root, owner, whole_tree in roots:
-        stack = [(root, 1 << 63)]
+    for done, (root, owner, whole_tree) in enumerate(roots, 1):
+        stack = [Place(root, 1 << 63)]
         while stack:
-            number, above = stack.pop()
+            place = stack.pop()
+            number, above = place.number, place.above
             if number in reached:
                 continue
             if not 0 < number < above:
@@ -113,8 +121,7 @@ def _marked(objects: Objects, kept: KeptTable, dying: Sequence[Dying]) -> tuple[
             try:
                 kind, data = objects.read(number)
                 pieces = objects.pieces(number)
-                below = references(kind, data, number)
-                decode(kind, data, number, _Nowhere())
+                part = decode(kind, data, number, _Nowhere())
             except Missing:
                 if whole_tree:
                     problems.append(Problem(f"object {number} of {owner}", "nothing", "a part of a kept tree"))
@@ -125,8 +132,11 @@ def _marked(objects: Objects, kept: KeptTable, dying: Sequence[Dying]) -> tuple[
                 continue
             reached.add(number)
             reached.update(pieces)
-            stack += [(child, number) for child in referred(below)]
-    return reached, problems
+            problems += shapes.see(place, part)
+            stack += below(place, part)
+        if progress:
+            progress(done, len(roots))
+    return reached, [*problems, *shapes.counts()]
 
 
 def _placed(objects: Objects, reached: set[int]) -> Iterator[Problem]:

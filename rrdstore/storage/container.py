@@ -271,6 +271,7 @@ def connect(path: str, *, readonly: bool, durable: bool) -> Container:
 def _connected(path: str, how: str, *, durable: bool) -> Container:
     address = f"file:{quote(str(Path(path).absolute()))}?{how}"
     connection = sqlite3.connect(address, uri=True, isolation_level=None, timeout=WAIT, check_same_thread=False)
+    connection.text_factory = _text
     try:
         layout = recognised(path, connection)
         _logged(path, connection, readonly=how != "mode=rw")
@@ -287,6 +288,11 @@ def _connected(path: str, how: str, *, durable: bool) -> Container:
     except BaseException:
         connection.close()
         raise
+
+
+def _text(data: bytes) -> str:
+    """Text of a table, which damage may have made none: then it fits no checksum."""
+    return data.decode(errors="replace")
 
 
 def _logged(path: str, connection: sqlite3.Connection, *, readonly: bool) -> None:
@@ -325,6 +331,8 @@ def faults(path: str, *, opening: bool = False) -> Iterator[None]:
         if "malformed" in said or "no such" in said:
             raise Corrupt(path, said, "the tables of a store") from fault
         raise Unwritable(path, said) from fault
+    except UnicodeDecodeError as fault:  # What SQLite has to say of a damaged schema quotes it.
+        raise Corrupt(path, f"text that is none ({fault.reason})", "the tables of a store") from fault
     except OSError as fault:
         raise Unwritable(path, str(fault)) from fault
 

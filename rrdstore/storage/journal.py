@@ -32,34 +32,21 @@ import mmap
 import os
 from functools import cache
 from pathlib import Path
-from struct import Struct, error
 from typing import TYPE_CHECKING
 from zlib import crc32
 
 from rrdstore.errors import Corrupt, Held, Locked, Unwritable
-from rrdstore.history.commit import Edit, Key
-from rrdstore.storage.protocol import Entry
+from rrdstore.storage.ring import HEAD, MAGIC, PREFIX, RECORD, START, TURN, doubt, encode, first, salvaged, walked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from rrdstore.storage.protocol import Entry
 
 log = logging.getLogger("rrdstore")
 
 SUFFIX = "-ring"
-MAGIC = b"rrdring1"
-_HEAD = Struct("<8s16sQQQQQ")
-START = _HEAD.size
 _GENERATION, _BOOT, _END = 5, 6, 7
 """Where in the head, in words of 64 bits."""
 _PID = 32
-_RECORD = Struct("<IQ")
-"""Checksum and generation; the length goes before them."""
-_PREFIX = 4 + _RECORD.size
-_ENTRY = Struct("<QQqqIIIBBH")
-_PARENT = Struct("<QI")
-_EDIT = Struct("<IBII")
-_HAS_VALUE, _HAS_META = 1, 2
-_TURN = (1 << 32) - 1
 
 
 class Journal:
@@ -95,7 +82,7 @@ class Journal:
         said, end = self._head[_GENERATION], self._head[_END]
         self.reset(generation, start, ended=False)
         entries = []
-        for entry, at, check, own in self._records():
+        for entry, at, check, own in walked(self._view, self._begin, self._generation, self._uuid, self.path):
             entries.append(entry)
             if own != self._generation:
                 self._generation, self._cut = own, self._at
@@ -112,68 +99,24 @@ class Journal:
 
     def _doubt(self, wanted: int, said: int, end: int) -> Corrupt | None:
         """What is wrong if the head says that the records go to `end` of generation `said`."""
-        if said > self._generation:
-            return Corrupt(
-                self.path, f"records of generation {said}", f"of {self._generation}, which the store has, or older"
-            )
-        if said == self._generation and self._rank(end) > self._rank(self._at):
-            fault = Corrupt(self.path, f"records to byte {self._at}, and one there that is not whole", f"to {end}")
-        elif said < wanted - 1:
-            fault = Corrupt(self.path, f"records of generation {said}", f"of {wanted}, which the store waits for")
-        else:
-            return None
+        fault = doubt(self.path, wanted, self._begin, (self._generation, self._at), (said, end), self.size)
+        if fault is None or said > self._generation:
+            return fault
         if self._same_boot:
             return fault
         log.warning("%s; the machine was started anew since, so this is what was not yet on the disk", fault)
         return None
 
-    def _rank(self, at: int) -> int:
-        """How far behind the first record a byte lies."""
-        return at - self._begin if at >= self._begin else at - self._begin + self.size
-
-    def _records(self) -> Iterator[tuple[Entry, int, int, int]]:
-        at, seed, generation = self._begin, self._seed, self._generation
-        turned = begun = False
-        while True:
-            found = self._record(at, generation, seed)
-            if found is None:
-                if begun:  # No generation is without a record, but for the last.
-                    found = self._record(at, generation + 1, self._first(generation + 1))
-                if found is not None:
-                    generation += 1
-                elif not turned and (at + _PREFIX > self.size or self._words[at >> 2] == _TURN):
-                    turned, at = True, START
-                    continue
-                else:
-                    return
-            entry, at, seed = found
-            begun = True
-            yield entry, at, seed, generation
-
-    def _record(self, at: int, generation: int, seed: int) -> tuple[Entry, int, int] | None:
-        """The record at a byte, if it is whole and the next: its entry, where it ends, its checksum."""
-        if at + _PREFIX > self.size:
-            return None
-        length = int.from_bytes(self._view[at : at + 4], "little")
-        end = at + _PREFIX + length
-        if not length or end > self.size:
-            return None
-        check, own = _RECORD.unpack_from(self._view, at + 4)
-        if own != generation:
-            return None
-        data = bytes(self._view[at + _PREFIX : end])
-        if crc32(data, seed) != check:
-            return None
-        try:
-            return decode(data), end + (-end & 7), check
-        except (error, UnicodeDecodeError, IndexError) as fault:
-            raise Corrupt(self.path, f"a record at {at} that ends in {fault}", "an entry") from fault
+    def verified(self, generation: int, start: int) -> tuple[list[Entry], Corrupt | None]:
+        """What the file holds from there on as of now, read again, and what is wrong with it. O(ring)."""
+        entries, _, fault = salvaged(bytes(self._view), self.path, self._uuid, generation, start)
+        return entries, fault
 
     def append(self, entry: Entry, *, flush: bool = False) -> bool:
         """Put an entry behind the last; False if it takes more than a quarter of the ring or of what is left; Held."""
         data = encode(entry)
         at = self._at
-        end = at + _PREFIX + len(data)
+        end = at + PREFIX + len(data)
         follows = end + (-end & 7)
         if len(data) > self.size // 4 or follows + 4 > self._limit:
             at = self._turned(len(data), flush=flush)
@@ -181,12 +124,12 @@ class Journal:
                 if self._held and len(data) <= self.size // 4:
                     raise Held(self.path, "whoever holds the store's log, and is full")
                 return False
-            end = at + _PREFIX + len(data)
+            end = at + PREFIX + len(data)
             follows = end + (-end & 7)
         check = crc32(data, self._seed)
         view = self._view
-        _RECORD.pack_into(view, at + 4, check, self._generation)
-        view[at + _PREFIX : end] = data
+        RECORD.pack_into(view, at + 4, check, self._generation)
+        view[at + PREFIX : end] = data
         words = self._words
         words[follows >> 2] = 0
         words[at >> 2] = len(data)
@@ -199,10 +142,10 @@ class Journal:
     def _turned(self, length: int, *, flush: bool) -> int:
         """The start, if the next record, of so many bytes, can go on there; else 0."""
         at = self._at
-        if length > self.size // 4 or at < self._begin or START + _PREFIX + length + 16 > self._begin:
+        if length > self.size // 4 or at < self._begin or START + PREFIX + length + 16 > self._begin:
             return 0
         if at < self.size:
-            self._words[at >> 2] = _TURN
+            self._words[at >> 2] = TURN
             if flush:
                 self._flush(at, at + 4)
         if self._cut == at:
@@ -221,7 +164,7 @@ class Journal:
         """From here on what comes is of another generation."""
         if self._at != self._cut:
             self._generation += 1
-            self._cut, self._seed = self._at, self._first(self._generation)
+            self._cut, self._seed = self._at, first(self._uuid, self._generation)
 
     def rest(self) -> tuple[int, int]:
         """Generation and byte of what came after the cut; the start of the ring if that is nothing yet."""
@@ -230,7 +173,7 @@ class Journal:
     def reset(self, generation: int, start: int = START, *, ended: bool = True) -> None:
         """What lies before `start`, as `rest` gave it, is stored."""
         if not ended or self._at == self._cut:
-            self._generation, self._seed = generation, self._first(generation)
+            self._generation, self._seed = generation, first(self._uuid, generation)
             self._at = self._cut = start
             if ended:
                 self._head[_END] = start
@@ -245,10 +188,6 @@ class Journal:
         """A tick failed because another process holds the log: it is due again when some more is full."""
         self._held = True
         self._due = self.used + self.size // 32
-
-    def _first(self, generation: int) -> int:
-        """What the checksum of a generation's first record begins with."""
-        return crc32(generation.to_bytes(8, "little"), crc32(self._uuid))
 
     @property
     def used(self) -> int:
@@ -284,9 +223,9 @@ def lock(path: str, *, make: bool = False) -> int:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as fault:
-        head = os.pread(descriptor, _HEAD.size, 0)
+        head = os.pread(descriptor, HEAD.size, 0)
         os.close(descriptor)
-        pid = _HEAD.unpack(head)[3] if len(head) == START else 0
+        pid = HEAD.unpack(head)[3] if len(head) == START else 0
         raise Locked(path.removesuffix(SUFFIX), pid or None) from fault
     return descriptor
 
@@ -295,7 +234,7 @@ def fill(descriptor: int, path: str, size: int, uuid: bytes, tick: int) -> None:
     """Write a whole empty ring, all of it once, so that its blocks are there when they are mapped; Unwritable."""
     try:
         os.ftruncate(descriptor, 0)
-        head = _HEAD.pack(MAGIC, uuid, size, 0, tick, boot(), START)
+        head = HEAD.pack(MAGIC, uuid, size, 0, tick, boot(), START)
         at = os.pwrite(descriptor, head, 0)
         zeros = bytes(1 << 16)
         while at < size:
@@ -307,11 +246,11 @@ def fill(descriptor: int, path: str, size: int, uuid: bytes, tick: int) -> None:
 
 def attach(descriptor: int, path: str, size: int, uuid: bytes, *, readonly: bool) -> Journal:
     """The journal behind a descriptor, which it owns from now on; Corrupt if it is not this store's."""
-    head = os.pread(descriptor, _HEAD.size, 0)
+    head = os.pread(descriptor, HEAD.size, 0)
     found = os.fstat(descriptor).st_size
-    if len(head) < _HEAD.size or found != size:
+    if len(head) < HEAD.size or found != size:
         raise Corrupt(path, f"{found} bytes", f"{size} bytes")
-    magic, owner, said, *_ = _HEAD.unpack(head)
+    magic, owner, said, *_ = HEAD.unpack(head)
     if magic != MAGIC or owner != uuid or said != size:
         raise Corrupt(path, f"the head of another file ({magic!r}, store {owner.hex()})", f"store {uuid.hex()}")
     if not readonly:
@@ -344,55 +283,3 @@ def boot() -> int:
 def exists(path: str) -> bool:
     """Whether there is a ring beside the store `path`."""
     return Path(path + SUFFIX).exists()
-
-
-# Entries
-
-
-def encode(entry: Entry) -> bytes:
-    """An entry as bytes."""
-    number, epoch, branch, parents, rt, wall, author_text, message_text, edits, opaque = entry
-    author, message = author_text.encode(), message_text.encode()
-    parts = [
-        _ENTRY.pack(number, branch, rt, wall, epoch, len(edits), len(opaque), len(parents), len(author), len(message)),
-    ]
-    parts += [_PARENT.pack(*key) for key in parents]
-    parts += (author, message, opaque)
-    for path_text, value, meta in edits:
-        path = path_text.encode()
-        if value is None:
-            parts += (_EDIT.pack(len(path), 0, 0, 0), path)
-        elif meta is None:
-            parts += (_EDIT.pack(len(path), _HAS_VALUE, len(value), 0), path, value)
-        else:
-            parts += (_EDIT.pack(len(path), _HAS_VALUE | _HAS_META, len(value), len(meta)), path, value, meta)
-    return b"".join(parts)
-
-
-def decode(data: bytes) -> Entry:
-    """The entry of these bytes; struct.error, UnicodeDecodeError."""
-    number, branch, rt, wall, epoch, edit_count, opaque_size, parent_count, author_size, message_size = (
-        _ENTRY.unpack_from(data)
-    )
-    at = _ENTRY.size
-    parents = []
-    for _ in range(parent_count):
-        parents.append(Key(*_PARENT.unpack_from(data, at)))
-        at += _PARENT.size
-    author = data[at : at + author_size].decode()
-    at += author_size
-    message = data[at : at + message_size].decode()
-    at += message_size
-    opaque = data[at : at + opaque_size]
-    at += opaque_size
-    edits = []
-    for _ in range(edit_count):
-        path_size, flags, value_size, meta_size = _EDIT.unpack_from(data, at)
-        at += _EDIT.size
-        path = data[at : at + path_size].decode()
-        at += path_size
-        value = data[at : at + value_size] if flags & _HAS_VALUE else None
-        at += value_size
-        edits.append(Edit(path, value, data[at : at + meta_size] if flags & _HAS_META else None))
-        at += meta_size
-    return Entry(number, epoch, branch, tuple(parents), rt, wall, author, message, tuple(edits), opaque)

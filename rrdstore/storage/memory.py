@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rrdstore.errors import Corrupt
 from rrdstore.storage.layout import CELL
-from rrdstore.storage.protocol import Entry, Problem, SeriesState, State, Tick, Usage
+from rrdstore.storage.protocol import Entry, Problem, Progress, SeriesState, State, Tick, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -72,7 +72,7 @@ class Memory:
         """Nothing is counted."""
         return 0
 
-    def check(self) -> list[Problem]:
+    def check(self, progress: Progress | None = None) -> list[Problem]:  # noqa: ARG002 - the protocol's
         """Nothing to go wrong."""
         return []
 

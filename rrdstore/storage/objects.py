@@ -295,6 +295,12 @@ def whole(length: int, grain: int) -> int:
     return -(-(HEADER + length) // grain) * grain
 
 
+def header(segment: bytes | bytearray, offset: int) -> tuple[int, int, int]:
+    """Number, length and tag of the object that begins at an offset, if one does."""
+    number, word, _ = _HEADER.unpack_from(segment, offset)
+    return number, word & _LENGTH, word >> 24
+
+
 def unpack(segment: bytes | bytearray, offset: int, where: str) -> tuple[int, int, bytes]:
     """Number, tag and bytes of the object at an offset of a segment; Corrupt if they are not what was written."""
     if offset + HEADER > len(segment):

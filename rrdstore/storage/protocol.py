@@ -10,12 +10,12 @@ All storages run the same suite (tests/storage).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from rrdstore.tree.node import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from rrdstore.history.commit import Edit, Key, Record
     from rrdstore.tree.node import Node
@@ -132,6 +132,10 @@ class Usage:
     ticks: int = 0
 
 
+Progress: TypeAlias = "Callable[[int, int], object]"
+"""Told how much is done, of how much."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing that `check` found: where, what was found, what was expected."""
@@ -217,8 +221,8 @@ class Storage(Source, Protocol):
         """Bytes of all objects that these stored commits reach together; O(objects). Asked under byte pressure only."""
         ...
 
-    def check(self) -> list[Problem]:
-        """Everything verified that can be; empty is clean."""
+    def check(self, progress: Progress | None = None) -> list[Problem]:
+        """Everything verified that can be; empty is clean. `progress(done, all)` is called now and then."""
         ...
 
     def close(self) -> None:

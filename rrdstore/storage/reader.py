@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rrdstore.history.commit import Record
     from rrdstore.storage.codec import References
     from rrdstore.storage.container import Container
-    from rrdstore.storage.protocol import Entry, Problem, Tick
+    from rrdstore.storage.protocol import Entry, Problem, Progress, Tick
     from rrdstore.tree.node import Bucket, Node, Wide
 
 _ATTEMPTS = 32
@@ -156,14 +156,14 @@ class RingReader:
         """Bytes and fill now; of the journal what the last `state` saw."""
         return usage(self._container, self._journal.used)
 
-    def check(self) -> list[Problem]:
+    def check(self, progress: Progress | None = None) -> list[Problem]:
         """As the writer's, but while one is at work only what two checks in a row agree on."""
         held = self._container
         problems: list[Problem] = []
         for attempt in range(4):
             with held.reading():
                 objects = Objects(held)
-            found = check.check(held, objects)
+            found = check.check(held, objects, self._journal, progress)
             problems = found if not attempt else [problem for problem in found if problem in problems]
             if not problems or held.superblock().writes == objects.superblock.writes:
                 break

@@ -135,8 +135,11 @@ def kept_rows(kept: Kept, spare: int, authors: Sequence[tuple[int, int]] = ()) -
     return rows
 
 
-def read_kept(rows: Sequence[bytes], name: Callable[[int], str]) -> list[Kept]:
-    """All stored commits, by number; `name` is that of an author's index. Corrupt."""
+def read_kept(rows: Sequence[bytes], name: Callable[[int], str], lost: list[Corrupt] | None = None) -> list[Kept]:
+    """All stored commits, by number; `name` is that of an author's index.
+
+    Corrupt, or what is wrong is put in `lost` and all else is read.
+    """
     heads: list[tuple[int, bytes]] = []
     more: dict[int, list[tuple[int, int, bytes]]] = {}
     for at, row in enumerate(rows):
@@ -147,14 +150,24 @@ def read_kept(rows: Sequence[bytes], name: Callable[[int], str]) -> list[Kept]:
             more.setdefault(int.from_bytes(data[2:8], "little"), []).append((data[1], at, data[_LINKS:]))
         else:
             heads.append((at, data))
-    found = [
-        _read_kept(at, data, sorted(more.pop(int.from_bytes(data[10:16], "little"), [])), name) for at, data in heads
-    ]
-    if len({kept.record.number for kept in found}) < len(found):
-        raise Corrupt("table kept", "a commit twice", "each once")
+    found: dict[int, Kept] = {}
+    for at, data in heads:
+        try:
+            kept = _read_kept(at, data, sorted(more.pop(int.from_bytes(data[10:16], "little"), [])), name)
+            if kept.record.number in found:
+                raise Corrupt(f"table kept, row {at + 1}", f"commit {kept.record.number} again", "each once")
+            found[kept.record.number] = kept
+        except Corrupt as fault:
+            _raised(fault, lost)
     if more:
-        raise Corrupt("table kept", f"links of commits {sorted(more)}", "these commits")
-    return sorted(found, key=lambda kept: kept.record.number)
+        _raised(Corrupt("table kept", f"links of commits {sorted(more)}", "these commits"), lost)
+    return [kept for _, kept in sorted(found.items())]
+
+
+def _raised(fault: Corrupt, lost: list[Corrupt] | None) -> None:
+    if lost is None:
+        raise fault
+    lost.append(fault)
 
 
 def _read_kept(at: int, data: bytes, more: list[tuple[int, int, bytes]], name: Callable[[int], str]) -> Kept:
@@ -218,8 +231,8 @@ def branch_rows(branches: Iterable[BranchState], count: int) -> list[bytes]:
     return parts + [bytes(ROW)] * (count - len(parts))
 
 
-def read_branches(rows: Sequence[bytes]) -> list[BranchState]:
-    """All branches; Corrupt."""
+def read_branches(rows: Sequence[bytes], lost: list[Corrupt] | None = None) -> list[BranchState]:
+    """All branches; Corrupt, or what is wrong is put in `lost` and all else is read."""
     found: list[BranchState] = []
     pieces: list[bytes] = []
     for at, row in enumerate(rows):
@@ -228,24 +241,28 @@ def read_branches(rows: Sequence[bytes]) -> list[BranchState]:
             continue
         _, index, of, length = _BRANCH.unpack_from(data)
         if index != len(pieces):
-            raise Corrupt(f"table branch, row {at + 1}", f"part {index}", f"part {len(pieces)}")
+            _raised(Corrupt(f"table branch, row {at + 1}", f"part {index}", f"part {len(pieces)}"), lost)
+            pieces = []
+            if index:
+                continue
         pieces.append(data[_BRANCH.size : _BRANCH.size + length])
         if index + 1 == of:
-            body = b"".join(pieces)
-            *numbers, name, keep, rings = _BRANCH_BODY.unpack_from(body)
-            at_keep = _BRANCH_BODY.size + name
-            at_rings = at_keep + keep
-            ident, head, fork, upstream, base = numbers
-            found.append(
-                BranchState(
-                    body[_BRANCH_BODY.size : at_keep].decode(), ident, head, fork, upstream, base,
-                    body[at_keep:at_rings].decode(), body[at_rings : at_rings + rings],
-                )
-            )  # fmt: skip
+            found.append(_read_branch(b"".join(pieces)))
             pieces = []
     if pieces:
-        raise Corrupt("table branch", "a branch that ends in the middle", "all its parts")
+        _raised(Corrupt("table branch", "a branch that ends in the middle", "all its parts"), lost)
     return found
+
+
+def _read_branch(body: bytes) -> BranchState:
+    *numbers, name, keep, rings = _BRANCH_BODY.unpack_from(body)
+    at_keep = _BRANCH_BODY.size + name
+    at_rings = at_keep + keep
+    ident, head, fork, upstream, base = numbers
+    return BranchState(
+        body[_BRANCH_BODY.size : at_keep].decode(), ident, head, fork, upstream, base,
+        body[at_keep:at_rings].decode(), body[at_rings : at_rings + rings],
+    )  # fmt: skip
 
 
 def tag_rows(tags: dict[str, Key], count: int) -> list[bytes]:

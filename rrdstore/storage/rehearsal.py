@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rrdstore.history.commit import Record
-    from rrdstore.storage.protocol import Entry, Problem, State, Storage, Tick, Usage
+    from rrdstore.storage.protocol import Entry, Problem, Progress, State, Storage, Tick, Usage
     from rrdstore.tree.node import Bucket, Node, Wide
 
 
@@ -77,9 +77,9 @@ class Rehearsal:
         """Bytes of what is there."""
         return self._below.weigh(commits)
 
-    def check(self) -> list[Problem]:
+    def check(self, progress: Progress | None = None) -> list[Problem]:
         """What is wrong with what is there."""
-        return self._below.check()
+        return self._below.check(progress)
 
     def close(self) -> None:
         """Let go of what is below."""

@@ -54,9 +54,9 @@ def create(
             journal.fill(descriptor, ring, layout.ring, uuid, tick=1)
             container.create(path + _NEW, layout, uuid, epoch, progress)
             with container.faults(path):
-                _synced(path + _NEW)
+                synced(path + _NEW)
                 Path(path + _NEW).rename(path)
-                _synced(str(Path(path).absolute().parent))
+                synced(str(Path(path).absolute().parent))
         except Exists:
             raise
         except BaseException:
@@ -124,7 +124,8 @@ def _ring(path: str) -> int:
             held.close()
 
 
-def _synced(path: str) -> None:
+def synced(path: str) -> None:
+    """Force a file, or what a directory says, to the disk; OSError."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

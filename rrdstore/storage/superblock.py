@@ -12,7 +12,7 @@ from struct import Struct
 from zlib import crc32
 
 from rrdstore.errors import Corrupt
-from rrdstore.storage.journal import START
+from rrdstore.storage.ring import START
 
 _FORM = Struct("<15Q")
 SIZE = 128

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rrdstore.history.commit import Record
     from rrdstore.storage.container import Container
     from rrdstore.storage.journal import Journal
-    from rrdstore.storage.protocol import Entry, Problem, Tick, Usage
+    from rrdstore.storage.protocol import Entry, Problem, Progress, Tick, Usage
     from rrdstore.storage.ticking import Steps
     from rrdstore.tree.node import Bucket, Node, Wide
 
@@ -108,14 +108,14 @@ class RingWriter:
         """Bytes and fill now."""
         return usage(self._container, self._journal.used)
 
-    def check(self) -> list[Problem]:
+    def check(self, progress: Progress | None = None) -> list[Problem]:
         """Everything verified: each row and object, every tree, a full mark against what is not freed.
 
         Not while a tick is under way, which has written what nobody reaches yet.
         """
         with suppress(Held):  # What is left over then is reported as such.
             self._ticks.settle()
-        return check.check(self._container, self._objects)
+        return check.check(self._container, self._objects, self._journal, progress)
 
     # The journal
 

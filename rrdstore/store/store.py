@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rrdstore.history.clock import Clock
     from rrdstore.policy import Forecast
     from rrdstore.series import Series
-    from rrdstore.storage.protocol import Storage
+    from rrdstore.storage.protocol import Problem, Progress, Storage
 
     Where = Commit | Snapshot | Tree | str
 
@@ -272,12 +272,14 @@ class Store:
         self.ledger.check_open()
         return foreseen_here(self.ledger, branch, keep)
 
-    def check(self) -> list[str]:
-        """Everything verified that can be; each problem a sentence, none if it is clean."""
+    def check(self, *, progress: Progress | None = None) -> list[Problem]:
+        """Everything verified that can be, and what is wrong where; empty if it is clean. O(size).
+
+        `progress(done, all)` is called now and then.
+        """
         self.ledger.check_open()
         self.ledger.finish()
-        problems = self.ledger.storage.check()
-        return [str(problem) for problem in problems or consolidation.problems(self.ledger)]
+        return self.ledger.storage.check(progress) or consolidation.problems(self.ledger)
 
 
 def _name(commit: Commit | str) -> str:

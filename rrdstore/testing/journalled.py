@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from rrdstore.errors import StoreError
 from rrdstore.storage.layout import CELL
-from rrdstore.storage.protocol import BranchState, Entry, Problem, SeriesState, State, Tick, Usage
+from rrdstore.storage.protocol import BranchState, Entry, Problem, Progress, SeriesState, State, Tick, Usage
 from rrdstore.tree import edit
 from rrdstore.tree.node import Node
 from rrdstore.tree.tree import Tree
@@ -196,7 +196,7 @@ class Journalled:
         """Bytes of some trees, which share nothing."""
         return sum(weight(self.disk.trees[record.number]) for record in commits)
 
-    def check(self) -> list[Problem]:
+    def check(self, progress: Progress | None = None) -> list[Problem]:  # noqa: ARG002 - the protocol's
         """Nothing to go wrong."""
         return []
 

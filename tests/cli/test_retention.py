@@ -103,7 +103,14 @@ def test_check_is_silent_where_nothing_is_wrong(shell):
 
 
 def test_check_prints_each_problem_and_fails(shell, monkeypatch):
-    monkeypatch.setattr(rrdstore.Store, "check", lambda store: ["one thing", "and another"])
+    monkeypatch.setattr(
+        rrdstore.Store,
+        "check",
+        lambda store, progress=None: [
+            rrdstore.Problem("one thing", "this", "that"),
+            rrdstore.Problem("another", "1", "2"),
+        ],
+    )
     assert shell.lines("check", code=1) == ["one thing", "and another"]
     assert shell.json("check", code=1) == ["one thing", "and another"]
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from rrdstore.errors import Corrupt, Held, Locked
 from rrdstore.history.commit import Edit, Key
 from rrdstore.storage import journal
+from rrdstore.storage import ring as ring_records
 from rrdstore.storage.protocol import Entry
 
 SIZE = 64 << 10
@@ -51,7 +52,7 @@ def path(tmp_path):
     return path
 
 
-def recovered(ring, generation, start=journal.START):
+def recovered(ring, generation, start=ring_records.START):
     """The entries from there, where nothing is wrong."""
     entries, fault = ring.recover(generation, start)
     assert fault is None
@@ -79,7 +80,7 @@ class Opened:
 
 @given(ENTRIES)
 def test_an_entry_comes_back_as_it_was(one):
-    assert journal.decode(journal.encode(one)) == one
+    assert ring_records.decode(ring_records.encode(one)) == one
 
 
 def test_entries_come_back_in_order_and_appending_goes_on(path):
@@ -131,9 +132,9 @@ def test_torn_at_every_byte_all_before_is_kept_and_nothing_behind(path):
     with Opened(path) as ring:
         recovered(ring, 1)
         for one in entries:
-            starts.append(journal.START + ring.used)
+            starts.append(ring_records.START + ring.used)
             ring.append(one)
-            ends.append(starts[-1] + 16 + len(journal.encode(one)))
+            ends.append(starts[-1] + 16 + len(ring_records.encode(one)))
     whole = Path(path).read_bytes()
 
     def found(damaged):
@@ -141,7 +142,7 @@ def test_torn_at_every_byte_all_before_is_kept_and_nothing_behind(path):
         with Opened(path) as ring:
             return ring.recover(1)
 
-    for at in range(journal.START, ends[-1]):
+    for at in range(ring_records.START, ends[-1]):
         before = [one for one, end in zip(entries, ends, strict=True) if end <= at]
         kept, fault = found(whole[:at] + bytes(SIZE - at))
         assert kept == before
@@ -160,7 +161,7 @@ def test_records_behind_a_damaged_one_do_not_return_when_it_is_written_over(path
             ring.append(entry(number))
         length = ring.used // 5
     with Path(path).open("r+b") as file:
-        file.seek(journal.START + length + 30)
+        file.seek(ring_records.START + length + 30)
         file.write(b"\xff")
     with Opened(path) as ring:
         assert ring.recover(1)[1].where == path
@@ -183,7 +184,7 @@ def test_full_due_and_held(path):
         while not ring.due:
             number += 1
             assert ring.append(entry(number, 1000))
-        assert SIZE // 2 <= ring.used + journal.START <= SIZE // 2 + 2000
+        assert SIZE // 2 <= ring.used + ring_records.START <= SIZE // 2 + 2000
         ring.hold()
         assert not ring.due
         while ring.append(entry(number + 1, 1000)) and ring.used < SIZE - 1300:
@@ -251,7 +252,7 @@ def test_at_every_moment_what_no_tick_covers_is_recovered(steps):
         descriptor = journal.lock(path, make=True)
         journal.fill(descriptor, path, SIZE, UUID, 1)
         ring = journal.attach(descriptor, path, SIZE, UUID, readonly=False)
-        where, pending, cut, number = (1, journal.START), [], None, 0
+        where, pending, cut, number = (1, ring_records.START), [], None, 0
         assert recovered(ring, *where) == []
         for what, size in steps:
             if what in {"append", "flush"}:

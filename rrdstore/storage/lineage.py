@@ -1,0 +1,118 @@
+"""Lineage: whether commits, branches, tags and pins say the same of each other.
+
+Rule: what is referred to is there, and is older; each kept commit stands on its nearest kept ancestors, none of which
+is an ancestor of another; a parent that is kept is an ancestor; the commits that share objects are a forest.
+Cost: O(kept) for each commit with several ancestors. Pure.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rrdstore.storage.protocol import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from rrdstore.history.commit import Key, Record
+    from rrdstore.storage.kept import KeptTable
+    from rrdstore.storage.protocol import BranchState, Entry
+    from rrdstore.storage.superblock import Superblock
+
+
+def commits(kept: KeptTable, superblock: Superblock) -> Iterator[Problem]:
+    """Every stored commit against the others."""
+    records = {number: one.record for number, one in kept.commits.items() if not one.ghost}
+    for number, one in kept.commits.items():
+        where, record = f"commit {number}", one.record
+        if one.before and (one.before not in kept.commits or one.before >= number):
+            yield Problem(where, f"stored beside {one.before}", "a stored commit before it")
+        if not 0 < number <= superblock.number or record.epoch > superblock.epoch:
+            expected = f"numbers to {superblock.number}, epochs to {superblock.epoch}"
+            yield Problem(where, f"number {number} of epoch {record.epoch}", expected)
+        if not 0 < record.root_number <= record.top <= superblock.top:
+            expected = f"a root below {record.top}, and that up to {superblock.top}"
+            yield Problem(where, f"root {record.root_number}, top {record.top}", expected)
+        if not one.ghost:
+            yield from _grafts(record, records)
+    if len(kept) != superblock.kept:
+        yield Problem("the superblock", f"{superblock.kept} commits", f"{len(kept)}")
+    if superblock.top >= superblock.next:
+        yield Problem("the superblock", f"next object {superblock.next}", f"one above {superblock.top}")
+
+
+def _grafts(record: Record, records: Mapping[int, Record]) -> Iterator[Problem]:
+    where = f"commit {record.number}"
+    for graft in record.grafts:
+        if graft not in records or graft >= record.number:
+            yield Problem(where, f"stands on {graft}", "kept commits before it")
+            return
+    above = _ancestors(record.grafts, records)
+    for graft in above.intersection(record.grafts):
+        yield Problem(where, f"stands on {graft}", "the nearest only, and another of them stands on that")
+    for parent in record.parents:
+        if parent.number >= record.number:
+            yield Problem(where, f"parent {parent.number}", "one before it")
+        elif parent.number in records and parent.number not in above and parent.number not in record.grafts:
+            yield Problem(where, f"does not stand on {parent.number}", "its parent, which is kept")
+
+
+def _ancestors(grafts: Sequence[int], records: Mapping[int, Record]) -> set[int]:
+    """What lies above these, as far back as the oldest of them; themselves only if another stands on them."""
+    found: set[int] = set()
+    least, stack = min(grafts, default=0), list(grafts) if len(grafts) > 1 else []
+    while stack:
+        record = records.get(stack.pop())
+        for ancestor in record.grafts if record else ():
+            if ancestor >= least and ancestor not in found:
+                found.add(ancestor)
+                stack.append(ancestor)
+    return found
+
+
+def branches(states: Sequence[BranchState], records: Mapping[int, Record]) -> Iterator[Problem]:
+    """Every branch against the commits, and against the other branches."""
+    names: set[str] = set()
+    idents = {state.id for state in states}
+    for state in states:
+        where = f"branch {state.name or state.id!r}"
+        if state.name and state.name in names:
+            yield Problem(where, "the name again", "each once")
+        names.add(state.name)
+        for what, number in (("head", state.head), ("base", state.base), ("fork point", state.fork)):
+            if number and number not in records:
+                yield Problem(where, f"{what} {number}", "a kept commit")
+        if state.name and not state.head:
+            yield Problem(where, "no head", "a kept commit")
+        if state.upstream and state.upstream not in idents:
+            yield Problem(where, f"upstream {state.upstream}", "a branch")
+        own = [number for number, record in records.items() if record.branch == state.id]
+        if state.name and own and state.head != max(own):
+            yield Problem(where, f"head {state.head}", f"its newest commit, {max(own)}")
+    if len(idents) < len(states):
+        yield Problem("table branch", f"{len(states)} branches", f"{len(idents)} ids")
+    for number, record in records.items():
+        if record.branch not in idents:
+            yield Problem(f"commit {number}", f"made on branch {record.branch}", "a branch on record")
+
+
+def names(tags: Mapping[str, Key], pins: frozenset[int], records: Mapping[int, Record]) -> Iterator[Problem]:
+    """Tags and pins against the commits."""
+    for name, key in tags.items():
+        if key.number not in records or records[key.number].key != key:
+            yield Problem(f"tag {name!r}", f"commit {key.number} of epoch {key.epoch}", "a kept commit")
+    for number in sorted(pins - records.keys()):
+        yield Problem("a pin", f"commit {number}", "a kept commit")
+
+
+def entries(pending: Sequence[Entry], states: Sequence[BranchState], superblock: Superblock) -> Iterator[Problem]:
+    """The journal against what it goes on from."""
+    idents = {state.id for state in states if state.name}
+    last = superblock.number
+    for entry in pending:
+        where = f"the journal, commit {entry.number}"
+        if entry.number <= last:
+            yield Problem(where, f"number {entry.number}", f"one above {last}")
+        if entry.branch not in idents:
+            yield Problem(where, f"branch {entry.branch}", "a branch that a tick has stored")
+        last = max(last, entry.number)

@@ -1,0 +1,188 @@
+"""The records of a ring as bytes: how one is written, and how they are walked and doubted.
+
+Rule: grammar and reasons are those of `journal`, which writes them. Pure.
+"""
+
+from __future__ import annotations
+
+from struct import Struct, error
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+from rrdstore.errors import Corrupt
+from rrdstore.history.commit import Edit, Key
+from rrdstore.storage.protocol import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAGIC = b"rrdring1"
+HEAD = Struct("<8s16sQQQQQ")
+START = HEAD.size
+RECORD = Struct("<IQ")
+"""Checksum and generation; the length goes before them."""
+PREFIX = 4 + RECORD.size
+TURN = (1 << 32) - 1
+_ENTRY = Struct("<QQqqIIIBBH")
+_PARENT = Struct("<QI")
+_EDIT = Struct("<IBII")
+_HAS_VALUE, _HAS_META = 1, 2
+
+
+def first(uuid: bytes, generation: int) -> int:
+    """What the checksum of a generation's first record begins with."""
+    return crc32(generation.to_bytes(8, "little"), crc32(uuid))
+
+
+def walked(
+    view: memoryview, begin: int, generation: int, uuid: bytes, path: str
+) -> Iterator[tuple[Entry, int, int, int]]:
+    """The records from a byte on: each entry, where it ends, its checksum and generation; Corrupt."""
+    at, seed = begin, first(uuid, generation)
+    turned = begun = False
+    while True:
+        found = _record(view, at, generation, seed, path)
+        if found is None:
+            if begun:  # No generation is without a record, but for the last.
+                found = _record(view, at, generation + 1, first(uuid, generation + 1), path)
+            if found is not None:
+                generation += 1
+            elif not turned and (at + PREFIX > len(view) or int.from_bytes(view[at : at + 4], "little") == TURN):
+                turned, at = True, START
+                continue
+            else:
+                return
+        entry, at, seed = found
+        begun = True
+        yield entry, at, seed, generation
+
+
+def _record(view: memoryview, at: int, generation: int, seed: int, path: str) -> tuple[Entry, int, int] | None:
+    """The record at a byte, if it is whole and the next: its entry, where it ends, its checksum."""
+    if at + PREFIX > len(view):
+        return None
+    length = int.from_bytes(view[at : at + 4], "little")
+    end = at + PREFIX + length
+    if not length or end > len(view):
+        return None
+    check, own = RECORD.unpack_from(view, at + 4)
+    if own != generation:
+        return None
+    data = bytes(view[at + PREFIX : end])
+    if crc32(data, seed) != check:
+        return None
+    try:
+        return decode(data), end + (-end & 7), check
+    except (error, UnicodeDecodeError, IndexError) as fault:
+        raise Corrupt(path, f"a record at {at} that ends in {fault}", "an entry") from fault
+
+
+def doubt(
+    path: str, wanted: int, begin: int, read: tuple[int, int], said: tuple[int, int], size: int
+) -> Corrupt | None:
+    """What is wrong with records that begin at a byte of a generation, or None.
+
+    `read` is the generation and byte that they were read to, `said` what the head says.
+    """
+    if said[0] > read[0]:
+        return Corrupt(path, f"records of generation {said[0]}", f"of {read[0]}, which the store has, or older")
+    if said[0] == read[0] and _rank(said[1], begin, size) > _rank(read[1], begin, size):
+        return Corrupt(path, f"records to byte {read[1]}, and one there that is not whole", f"to {said[1]}")
+    if said[0] < wanted - 1:
+        return Corrupt(path, f"records of generation {said[0]}", f"of {wanted}, which the store waits for")
+    return None
+
+
+def _rank(at: int, begin: int, size: int) -> int:
+    """How far behind the first record a byte lies."""
+    return at - begin if at >= begin else at - begin + size
+
+
+def salvaged(
+    data: bytes, path: str, uuid: bytes, generation: int | None, start: int = START
+) -> tuple[list[Entry], bytes, Corrupt | None]:
+    """The entries from a generation and byte on in the bytes of a ring, whose it is, and what is wrong with it.
+
+    With no generation, from the first of the last two that there are. O(ring).
+    """
+    if len(data) < START or not data.startswith(MAGIC):
+        return [], b"", Corrupt(path, f"{len(data)} bytes that begin with {data[:8]!r}", "a journal")
+    _, owner, size, _, said, _, end = HEAD.unpack_from(data)
+    if uuid and owner != uuid:
+        return [], b"", Corrupt(path, f"the journal of store {owner.hex()}", f"store {uuid.hex()}")
+    view = memoryview(data)
+    wanted, begin = (generation, start) if generation is not None else _oldest(view, said, owner, path)
+    entries: list[Entry] = []
+    read, fault = (wanted, begin), None
+    try:
+        for entry, at, _, own in walked(view, begin, wanted, owner, path):
+            entries.append(entry)
+            read = own, at
+    except Corrupt as found:
+        fault = found
+    fault = fault or doubt(path, wanted, begin, read, (said, end), len(data))
+    if fault is None and size != len(data):
+        fault = Corrupt(path, f"{len(data)} bytes", f"{size} bytes")
+    return entries, owner, fault
+
+
+def _oldest(view: memoryview, said: int, uuid: bytes, path: str) -> tuple[int, int]:
+    """Where the records begin, if nothing tells: at the first of a generation, the one before the last or the last."""
+    for generation in (said - 1, said):
+        seed = first(uuid, generation)
+        for at in range(START, len(view) - PREFIX, 8):
+            if RECORD.unpack_from(view, at + 4)[1] == generation and _record(view, at, generation, seed, path):
+                return generation, at
+    return said, START
+
+
+# Entries
+
+
+def encode(entry: Entry) -> bytes:
+    """An entry as bytes."""
+    number, epoch, branch, parents, rt, wall, author_text, message_text, edits, opaque = entry
+    author, message = author_text.encode(), message_text.encode()
+    parts = [
+        _ENTRY.pack(number, branch, rt, wall, epoch, len(edits), len(opaque), len(parents), len(author), len(message)),
+    ]
+    parts += [_PARENT.pack(*key) for key in parents]
+    parts += (author, message, opaque)
+    for path_text, value, meta in edits:
+        path = path_text.encode()
+        if value is None:
+            parts += (_EDIT.pack(len(path), 0, 0, 0), path)
+        elif meta is None:
+            parts += (_EDIT.pack(len(path), _HAS_VALUE, len(value), 0), path, value)
+        else:
+            parts += (_EDIT.pack(len(path), _HAS_VALUE | _HAS_META, len(value), len(meta)), path, value, meta)
+    return b"".join(parts)
+
+
+def decode(data: bytes) -> Entry:
+    """The entry of these bytes; struct.error, UnicodeDecodeError."""
+    number, branch, rt, wall, epoch, edit_count, opaque_size, parent_count, author_size, message_size = (
+        _ENTRY.unpack_from(data)
+    )
+    at = _ENTRY.size
+    parents = []
+    for _ in range(parent_count):
+        parents.append(Key(*_PARENT.unpack_from(data, at)))
+        at += _PARENT.size
+    author = data[at : at + author_size].decode()
+    at += author_size
+    message = data[at : at + message_size].decode()
+    at += message_size
+    opaque = data[at : at + opaque_size]
+    at += opaque_size
+    edits = []
+    for _ in range(edit_count):
+        path_size, flags, value_size, meta_size = _EDIT.unpack_from(data, at)
+        at += _EDIT.size
+        path = data[at : at + path_size].decode()
+        at += path_size
+        value = data[at : at + value_size] if flags & _HAS_VALUE else None
+        at += value_size
+        edits.append(Edit(path, value, data[at : at + meta_size] if flags & _HAS_META else None))
+        at += meta_size
+    return Entry(number, epoch, branch, tuple(parents), rt, wall, author, message, tuple(edits), opaque)

@@ -1,0 +1,229 @@
+"""Mending: from what was found of a store to a store that fits together, and the list of what it lost.
+
+Rule: a commit stays if its tree is whole; what only refers to one that is lost goes back to the nearest that is
+there, or is lost too, and is said to be. A branch goes back to its newest whole commit. Of a branch that has none
+the newest is kept with the places that can be read, so that it is not gone; `holes` keeps every commit so.
+Nothing is in the result that was not in the store, and nothing is merged on a base that is not the stored one.
+Entries of the journal are done again only on the very commit that they were made on.
+Pure: no file, no clock. Cost: O(objects), memory for all trees that are kept, what they share counted once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from rrdstore.errors import StoreError
+from rrdstore.history.commit import Key, Record
+from rrdstore.history.graph import Graph
+from rrdstore.policy import BRANCH_DEFAULT, DEFAULT, Rings, parse
+from rrdstore.storage.protocol import BranchState, Entry, Tick
+from rrdstore.store.config import MAIN
+from rrdstore.tree.edit import EMPTY
+from rrdstore.tree.path import join
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rrdstore.storage.salvage import Found
+    from rrdstore.storage.trees import Trees
+    from rrdstore.tree.node import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """One thing that a repair could not keep: what it is, which one, and what has become of it."""
+
+    what: str
+    """commit, head, branch, name, tag, pin, merge base, tiers, place, journal."""
+    name: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.name}: {self.why}"
+
+
+@dataclass(slots=True)
+class Mended:
+    """What goes into the new file, and what does not."""
+
+    tick: Tick
+    epoch: int
+    pending: list[Entry] = field(default_factory=list)
+    lost: list[Lost] = field(default_factory=list)
+
+
+class Mending:
+    """One repair in the making."""
+
+    def __init__(self, found: Found, trees: Trees, name: Callable[[Key], str], *, holes: bool) -> None:
+        self._found, self._trees, self._name, self._holes = found, trees, name, holes
+        self._lost: list[Lost] = []
+        self._graph = Graph()
+        self._roots: dict[int, Node] = {}
+
+    def mend(self) -> Mended:
+        """Do it all."""
+        found = self._found
+        lines = {branch.id: branch for branch in found.branches}
+        self._load(lines)
+        lines |= self._unnamed(lines)
+        heads = {line.id: self._head(line) for line in lines.values() if line.name}
+        self._drop()
+        branches = [made for line in lines.values() if (made := self._branch(line, heads))]
+        records = self._graph.records
+        tags = {name: key for name, key in found.tags.items() if key.number in records}
+        pins = frozenset(number for number in found.pins if number in records)
+        for name in found.tags.keys() - tags.keys():
+            self._lost.append(Lost("tag", name, f"commit {found.tags[name].number} is lost"))
+        for number in sorted(found.pins - pins):
+            self._lost.append(Lost("pin", str(number), "the commit is lost"))
+        number = max([found.superblock.number if found.superblock else 0, *(one.record.number for one in found.kept)])
+        epoch = max([found.superblock.epoch if found.superblock else 0, *(one.record.epoch for one in found.kept)])
+        pending = self._pending(branches, set(records))
+        if not any(branch.name == MAIN for branch in branches):
+            self._lost += [
+                Lost("commit", self._name(Key(one.number, one.epoch)), "its number is taken") for one in pending
+            ]
+            pending, number = [], number + 1
+            branches.append(self._main(number, epoch, {branch.id for branch in branches}))
+        kept = [record for _, record in sorted(records.items())]
+        for record in kept:
+            record.root = self._roots[record.number]
+            record.root_number = record.top = 0
+        tick = Tick(number, kept, (), (), sorted(branches, key=lambda branch: branch.id), tags, pins)
+        return Mended(tick, max([epoch, *(entry.epoch for entry in pending)]), pending, self._lost)
+
+    # Commits
+
+    def _load(self, lines: dict[int, BranchState]) -> None:
+        """All commits that are on record, in a graph; what they stood on and is not, is stepped over."""
+        records = {one.record.number: one.record for one in self._found.kept if not one.ghost}
+        newest: dict[int, int] = {}
+        for number, record in sorted(records.items()):
+            grafts = [graft for graft in record.grafts if graft in records]
+            if len(grafts) < len(record.grafts):
+                line = lines.get(record.branch)
+                before = newest.get(record.branch) or (line.fork if line else 0)
+                grafts += [before] if before in records and before not in grafts else []
+            record.grafts = self._graph.reduced(grafts)
+            self._graph.add(record)
+            newest[record.branch] = number
+            root = self._trees.whole(record.root_number)
+            if root is not None:
+                self._roots[number] = root
+
+    def _hole(self, number: int) -> bool:
+        """Keep a commit with what can be read of it, if its root can."""
+        root, places = self._trees.holed(self._graph.records[number].root_number)
+        if root is None:
+            return False
+        self._roots[number] = root
+        name = self._name(self._graph.records[number].key)
+        self._lost += [Lost("place", join(names), f"cannot be read in commit {name}") for names in places]
+        return True
+
+    def _drop(self) -> None:
+        """Take out what is not whole, newest first, so that what stood on it stands on what is left."""
+        for number in self._graph.numbers[::-1]:
+            if number not in self._roots and not (self._holes and self._hole(number)):
+                record = self._graph.records[number]
+                self._lost.append(Lost("commit", self._name(record.key), self._why(record)))
+                self._graph.drop(record)
+
+    def _why(self, record: Record) -> str:
+        _, places = self._trees.holed(record.root_number)
+        if not places:
+            return "its root cannot be read"
+        shown = ", ".join(join(names) for names in places[:3])
+        return f"cannot be read at {shown}{f' and {len(places) - 3} more' if len(places) > 3 else ''}"
+
+    # Branches
+
+    def _unnamed(self, lines: dict[int, BranchState]) -> dict[int, BranchState]:
+        """Branches of which only commits are left."""
+        made = {}
+        for ident in self._graph.lines.keys() - lines.keys():
+            main = ident == 1
+            name = MAIN if main else f"recovered-{ident}"
+            keep = str(parse(DEFAULT if main else BRANCH_DEFAULT))
+            head = self._graph.lines[ident][-1]
+            made[ident] = BranchState(name, ident, head, 0, 0, 0, keep, b"")
+            why = f"its row is lost; its commits are branch {name!r}, with the policy {keep}"
+            self._lost.append(Lost("branch", str(ident), why))
+        return made
+
+    def _head(self, line: BranchState) -> int:
+        """The newest whole commit of a branch; 0 if nothing can be read of it."""
+        records, own = self._graph.records, self._graph.lines.get(line.id, [])
+        if line.head in self._roots or (self._holes and line.head in records and self._hole(line.head)):
+            return line.head
+        whole = [number for number in own if number in self._roots]
+        if line.fork in self._roots and not whole:
+            whole = [line.fork]
+        was = self._name(records[line.head].key) if line.head in records else str(line.head)
+        if whole:
+            now = self._name(records[whole[-1]].key)
+            self._lost.append(Lost("head", line.name, f"commit {was} cannot be read whole; it goes back to {now}"))
+            return whole[-1]
+        for number in reversed(own):
+            if self._hole(number):
+                now = self._name(records[number].key)
+                why = f"no commit is whole; what can be read of {now} is its head"
+                self._lost.append(Lost("head", line.name, why))
+                return number
+        self._lost.append(Lost("branch", line.name, "none of its commits can be read"))
+        return 0
+
+    def _branch(self, line: BranchState, heads: dict[int, int]) -> BranchState | None:
+        records, own = self._graph.records, self._graph.lines.get(line.id, [])
+        head = heads.get(line.id, 0)
+        if not head and (line.name or not own):
+            return None
+        fork = line.fork if line.fork in records else 0
+        exact = bool(line.base) and line.base in records
+        if line.base and not exact:
+            self._lost.append(Lost("merge base", line.name, f"commit {line.base} is lost; it merges no more"))
+        made = replace(
+            line, head=head, fork=fork, base=line.base if exact else 0, upstream=line.upstream if exact else 0
+        )
+        if head and head != line.head:
+            made = replace(made, rings=b"")  # What they knew as the newest is not there.
+        try:
+            Rings.restore(parse(made.keep), made.rings, [(records[number].rt, number) for number in own])
+        except StoreError as fault:
+            if line.name:
+                self._lost.append(Lost("tiers", line.name, str(fault)))
+            made = replace(made, rings=b"")
+        return made
+
+    def _main(self, number: int, epoch: int, taken: set[int]) -> BranchState:
+        """A main branch, empty, where nothing is left of it: a store has one."""
+        ident = 1 if 1 not in taken else max(taken) + 1
+        last = max((record.rt for record in self._graph.records.values()), default=0)
+        record = Record(number, epoch, ident, (), last, last, "", "repair: nothing is left of this branch", EMPTY)
+        self._graph.add(record)
+        self._roots[number] = EMPTY
+        return BranchState(MAIN, ident, number, 0, 0, 0, str(parse(DEFAULT)), b"")
+
+    # The journal
+
+    def _pending(self, branches: Sequence[BranchState], kept: set[int]) -> list[Entry]:
+        """The entries that can be done again: each on the commit it was made on."""
+        was = {branch.id: branch.head for branch in self._found.branches}
+        heads = {branch.id: branch.head for branch in branches if branch.head == was.get(branch.id)}
+        done: list[Entry] = []
+        if self._found.cut:
+            last = self._found.pending[-1].number if self._found.pending else "the last tick"
+            why = f"not whole, so what was acknowledged after {last} and not stored is lost"
+            self._lost.append(Lost("journal", self._found.cut.where, why))
+        for entry in self._found.pending:
+            first, *others = [key.number for key in entry.parents] or [0]
+            if heads.get(entry.branch) == first and all(other in kept for other in others):
+                done.append(entry)
+                heads[entry.branch] = entry.number
+                kept.add(entry.number)
+            else:
+                name = self._name(Key(entry.number, entry.epoch))
+                self._lost.append(Lost("commit", name, "journalled on a commit that is lost"))
+        return done
