@@ -47,7 +47,10 @@ def _grafts(record: Record, records: Mapping[int, Record]) -> Iterator[Problem]:
         if graft not in records or graft >= record.number:
             yield Problem(where, f"stands on {graft}", "kept commits before it")
             return
-    above = _ancestors(record.grafts, records)
+    wanted = [parent.number for parent in record.parents if parent.number in records]
+    above: set[int] = set()
+    if len(record.grafts) > 1 or not set(wanted).issubset(record.grafts):
+        above = _ancestors(record.grafts, min((*record.grafts, *wanted)), records)
     for graft in above.intersection(record.grafts):
         yield Problem(where, f"stands on {graft}", "the nearest only, and another of them stands on that")
     for parent in record.parents:
@@ -57,10 +60,10 @@ def _grafts(record: Record, records: Mapping[int, Record]) -> Iterator[Problem]:
             yield Problem(where, f"does not stand on {parent.number}", "its parent, which is kept")
 
 
-def _ancestors(grafts: Sequence[int], records: Mapping[int, Record]) -> set[int]:
-    """What lies above these, as far back as the oldest of them; themselves only if another stands on them."""
+def _ancestors(grafts: Sequence[int], least: int, records: Mapping[int, Record]) -> set[int]:
+    """What lies above these, from `least` on; themselves only if another stands on them."""
     found: set[int] = set()
-    least, stack = min(grafts, default=0), list(grafts) if len(grafts) > 1 else []
+    stack = list(grafts)
     while stack:
         record = records.get(stack.pop())
         for ancestor in record.grafts if record else ():
@@ -79,21 +82,16 @@ def branches(states: Sequence[BranchState], records: Mapping[int, Record]) -> It
         if state.name and state.name in names:
             yield Problem(where, "the name again", "each once")
         names.add(state.name)
-        for what, number in (("head", state.head), ("base", state.base), ("fork point", state.fork)):
+        for what, number in (("head", state.head), ("base", state.base)):
             if number and number not in records:
                 yield Problem(where, f"{what} {number}", "a kept commit")
         if state.name and not state.head:
             yield Problem(where, "no head", "a kept commit")
-        if state.upstream and state.upstream not in idents:
-            yield Problem(where, f"upstream {state.upstream}", "a branch")
         own = [number for number, record in records.items() if record.branch == state.id]
         if state.name and own and state.head != max(own):
             yield Problem(where, f"head {state.head}", f"its newest commit, {max(own)}")
     if len(idents) < len(states):
         yield Problem("table branch", f"{len(states)} branches", f"{len(idents)} ids")
-    for number, record in records.items():
-        if record.branch not in idents:
-            yield Problem(f"commit {number}", f"made on branch {record.branch}", "a branch on record")
 
 
 def names(tags: Mapping[str, Key], pins: frozenset[int], records: Mapping[int, Record]) -> Iterator[Problem]:

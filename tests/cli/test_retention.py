@@ -103,16 +103,10 @@ def test_check_is_silent_where_nothing_is_wrong(shell):
 
 
 def test_check_prints_each_problem_and_fails(shell, monkeypatch):
-    monkeypatch.setattr(
-        rrdstore.Store,
-        "check",
-        lambda store, progress=None: [
-            rrdstore.Problem("one thing", "this", "that"),
-            rrdstore.Problem("another", "1", "2"),
-        ],
-    )
-    assert shell.lines("check", code=1) == ["one thing", "and another"]
-    assert shell.json("check", code=1) == ["one thing", "and another"]
+    problems = [rrdstore.Problem("here", "this", "that"), rrdstore.Problem("there", "1", "2")]
+    monkeypatch.setattr(rrdstore.Store, "check", lambda store, progress=None: problems)
+    assert shell.lines("check", code=1) == ["here: found this, expected that", "there: found 1, expected 2"]
+    assert shell.json("check", code=1)[0] == {"where": "here", "found": "this", "expected": "that"}
 
 
 @pytest.mark.parametrize("command", ["info", "plan", "log", "branch", "ls", "tree"])

@@ -13,6 +13,7 @@ from rrdstore.tree.path import split
 from rrdstore.tree.tree import Tree
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from random import Random
 
     from rrdstore.storage.protocol import Storage
@@ -56,13 +57,25 @@ class Past:
     def commit(self, branch: Branch, root: Node, others: tuple[Key, ...]) -> None:
         self.number += 1
         parents = ((self.kept[branch.head].key,) if branch.head else ()) + others
-        grafts = tuple(key.number for key in parents)
+        grafts = self.nearest(key.number for key in parents)
         text = "é" * self.random.randrange(20)
         record = Record(self.number, 1, branch.id, parents, self.number * 1000, -5, text, text * 2, root, grafts)
         self.kept[self.number] = record
         self.contents[self.number] = content(root)
         self.fresh.append(record)
         branch.head = self.number
+
+    def nearest(self, numbers: Iterable[int]) -> tuple[int, ...]:
+        """Those of which no other is a descendant."""
+        wanted = tuple(dict.fromkeys(numbers))
+        above: set[int] = set()
+        stack = list(wanted)
+        while stack:
+            for ancestor in self.kept[stack.pop()].grafts:
+                if ancestor not in above:
+                    above.add(ancestor)
+                    stack.append(ancestor)
+        return tuple(number for number in wanted if number not in above)
 
     def root(self, number: int) -> Node:
         record = self.kept[number]
@@ -136,7 +149,7 @@ class Past:
             self.fresh.remove(record)
         for other in self.kept.values():
             if number in other.grafts:
-                other.grafts = tuple(dict.fromkeys((*(n for n in other.grafts if n != number), *record.grafts)))
+                other.grafts = self.nearest((*(n for n in other.grafts if n != number), *record.grafts))
                 other.thinned += 1
                 if other.stored:
                     self.changed[other.number] = other
