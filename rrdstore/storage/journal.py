@@ -230,11 +230,11 @@ def lock(path: str, *, make: bool = False) -> int:
     return descriptor
 
 
-def fill(descriptor: int, path: str, size: int, uuid: bytes, tick: int) -> None:
+def fill(descriptor: int, path: str, size: int, uuid: bytes, generation: int) -> None:
     """Write a whole empty ring, all of it once, so that its blocks are there when they are mapped; Unwritable."""
     try:
         os.ftruncate(descriptor, 0)
-        head = HEAD.pack(MAGIC, uuid, size, 0, tick, boot(), START)
+        head = HEAD.pack(MAGIC, uuid, size, 0, generation, boot(), START)
         at = os.pwrite(descriptor, head, 0)
         zeros = bytes(1 << 16)
         while at < size:

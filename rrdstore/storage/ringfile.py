@@ -51,7 +51,7 @@ def create(
             if Path(path).exists():
                 raise Exists("file", path)
             Path(path + _NEW).unlink(missing_ok=True)
-            journal.fill(descriptor, ring, layout.ring, uuid, tick=1)
+            journal.fill(descriptor, ring, layout.ring, uuid, generation=1)
             container.create(path + _NEW, layout, uuid, epoch, progress)
             with container.faults(path):
                 synced(path + _NEW)
@@ -118,7 +118,7 @@ def _ring(path: str) -> int:
             if not superblock.clean:
                 raise
             descriptor = journal.lock(name, make=True)
-            journal.fill(descriptor, name, held.layout.ring, held.uuid, superblock.tick)
+            journal.fill(descriptor, name, held.layout.ring, held.uuid, superblock.generation)
             return descriptor
         finally:
             held.close()

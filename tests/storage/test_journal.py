@@ -47,7 +47,7 @@ def entry(number, size=10):
 def path(tmp_path):
     path = str(tmp_path / "s-ring")
     descriptor = journal.lock(path, make=True)
-    journal.fill(descriptor, path, SIZE, UUID, tick=1)
+    journal.fill(descriptor, path, SIZE, UUID, generation=1)
     os.close(descriptor)
     return path
 
@@ -250,7 +250,7 @@ def test_at_every_moment_what_no_tick_covers_is_recovered(steps):
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/s-ring"
         descriptor = journal.lock(path, make=True)
-        journal.fill(descriptor, path, SIZE, UUID, 1)
+        journal.fill(descriptor, path, SIZE, UUID, generation=1)
         ring = journal.attach(descriptor, path, SIZE, UUID, readonly=False)
         where, pending, cut, number = (1, ring_records.START), [], None, 0
         assert recovered(ring, *where) == []

@@ -180,3 +180,18 @@ def test_a_journal_is_told_of_a_branch_only_when_it_is_stored():
         store.branch("new", create=True)
     with home.image().open() as again:
         assert list(again.branches) == ["main"]
+
+
+def test_a_closed_store_opens_without_its_journal_however_many_ticks_had_nothing_in_it(tmp_path):
+    path = tmp_path / "host.rrdb"
+    with rrdstore.create(path, "4MiB", "last:4") as store:
+        for number in range(5):
+            store.tag(f"tag {number}", store.branch("main").head)
+        store.branch("main").set("/a", b"1")
+    (tmp_path / "host.rrdb-ring").unlink()
+    with rrdstore.open(path) as store:
+        assert store.branch("main").get("/a") == b"1"
+        store.branch("main").set("/a", b"2")
+    with rrdstore.open(path) as store:
+        assert store.branch("main").get("/a") == b"2"
+        assert store.check() == []
