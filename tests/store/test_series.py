@@ -196,7 +196,7 @@ def test_a_flipped_byte_is_named(grown, table):
             rrdstore.open(path, clock=clock)
         return
     with rrdstore.open(path, clock=clock) as store:
-        assert any("table series, row 1" in problem for problem in store.check())
+        assert any("table series, row 1" in str(problem) for problem in store.check())
         with pytest.raises(Corrupt):
             store.series("/s/*", step="1s")
 
