@@ -13,7 +13,7 @@ import click
 import rrdstore
 from rrdstore.cli.drawing import drawing_options, only_ascii, room
 from rrdstore.cli.opening import branch_option, config_file, json_option, reading
-from rrdstore.cli.output import columns, duration, json_micros, print_json
+from rrdstore.cli.output import columns, duration, json_fill, json_micros, print_json
 from rrdstore.cli.program import verb
 from rrdstore.policy import UNITS
 
@@ -188,16 +188,7 @@ def _json_replay(made: rrdstore.Replay) -> dict[str, Any]:
         "first": json_micros(made.first),
         "last": json_micros(made.last),
         "reach": made.reach / 1e6,
-        "tiers": [
-            {
-                "tier": tier.tier,
-                "used": tier.used,
-                "rows": tier.rows,
-                "oldest": json_micros(tier.oldest),
-                "newest": json_micros(tier.newest),
-            }
-            for tier in made.tiers
-        ],
+        "tiers": [json_fill(tier) for tier in made.tiers],
         "gaps": [
             {"start": json_micros(gap.start), "end": json_micros(gap.end), "dropped": gap.dropped} for gap in made.gaps
         ],

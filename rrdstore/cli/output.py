@@ -39,6 +39,17 @@ def json_time(time: datetime | None) -> str | None:
     return None if time is None else time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def json_fill(tier: rrdstore.Fill) -> dict[str, Any]:
+    """How much of a tier is in use."""
+    return {
+        "tier": tier.tier,
+        "used": tier.used,
+        "rows": tier.rows,
+        "oldest": json_micros(tier.oldest),
+        "newest": json_micros(tier.newest),
+    }
+
+
 def json_micros(micros: int | None) -> str | None:
     """The same from microseconds since the epoch."""
     return (

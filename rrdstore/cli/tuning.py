@@ -9,7 +9,7 @@ import click
 import rrdstore
 from rrdstore.cli.drawing import drawing_options, print_tiers, rows_of
 from rrdstore.cli.opening import branch_option, dry_run_option, json_option, reading, writing
-from rrdstore.cli.output import columns, json_micros, print_json, shown
+from rrdstore.cli.output import columns, json_fill, print_json, shown
 from rrdstore.cli.program import verb
 from rrdstore.cli.retention import print_plan
 from rrdstore.policy import PERIODS, Spelling, forecast, spelled
@@ -104,16 +104,7 @@ def _json_tuned(made: rrdstore.Tuned) -> dict[str, Any]:
         "drop": dict(made.drop),
         "gained": list(made.gained),
         "lost": list(made.lost),
-        "tiers": [
-            {
-                "tier": tier.tier,
-                "used": tier.used,
-                "rows": tier.rows,
-                "oldest": json_micros(tier.oldest),
-                "newest": json_micros(tier.newest),
-            }
-            for tier in made.tiers
-        ],
+        "tiers": [json_fill(tier) for tier in made.tiers],
         "slots": {"before": made.slots_before, "after": made.slots_after},
         "bound": {"before": made.bound_before, "after": made.bound_after},
         "full": {"before": made.full_before, "after": made.full_after},

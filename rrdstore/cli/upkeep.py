@@ -11,7 +11,7 @@ import click
 
 import rrdstore
 from rrdstore.cli.opening import config_file, json_option, reading
-from rrdstore.cli.output import columns, duration, json_micros, print_json, shown
+from rrdstore.cli.output import columns, duration, json_fill, print_json, shown
 from rrdstore.cli.program import verb
 
 if TYPE_CHECKING:
@@ -211,14 +211,5 @@ def _json_branch(branch: rrdstore.BranchInfo) -> dict[str, Any]:
         "wanted": branch.wanted,
         "kept": branch.kept,
         "made": branch.made,
-        "tiers": [
-            {
-                "tier": tier.tier,
-                "used": tier.used,
-                "rows": tier.rows,
-                "oldest": json_micros(tier.oldest),
-                "newest": json_micros(tier.newest),
-            }
-            for tier in branch.tiers
-        ],
+        "tiers": [json_fill(tier) for tier in branch.tiers],
     }

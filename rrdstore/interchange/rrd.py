@@ -90,6 +90,7 @@ def _archive(
     write_text(f"<rra><cf>{name}</cf><pdp_per_row>{step // base}</pdp_per_row><params><xff>0.5</xff></params>\n")
     write_text(f"<cdp_prep>{_CDP * len(columns)}</cdp_prep>\n<database>\n")
     for row in values:
-        said = "".join(f"<v>{'NaN' if value != value else repr(float(value))}</v>" for value in row)  # noqa: PLR0124
+        # A value that is not itself is not a number, and RRDtool spells it its own way.
+        said = "".join(f"<v>{'NaN' if value != value else repr(float(value))}</v>" for value in row)  # noqa: PLR0124 - see above
         write_text(f"<row>{said}</row>\n")
     write_text("</database></rra>\n")

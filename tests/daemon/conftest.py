@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.compat.peers import short_directory
-from tests.daemon.conversation import Peer, fresh_daemon
+from tests.daemon.conversation import Host, Peer, fresh_daemon, ring_of
 from tests.daemon.processes import Process, running
 
 if TYPE_CHECKING:
@@ -18,8 +18,14 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def daemon() -> Iterator[Daemon]:
-    made = fresh_daemon()
+def host() -> Host:
+    """The hypervisor of `daemon`."""
+    return Host()
+
+
+@pytest.fixture
+def daemon(host: Host) -> Iterator[Daemon]:
+    made = fresh_daemon(host)
     yield made
     assert not [notice for notice in made.notices if notice.fault], "a bug was answered with EIO"
     made.store.close()
@@ -35,6 +41,16 @@ def peer(daemon: Daemon) -> Peer:
 def other(daemon: Daemon) -> Peer:
     """Another one."""
     return Peer(daemon)
+
+
+@pytest.fixture
+def introduced(daemon: Daemon) -> Peer:
+    """Domain 5 on its ring, with a home of its own."""
+    toolstack = Peer(daemon)
+    assert toolstack.ask("MKDIR", b"/local/domain/5\0") == b"OK\0"
+    assert toolstack.ask("SET_PERMS", b"/local/domain/5\0n5\0") == b"OK\0"
+    assert toolstack.ask("INTRODUCE", b"5\x001\x007\0") == b"OK\0"
+    return ring_of(daemon, 5)
 
 
 @pytest.fixture

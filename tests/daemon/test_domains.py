@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.daemon.conversation import Host, Peer, fresh_daemon, ring_of
+from tests.daemon.conversation import ring_of
 from xsadapter.engine import lives
 from xsadapter.engine.hypervisor import Life
 
@@ -10,25 +10,8 @@ OK = b"OK\0"
 
 
 @pytest.fixture
-def host():
-    return Host()
-
-
-@pytest.fixture
-def daemon(host):
-    made = fresh_daemon(host)
-    yield made
-    assert not [notice for notice in made.notices if notice.fault], "a bug was answered with EIO"
-    made.store.close()
-
-
-@pytest.fixture
-def guest(daemon, peer):
-    """Domain 5, introduced, with a home of its own."""
-    assert peer.ask("MKDIR", b"/local/domain/5\0") == OK
-    assert peer.ask("SET_PERMS", b"/local/domain/5\0n5\0") == OK
-    assert peer.ask("INTRODUCE", b"5\x001\x007\0") == OK
-    return ring_of(daemon, 5)
+def guest(introduced):
+    return introduced
 
 
 def special(peer, *watches):
@@ -245,13 +228,3 @@ def test_deep_and_wide_belongings_go_without_recursion(daemon, host, peer, guest
     host.kill(5)
     lives.scan(daemon)
     assert peer.ask("READ", b"/local/domain/5\0") == "ENOENT"
-
-
-@pytest.fixture
-def peer(daemon):
-    return Peer(daemon)
-
-
-@pytest.fixture
-def other(daemon):
-    return Peer(daemon)

@@ -2,7 +2,6 @@
 
 import pytest
 
-from tests.daemon.conversation import Host, Peer, fresh_daemon, ring_of
 from xsadapter.engine.quotas import QUOTAS
 from xsadapter.wire import pack
 
@@ -10,24 +9,8 @@ OK = b"OK\0"
 
 
 @pytest.fixture
-def daemon():
-    made = fresh_daemon(Host())
-    yield made
-    assert not [notice for notice in made.notices if notice.fault], "a bug was answered with EIO"
-    made.store.close()
-
-
-@pytest.fixture
-def peer(daemon):
-    return Peer(daemon)
-
-
-@pytest.fixture
-def guest(daemon, peer):
-    peer.ask("MKDIR", b"/local/domain/5\0")
-    peer.ask("SET_PERMS", b"/local/domain/5\0n5\0")
-    peer.ask("INTRODUCE", b"5\x001\x007\0")
-    return ring_of(daemon, 5)
+def guest(introduced):
+    return introduced
 
 
 def limit(peer, name, value):
