@@ -228,3 +228,35 @@ def test_deep_and_wide_belongings_go_without_recursion(daemon, host, peer, guest
     host.kill(5)
     lives.scan(daemon)
     assert peer.ask("READ", b"/local/domain/5\0") == "ENOENT"
+
+
+def test_another_domain_with_the_number_is_seen_by_looking(daemon, host, peer, guest, other):
+    special(other, (b"@releaseDomain", None))
+    guest.ask("WRITE", b"x\0v")
+    host.reuse(5)
+    lives.scan(daemon)
+    assert other.events() == [(b"@releaseDomain", b"0")]
+    assert peer.ask("READ", b"/local/domain/5/x\0") == "ENOENT"
+    assert guest.connection.closed
+
+
+def test_the_wildcard_counts_only_if_its_setter_has_the_feature(daemon, peer, guest):
+    peer.ask("SET_FEATURE", b"6\x007\0")
+    peer.ask("WRITE", b"/plain\0v")
+    peer.ask("SET_PERMS", b"/plain\0n6\0")
+    peer.ask("INTRODUCE", b"6\x001\x008\0")
+    plain = ring_of(daemon, 6)
+    assert plain.ask("SET_PERMS", b"/plain\0n6\0r32757\0") == OK
+    assert plain.ask("GET_PERMS", b"/plain\0") == b"n6\0r32757\0"
+    assert guest.ask("READ", b"/plain\0") == "EACCES"
+    assert peer.ask("SET_PERMS", b"/plain\0n6\0r32757\0") == OK
+    assert guest.ask("READ", b"/plain\0") == b"v"
+
+
+def test_guests_are_told_of_domains_if_the_list_says_so(daemon, host, peer, guest):
+    special(guest, (b"@introduceDomain", None), (b"@releaseDomain", None))
+    for introduced, expected in ((b"n0\0", []), (b"n0\0r5\0", [(b"@introduceDomain", b"0")])):
+        peer.ask("SET_PERMS", b"@introduceDomain\0" + introduced)
+        peer.ask("INTRODUCE", b"6\x001\x008\0")
+        peer.ask("RELEASE", b"6\0")
+        assert guest.events() == [*expected, (b"@releaseDomain", b"1")]

@@ -142,3 +142,54 @@ def test_who_has_a_transaction_open_is_not_made_to_wait(daemon):
     first.start()
     assert begin(second) is not None
     assert second.ask("TRANSACTION_END", b"F\0", open_already) == OK
+
+
+def holding(daemon, *reads):
+    """A holder of a turn for /k who has made these requests in its transaction, and another client."""
+    first, second = Patient(daemon), Patient(daemon)
+    for path in (b"/k\x000", b"/a/b\0"):
+        first.ask("WRITE", path)
+    lose(daemon, first, second)
+    number = first.start()
+    for operation, payload in reads:
+        assert isinstance(first.ask(operation, payload, number), bytes)
+    return first, second, number
+
+
+def test_removing_what_is_above_what_was_read_waits(daemon):
+    _, second, _ = holding(daemon, ("READ", b"/a/b\0"))
+    assert second.exchange_or_wait("RM", b"/a\0") == []
+
+
+def test_adding_to_what_was_listed_waits_and_a_value_there_does_not(daemon):
+    _, second, _ = holding(daemon, ("DIRECTORY", b"/a\0"))
+    assert second.ask("WRITE", b"/a/b\0v") == OK
+    assert second.exchange_or_wait("WRITE", b"/a/c\0") == []
+
+
+def test_an_end_that_would_break_the_turn_waits_and_is_then_judged(daemon):
+    first, second = Patient(daemon), Patient(daemon)
+    first.ask("WRITE", b"/k\x000")
+    lose(daemon, first, second)
+    theirs = second.start()
+    second.ask("READ", b"/k\0", theirs)
+    second.ask("WRITE", b"/k\0theirs", theirs)
+    mine = first.start()
+    first.ask("READ", b"/k\0", mine)
+    assert second.exchange_or_wait("TRANSACTION_END", b"T\0", theirs) == []
+    first.ask("WRITE", b"/k\0mine", mine)
+    assert first.ask("TRANSACTION_END", b"T\0", mine) == OK
+    go_on(daemon)
+    assert [message.payload for message in second.take()] == [b"EAGAIN\0"]
+
+
+def test_the_toolstack_goes_on_before_guests_that_waited_longer(daemon, guest):
+    holder, toolstack = Patient(daemon), Patient(daemon)
+    holder.ask("WRITE", b"/k\x000")
+    holder.ask("SET_PERMS", b"/k\0n5\0")
+    lose(daemon, holder, toolstack)
+    number = holder.start()
+    guest.feed(pack(NUMBERS["WRITE"], 1, 0, b"/k\0guest"))
+    toolstack.exchange_or_wait("WRITE", b"/k\0toolstack")
+    holder.ask("TRANSACTION_END", b"F\0", number)
+    assert daemon.flow.resumed == [toolstack.connection, guest.connection]

@@ -146,12 +146,8 @@ class Connection:
         self.sent_all()
 
     def expire(self, now: float) -> int:
-        """Drop the events that waited too long and were not begun; how many. O(queue)."""
-        old = [
-            message
-            for index, message in enumerate(self.output)
-            if message.__class__ is Message and 0 < message.until <= now and not (self._begun and not index)
-        ]
+        """Drop the events that waited too long; how many. What is left of one that was begun has no end. O(queue)."""
+        old = [message for message in self.output if message.__class__ is Message and 0 < message.until <= now]
         for message in old:
             self._finish(message)
         if old:

@@ -1,0 +1,119 @@
+"""The simulated hypervisor without a loop around it: ports, masks, lives, and a ring as a client."""
+
+import os
+import socket
+import struct
+from pathlib import Path
+
+import pytest
+
+from tests.compat.peers import short_directory
+from tests.daemon.conversation import Peer, fresh_daemon
+from tests.daemon.test_ring import Guest
+from xsadapter.engine.hypervisor import Life
+from xsadapter.transport.hub import SimulatedXen
+from xsadapter.transport.ring import RingClient
+from xsadapter.wire import pack
+
+
+@pytest.fixture
+def xen():
+    with short_directory() as directory:
+        made = SimulatedXen(directory)
+        yield made, directory
+        made.close()
+
+
+def kick(directory, *ports):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as kicks:
+        for port in ports:
+            kicks.sendto(struct.pack("=I", port), str(directory / "evtchn"))
+
+
+def bulk(directory, data):
+    descriptor = os.open(directory / "evtchn.fifo", os.O_WRONLY)
+    os.write(descriptor, data)
+    os.close(descriptor)
+
+
+def test_a_port_is_masked_until_it_is_written_back_and_nothing_is_lost(xen):
+    made, directory = xen
+    kick(directory, 1005, 1006)
+    assert made.fired() == [1005, 1006]
+    kick(directory, 1005)
+    assert made.fired() == []
+    assert made.unmask(1005) is True
+    assert made.unmask(1006) is False
+    assert made.fired() == [1005]
+    kick(directory, 1006)
+    assert made.fired() == [1006]
+
+
+def test_many_ports_come_through_the_pipe_however_they_are_cut(xen):
+    made, directory = xen
+    ports = list(range(1000, 1900))
+    data = struct.pack(f"={len(ports)}I", *ports)
+    bulk(directory, data[:1001])
+    found = made.fired()
+    bulk(directory, data[1001:])
+    assert found + made.fired() == ports
+
+
+def test_lives_are_what_the_files_say(xen):
+    made, directory = xen
+    assert made.life(5) == Life(0x100000 + 5)
+    (directory / "dom.5").write_text("77 shutdown crash\n")
+    assert made.life(5) == Life(77, shutdown=True)
+    (directory / "dom.5").write_text("77 dying\n")
+    assert made.life(5) == Life(77, dying=True)
+    (directory / "dead.5").touch()
+    assert made.life(5) is None
+    assert made.life(0x7FF0) is None
+
+
+def test_rings_keep_no_descriptor(xen):
+    made, _ = xen
+    daemon = fresh_daemon(made)
+    made.daemon = daemon
+    peer = Peer(daemon)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for domid in range(1, 101):
+        assert peer.ask("INTRODUCE", b"%d\x001\x001\0" % domid) == b"OK\0"
+    assert len(made.clients) == 100
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    for domid in range(1, 101):
+        assert peer.ask("RELEASE", b"%d\0" % domid) == b"OK\0"
+    assert made.clients == {}
+    daemon.store.close()
+
+
+def test_a_ring_is_served_up_to_what_its_guest_may_have_outstanding(daemon, introduced):
+    guest, told = Guest(), []
+    client = RingClient(daemon, introduced.connection, guest.ring, 1005, told.append)
+    guest.put(b"".join(pack(2, number, 0, b"x\0") for number in range(25)))
+    assert client.receive()
+    served = 0
+    while client.step():
+        served += 1
+    assert served == 20
+    client.send()
+    client.turn_ends()
+    assert told == [1005]
+    while client.step():
+        served += 1
+    client.send()
+    assert (served, guest.words[515] > 0) == (25, True)
+
+
+@pytest.mark.parametrize("features", [15, 13])
+def test_what_broke_is_said_in_the_page_if_the_domain_has_the_feature(daemon, introduced, features):
+    guest = Guest()
+    client = RingClient(daemon, introduced.connection, guest.ring, 1005, lambda port: None)
+    introduced.connection.domain.features = features
+    guest.words[513] = 5000
+    assert not client.receive()
+    assert introduced.connection.ignored
+    assert guest.words[518] == (2 if features & 2 else 0)
+    guest.words[517] = 1
+    client.receive()
+    assert (introduced.connection.ignored, guest.words[517], guest.words[513]) == (False, 0, 0)
