@@ -23,8 +23,8 @@ def broken(rule: int, name: str, tests: str, *edits: tuple[str, str, str]) -> Mu
     return Mutation(rule, name, edits, tests)
 
 
-RING, TIERS, HISTORY, LEDGER = "policy/ring.py", "policy/tiers.py", "history/history.py", "store/ledger.py"
-POLICY = "policy"
+RING, TIERS, HISTORY = "policy/ring.py", "policy/tiers.py", "history/history.py"
+JOINING, POLICY = "store/branching.py", "policy"
 BRANCHES = "tree/test_merge.py store/test_branches.py"
 
 MUTATIONS = (
@@ -139,26 +139,26 @@ MUTATIONS = (
         5,
         "a snapshot does not hold",
         "store/test_moments.py store/test_transactions.py",
-        (LEDGER, "self.history.holds.hold(*lease)", "pass"),
-        (LEDGER, "self.history.release(*lease)", "self.history.let_go(lease[0])"),
+        ("store/leases.py", "self._ledger.history.holds.hold(*lease)", "pass"),
+        ("store/leases.py", "self._ledger.history.release(*lease)", "self._ledger.history.let_go(lease[0])"),
     ),
     broken(
         6,
         "the base is not moved",
         BRANCHES,
-        (LEDGER, 'self.history.move(self._pair_at(line, merged), "base", merged)', "pass"),
+        (JOINING, 'history.move(carrier, "base", theirs)', "pass"),
     ),
     broken(
         6,
         "the base is moved too far",
         BRANCHES,
-        (LEDGER, 'self._pair_at(line, merged), "base", merged)', 'self._pair_at(line, merged), "base", record.number)'),
+        (JOINING, 'history.move(carrier, "base", theirs)', 'history.move(carrier, "base", line.head)'),
     ),
     broken(
         7,
         "the fork point stands for the base",
         BRANCHES,
-        (LEDGER, "base = self.root(records[pair.base])", "base = self.root(records[pair.fork])"),
+        (JOINING, "base = ledger.root(records[pair.base])", "base = ledger.root(records[pair.fork])"),
     ),
     broken(
         7,

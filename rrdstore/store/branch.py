@@ -134,7 +134,7 @@ class Branch:
 
     def transaction(self, message: str = "", author: str | None = "") -> Transaction:
         """Changes that happen together: a context manager, or `commit()` and `abort()` by hand. O(1)."""
-        self._ledger.end_leases()
+        self._ledger.leases.end_all()
         return Transaction(self._ledger, self._line, message, author or "")
 
     def update(self, change: Callable[[Transaction], T], retries: int = 8, message: str = "", author: str = "") -> T:
@@ -152,7 +152,7 @@ class Branch:
 
     def fork(self, name: str, keep: str | None = None) -> Branch:
         """A new branch from the head of this one, with its own policy; Exists, LimitReached, PolicyError."""
-        return Branch(self._ledger, self._ledger.begin(name, keep, self._line))
+        return Branch(self._ledger, self._ledger.branching.begin(name, keep, self._line))
 
     def merge(self, other: str | Branch, message: str | None = None, author: str = "") -> Commit:
         """Merge the head of `other` into this one; Conflict naming the paths, Unmergeable, and nothing is changed.
@@ -160,7 +160,7 @@ class Branch:
         Returns the head as it is if `other` has nothing new. O(what changed since they last met).
         """
         line = self._ledger.history.line(other if isinstance(other, str) else other.name)
-        return Commit(self._ledger, self._ledger.merge(self._line, line, message, author))
+        return Commit(self._ledger, self._ledger.branching.merge(self._line, line, message, author))
 
     # History
 

@@ -40,7 +40,7 @@ class Snapshot:
         self.exact = exact
         """Whether this is what the branch was at the moment asked for, without doubt."""
         self._tree: Tree | None = ledger.tree(record)
-        self._finalizer = weakref.finalize(self, ledger.leases_ended.append, ledger.lease(record, SNAPSHOT))
+        self._finalizer = weakref.finalize(self, ledger.leases.ended.append, ledger.leases.take(record, SNAPSHOT))
 
     @property
     def commit(self) -> Commit:

@@ -49,7 +49,7 @@ class Store:
     def begin(cls, storage: Storage, clock: Clock, path: str, keep: str, config: Config | None = None) -> Store:
         """A new store on an empty storage: a branch main with one commit of the empty tree."""
         ledger = Ledger(storage, clock, path)
-        ledger.begin(MAIN, keep, None, "store created")
+        ledger.branching.begin(MAIN, keep, None, "store created")
         store = cls(ledger)
         ledger.config = config or Config()
         return store
@@ -100,7 +100,7 @@ class Store:
         ledger = self.ledger
         ledger.check_open()
         if create and name not in ledger.history.names:
-            ledger.begin(name, keep, None, f"branch {name} created")
+            ledger.branching.begin(name, keep, None, f"branch {name} created")
         return Branch(ledger, ledger.history.line(name))
 
     def delete_branch(self, name: str) -> None:
@@ -249,19 +249,19 @@ class Store:
         With `keep` as it would be with this policy. NotFound, PolicyError. O(kept log kept).
         """
         self.ledger.check_open()
-        self.ledger.end_leases()
+        self.ledger.leases.end_all()
         return reports.plans(self.ledger, keep, branch)
 
     def explain(self, commit: Commit | str) -> reports.Explanation:
         """Why one commit is kept and until when at the earliest, or that and between which it was thinned."""
         self.ledger.check_open()
-        self.ledger.end_leases()
+        self.ledger.leases.end_all()
         return reports.explain(self.ledger, _name(commit))
 
     def info(self) -> reports.Info:
         """Size, fill and reach of everything, in one value."""
         self.ledger.check_open()
-        self.ledger.end_leases()
+        self.ledger.leases.end_all()
         return reports.info(self.ledger)
 
     def forecast(self, keep: str | None = None, branch: str = MAIN) -> Forecast:

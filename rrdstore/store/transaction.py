@@ -50,7 +50,7 @@ class Transaction:
         self._reads: dict[tuple[str, What | Literal["children"]], None] = {}
         self._own: set[tuple[str, What]] = set()
         self._open = True
-        self._lease = ledger.lease(self._start, TRANSACTION)
+        self._lease = ledger.leases.take(self._start, TRANSACTION)
 
     @property
     def start(self) -> Commit:
@@ -157,7 +157,7 @@ class Transaction:
         """End it with nothing done; ending twice is no error."""
         if self._open:
             self._open = False
-            self._ledger.end_lease(self._lease)
+            self._ledger.leases.end(self._lease)
 
     def __enter__(self) -> Transaction:
         return self

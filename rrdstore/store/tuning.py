@@ -68,7 +68,7 @@ def tune(ledger: Ledger, name: str, keep: str, *, dry_run: bool) -> Tuned:
         ledger.check_open()
     else:
         ledger.check_writable()
-    ledger.end_leases()
+    ledger.leases.end_all()
     line, policy = ledger.history.line(name), parse(keep)
     require_slots(ledger.history.names, MAIN, name, policy, ledger.storage.max_slots)
     made, rings = planned(ledger, line, policy)

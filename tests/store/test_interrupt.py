@@ -29,8 +29,8 @@ def interrupt_once(monkeypatch, owner, name, *, after):
     [
         ("storage", "append", False, False),
         ("storage", "append", True, True),
-        ("ledger", "_admit", False, True),
-        ("ledger", "_admit", True, True),
+        ("ledger", "admit", False, True),
+        ("ledger", "admit", True, True),
     ],
 )
 def test_a_commit_is_made_once_or_not_at_all(tmp_path, monkeypatch, owner, name, after, made):

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rrdstore
-from rrdstore.store.ledger import Ledger
+from rrdstore.store import ledger
 from rrdstore.testing.calls import KEEPS
 from rrdstore.testing.homes import HOMES, FileHome, JournalledHome
 from rrdstore.testing.walk import change, path
@@ -159,13 +159,13 @@ def test_time_does_not_go_back_over_an_opening_whatever_the_wall_clock_does(stor
 def test_what_cannot_be_opened_is_let_go_of():
     home = FileHome()
     home.create("last:5").close()
-    broken = Ledger._load
+    whole = ledger.load
     try:
-        Ledger._load = lambda self: 1 / 0
+        ledger.load = lambda _: 1 / 0
         with pytest.raises(ZeroDivisionError):
             home.open()
     finally:
-        Ledger._load = broken
+        ledger.load = whole
     with home.open() as store:
         assert store.branch("main").head.number == 1
     home.end()
