@@ -1,6 +1,6 @@
 """A store as text and back: JSON Lines, for backups, for other sizes, for other programs.
 
-    {"rrdstore":"dump","format":1,"uuid":HEX,"epoch":N,"number":N,"size":BYTES}
+    {"rrdstore":"dump","format":1,"uuid":HEX,"epoch":N,"number":N,"line":N,"size":BYTES}
     {"commit":ID,"epoch":N,"branch":N,"parents":[[N,EPOCH]],"time":MICROS,"wall":MICROS,"author":TEXT,"message":TEXT,
      "thinned":N,"grafts":[N],"authors":{NAME:N},"from":N,"removed":[PATH],
      "set":[[PATH,VALUE,META,CREATED,MODIFIED]]}                                                         by number
@@ -14,9 +14,10 @@
 Rule: everything that decides what a store answers goes through, so that the restored one answers the same:
 ids, times, authors, thinned counts, grafts, what each node says of its making, merge bases, tombstones.
 A commit is the difference from the kept one that it shares with (`from`, 0 for the empty tree): `removed` first,
-then `set`, parents before children. Numbers are commits'; a branch that was deleted has the name "" and lasts
-while commits of it are kept. VALUE and META are text, or {"base64": ...} where they are not UTF-8. The last line
-proves the others. Series are the rows and records that docs/format.md describes, null where a number is unknown.
+then `set`, parents before children. Numbers are commits', but for `id` and `upstream`, which are branches', and `line`,
+the highest id that a branch ever had; a branch that was deleted has the name "" and lasts while commits of it are
+kept. VALUE and META are text, or {"base64": ...} where they are not UTF-8. The last line proves the others. Series
+are the rows and records that docs/format.md describes, null where a number is unknown.
 Not carried: what only the journal holds is dumped as commits, its opaque parts are not.
 """
 

@@ -64,7 +64,7 @@ class _Dump:
         size = ledger.storage.usage().size
         self._put(
             {"rrdstore": "dump", "format": FORMAT, "uuid": ledger.uuid.hex(), "epoch": ledger.epoch,
-             "number": ledger.number, "size": size}
+             "number": ledger.number, "line": history.last_line, "size": size}
         )  # fmt: skip
         # Dropped ones are taken out of the history as we go: a reader's, which is its own.
         for number in history.graph.numbers[:]:

@@ -18,7 +18,7 @@ FORMAT = 1
 Line = dict[str, Any]
 
 KINDS: dict[str, dict[str, type]] = {
-    "rrdstore": {"rrdstore": str, "format": int, "uuid": str, "epoch": int, "number": int, "size": int},
+    "rrdstore": {"rrdstore": str, "format": int, "uuid": str, "epoch": int, "number": int, "line": int, "size": int},
     "commit": {
         "commit": str,
         "epoch": int,

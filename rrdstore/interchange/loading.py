@@ -44,6 +44,8 @@ class Loading:
     uuid: bytes = b""
     epoch: int = 0
     number: int = 0
+    line: int = 0
+    """The highest branch id ever given out."""
     size: int = 0
     records: dict[int, Record] = field(default_factory=dict)
     branches: dict[int, BranchState] = field(default_factory=dict)
@@ -63,6 +65,7 @@ class Loading:
             self.tags,
             frozenset(self.pins),
             series=None if self.series is None else self.series.state(),
+            line=self.line,
         )
 
 
@@ -95,7 +98,7 @@ def read_all(lines: Iterable[str]) -> Loading:
 
 def _begin(made: Loading, line: Line, number: int) -> None:
     _same(number, "format", (line["rrdstore"], line["format"]), ("dump", FORMAT))
-    made.epoch, made.number, made.size = line["epoch"], line["number"], line["size"]
+    made.epoch, made.number, made.line, made.size = (line[what] for what in ("epoch", "number", "line", "size"))
     made.uuid = _decoded(number, "uuid", line["uuid"], bytes.fromhex)
     _same(number, "bytes of the uuid", len(made.uuid), 16)
 

@@ -79,7 +79,9 @@ def restore(
         check_limit("tags", len(state.tags), storage.max_tags)
         check_limit("pins", len(state.pins), storage.max_pins)
         series = None if loading.series is None else loading.series.tick()
-        storage.tick(Tick(state.number, state.commits, (), (), state.branches, state.tags, state.pins, series))
+        storage.tick(
+            Tick(state.number, state.commits, (), (), state.branches, state.tags, state.pins, series, state.line)
+        )
     except BaseException:
         storage.close()
         ringfile.remove(os.fspath(path))

@@ -95,6 +95,8 @@ class State:
     """What the journal holds since the tick, in order."""
     series: SeriesState | None = None
     """None if none were declared."""
+    line: int = 0
+    """The highest branch id ever given out as of the tick; at least that of each branch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,8 @@ class Tick:
     tags: dict[str, Key]
     pins: frozenset[int]
     series: SeriesTick | None = None
+    line: int = 0
+    """As in State."""
 
 
 @dataclass(frozen=True, slots=True)

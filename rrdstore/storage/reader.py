@@ -72,7 +72,7 @@ class RingReader:
                     raise fault
                 return State(
                     held.uuid, superblock.epoch, superblock.number, kept.records(), branches, tags, pins, pending,
-                    series,
+                    series, superblock.line,
                 )  # fmt: skip
         raise Corrupt(held.path, f"another tick at each of {_ATTEMPTS} attempts", "a moment of rest to read in")
 

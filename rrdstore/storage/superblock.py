@@ -14,7 +14,7 @@ from zlib import crc32
 from rrdstore.errors import Corrupt
 from rrdstore.storage.ring import START
 
-_FORM = Struct("<15Q")
+_FORM = Struct("<10QI5Q")
 SIZE = 128
 
 
@@ -49,6 +49,8 @@ class Superblock:
     generation: int = 1
     start: int = START
     """Of the journal: the generation and the byte at which what the last tick does not cover begins."""
+    line: int = 0
+    """The highest branch id given out as of the last tick."""
 
     def encode(self) -> bytes:
         """The row."""

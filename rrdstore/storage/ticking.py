@@ -220,6 +220,7 @@ class Ticking:
             superblock = objects.superblock
             superblock.tick += 1
             superblock.number, superblock.top = tick.number, superblock.next - 1
+            superblock.line = max(superblock.line, tick.line)
             superblock.dying, superblock.reaped, superblock.kept = len(dying), 0, len(self.kept)
             superblock.generation, superblock.start = self._journal.rest()
 

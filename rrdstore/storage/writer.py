@@ -76,6 +76,7 @@ class RingWriter:
             read_pins(rows["pin"]),
             pending,
             cells.state(self._container),
+            superblock.line,
         )
 
     def root(self, commit: Record) -> Node:

@@ -31,7 +31,7 @@ def load(ledger: Ledger) -> list[tuple[Record, bytes]]:
     last_line = ledger.history.last_line
     ledger.room, ledger.ticks = Room(ledger), Ticks(ledger)
     ledger.history = history = History()
-    history.last_line = last_line
+    history.last_line = max(last_line, state.line)
     ledger.leases.hold_again()
     history.load(state.commits, _lines(state), state.tags, state.pins)
     last = state.commits[-1] if state.commits else None

@@ -91,7 +91,9 @@ class Mending:
         for record in kept:
             record.root = self._roots[record.number]
             record.root_number = record.top = 0
-        tick = Tick(number, kept, (), (), sorted(branches, key=lambda branch: branch.id), tags, pins)
+        branches.sort(key=lambda branch: branch.id)
+        line = max([found.superblock.line if found.superblock else 0, *(branch.id for branch in branches)])
+        tick = Tick(number, kept, (), (), branches, tags, pins, line=line)
         return Mended(tick, max([epoch, *(entry.epoch for entry in pending)]), pending, self._lost)
 
     # Commits

@@ -113,6 +113,7 @@ class Ticks:
             dict(history.tags),
             frozenset(history.pins),
             None if ledger.series is None else SeriesTick(*ledger.series.cut()),
+            history.last_line,
         )
         self._reserved = ledger.room.reserved
         self._steps = ledger.storage.ticking(self._tick)

@@ -57,6 +57,7 @@ class Disk:
     uuid: bytes = bytes(range(16))
     epoch: int = 0
     number: int = 0
+    line: int = 0
     commits: dict[int, Record] = field(default_factory=dict)
     trees: dict[int, Content] = field(default_factory=dict)
     branches: tuple[BranchState, ...] = ()
@@ -101,7 +102,7 @@ class Journalled:
         columns = [disk.records.get(index, b"") for index in range(max(disk.records, default=-1) + 1)]
         return State(
             disk.uuid, disk.epoch, disk.number, commits, disk.branches, dict(disk.tags), disk.pins, tuple(disk.journal),
-            SeriesState(disk.declared, columns) if disk.declared else None,
+            SeriesState(disk.declared, columns) if disk.declared else None, disk.line,
         )  # fmt: skip
 
     def lacking(self, cost: int, *, shrinks: bool) -> int:
@@ -166,7 +167,7 @@ class Journalled:
         assert {key.number for key in tick.tags.values()} | tick.pins <= set(commits)
         assert {stored.branch for stored in commits.values()} <= {branch.id for branch in tick.branches}
         disk.commits, disk.trees, disk.journal = commits, trees, disk.journal[cut:]
-        disk.number, disk.branches = tick.number, tuple(tick.branches)
+        disk.number, disk.line, disk.branches = tick.number, max(disk.line, tick.line), tuple(tick.branches)
         disk.tags, disk.pins = dict(tick.tags), tick.pins
         disk.records = {**disk.records, **(tick.series.records if tick.series else {})}
         self.ticks += 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -138,6 +140,26 @@ def test_a_dump_takes_the_size_it_came_from_unless_told(tmp_path):
         lines = dumped(store)
     with interchange.restore(tmp_path / "b.rrdb", lines) as copy:
         assert copy.info().size == 4 << 20
+
+
+@pytest.mark.parametrize("through", ["memory", "file", "opening"])
+def test_a_branch_id_is_not_given_again(tmp_path, through):
+    """Were it, what stood on the deleted branch elsewhere (a copy, a lease) would mean another one."""
+    with rrdstore.create(tmp_path / "a.rrdb", "4MiB", "last:8") as store:
+        store.branch("main").fork("gone")
+        store.delete_branch("gone")
+        lines = dumped(store)
+    if through == "memory":
+        copy = interchange.load(lines)
+    elif through == "file":
+        interchange.restore(tmp_path / "b.rrdb", lines).close()
+        copy = rrdstore.open(tmp_path / "b.rrdb")
+    else:
+        copy = rrdstore.open(tmp_path / "a.rrdb")
+    with copy:
+        assert json.loads(dumped(copy)[0])["line"] == 2
+        copy.branch("main").fork("new")
+        assert [line["id"] for line in map(json.loads, dumped(copy)) if line.get("branch") == "new"] == [3]
 
 
 def test_two_dumps_of_one_store_are_equal():

@@ -16,7 +16,7 @@ from blake3 import blake3
 
 SUPERBLOCK = (
     "tick", "number", "epoch", "top", "next", "charged", "objects", "dying", "reaped", "kept", "clean", "pages",
-    "writes", "generation", "start",
+    "writes", "generation", "start", "line",
 )  # fmt: skip
 WIDTHS = "BHIQ"
 
@@ -97,9 +97,8 @@ class File:
         assert check == f"{crc32(lines.encode()):08x}"
         self.meta, self.uuid = meta, bytes.fromhex(meta["uuid"])
         assert len(row) == 128
-        assert not any(row[120:124])
-        assert crc32(row[:120]) == int.from_bytes(row[124:], "little")
-        self.superblock = dict(zip(SUPERBLOCK, unpack_from("<15Q", row), strict=True))
+        assert crc32(row[:124]) == int.from_bytes(row[124:], "little")
+        self.superblock = dict(zip(SUPERBLOCK, unpack_from("<10QI5Q", row), strict=True))
         self.segment, self.segments, self.grain = (int(meta[key]) for key in ("segment", "segments", "grain"))
         self.locations = self.segments * self.segment // 192
 
