@@ -20,6 +20,7 @@ from rrdstore.storage.freeing import weigh
 from rrdstore.storage.kept import KeptTable
 from rrdstore.storage.layout import CHARGE, LOCATIONS_A_ROW
 from rrdstore.storage.objects import Missing, Objects, assembled, unpack, whole
+from rrdstore.storage.parts import Parts
 from rrdstore.storage.protocol import State, Usage
 from rrdstore.storage.records import read_branches, read_numbers, read_pins, read_tags
 
@@ -53,6 +54,7 @@ class RingReader:
         self.largest = layout.largest
         self._segments: dict[int, bytes] = {}
         self._locations: dict[int, array[int]] = {}
+        self._parts = Parts()
         self._closed = False
         self._journal = journal.reader(held.path + journal.SUFFIX, layout.ring, held.uuid)
 
@@ -84,11 +86,14 @@ class RingReader:
 
     def load(self, number: int) -> Node | Bucket | Wide:
         """One object; Thinned if it is gone, Corrupt if its bytes are not what was written."""
+        part = self._parts.get(number)
+        if part is not None:
+            return part
         try:
             kind, data = assembled(*self._raw(number), self._raw)
         except Missing as fault:
             raise Thinned(f"with object {number}", None, None) from fault
-        return decode(kind, data, number, self)
+        return self._parts.add(number, decode(kind, data, number, self), len(data))
 
     def _raw(self, number: int) -> tuple[int, bytes]:
         held = self._container
@@ -188,6 +193,7 @@ class RingReader:
         """Let go of everything; closing twice is fine."""
         if not self._closed:
             self._closed = True
+            self._parts.forget()
             self._container.close()
             self._journal.close()
 

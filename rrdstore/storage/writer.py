@@ -14,6 +14,7 @@ from rrdstore.storage import cells, check
 from rrdstore.storage.codec import decode
 from rrdstore.storage.freeing import weigh
 from rrdstore.storage.objects import Missing, Objects
+from rrdstore.storage.parts import Parts
 from rrdstore.storage.protocol import State
 from rrdstore.storage.reader import usage
 from rrdstore.storage.records import read_branches, read_pins, read_tags
@@ -42,7 +43,7 @@ class RingWriter:
         self.max_branches, self.max_tags, self.max_pins = layout.branches, layout.tags, layout.pins
         self.max_snapshots, self.max_slots = layout.snapshots, layout.slots + layout.branch_slots
         self.largest = layout.largest
-        self._objects = Objects(held)
+        self._objects, self._parts = Objects(held), Parts()
         self._ticks = Ticking(held, ring, self._objects, self.load)
         self._closed = False
         superblock = self._objects.superblock
@@ -58,6 +59,7 @@ class RingWriter:
         """As of the last tick, and the journal since."""
         ticks = self._ticks
         ticks.abandon()
+        self._parts.forget()
         if ticks.stale:
             ticks.load()
         else:
@@ -85,11 +87,14 @@ class RingWriter:
 
     def load(self, number: int) -> Node | Bucket | Wide:
         """One object; Corrupt, also if it is not there, as the writer knows what there must be."""
+        part = self._parts.get(number)
+        if part is not None:
+            return part
         try:
             kind, data = self._objects.read(number)
         except Missing as fault:
             raise Corrupt(f"object {fault.number}", "nothing", "a part of a kept tree") from fault
-        return decode(kind, data, number, self)
+        return self._parts.add(number, decode(kind, data, number, self), len(data))
 
     def lacking(self, cost: int, *, shrinks: bool) -> int:
         """Bytes that are lacking for `cost` more; what shrinks the tree may use the reserve."""
@@ -153,5 +158,6 @@ class RingWriter:
         except StoreError:
             pass  # Only the note that the journal may be missing is not made.
         finally:
+            self._parts.forget()
             self._container.close()
             self._journal.close()

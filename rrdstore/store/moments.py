@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from rrdstore.history.commit import Key, commit_id
 from rrdstore.history.when import parse_when
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from rrdstore.history.branch import Line
@@ -33,18 +34,18 @@ class Found:
 def find(history: History, uuid: bytes, line: Line, last: Key, when: str | datetime | int, now: int) -> Found:
     """What `when` means on a branch: tag, moment, number, id or prefix of an id, in this order.
 
-    A moment is the newest kept commit at or before it. NotFound, Thinned, InvalidWhen. O(kept).
+    A moment is the newest kept commit at or before it. NotFound, Thinned, InvalidWhen. O(forks x log kept).
     """
-    if isinstance(when, str) and when in history.tags:
-        return _as_commit(history, line, history.tags[when].number)
+    if isinstance(when, str):
+        if when in history.tags:
+            return _as_commit(history, line, history.tags[when].number)
+        match = _ID.fullmatch(when)
+        if match is not None:  # No moment is written so.
+            return _as_commit(history, line, _numbered(history, uuid, last, when, match))
     moment = parse_when(when, now)
-    if moment is not None:
-        return _at(history, line, moment, str(when))
-    match = _ID.fullmatch(str(when))
-    if match is None:
+    if moment is None:
         raise InvalidWhen(str(when), "a tag, an id, '2h ago', '@unix', 'YYYY-MM-DD[THH:MM[:SS]]' or a datetime")
-    number = by_id(history, uuid, last, str(when))
-    return _as_commit(history, line, number)
+    return _at(history, line, moment, str(when))
 
 
 def by_id(history: History, uuid: bytes, last: Key, text: str) -> int:
@@ -56,6 +57,10 @@ def by_id(history: History, uuid: bytes, last: Key, text: str) -> int:
     match = _ID.fullmatch(text)
     if match is None:
         raise NotFound("commit", text)
+    return _numbered(history, uuid, last, text, match)
+
+
+def _numbered(history: History, uuid: bytes, last: Key, text: str, match: re.Match[str]) -> int:
     number = int(match[1])
     record = history.graph.records.get(number)
     if record is None and number <= last.number:
@@ -77,31 +82,38 @@ def _raise_if_thinned(history: History, uuid: bytes, latest: Key, text: str) -> 
             )
 
 
-def lineage(history: History, line: Line) -> list[int]:
-    """The kept commits a branch has been at, oldest first: its own, and its upstreams' up to the fork points."""
-    parts = [history.graph.lines.get(line.id, [])]
+def _stretches(history: History, line: Line) -> Iterator[tuple[list[int], int]]:
+    """The kept commits a branch has been at, newest stretch first: a branch's own, and how many of them, oldest first.
+
+    Its own, and its upstreams' up to the fork points.
+    """
+    lines, records = history.graph.lines, history.graph.records
+    own = lines.get(line.id, [])
+    yield own, len(own)
     fork = line.fork
     while fork:
-        origin = history.graph.records[fork].branch
-        own = history.graph.lines.get(origin, [])
-        parts.append(own[: bisect_right(own, fork)])
+        origin = records[fork].branch
+        own = lines.get(origin, [])
+        yield own, bisect_right(own, fork)
         fork = history.lines[origin].fork if origin in history.lines else 0
-    return [number for part in reversed(parts) for number in part]
 
 
 def _at(history: History, line: Line, moment: int, text: str) -> Found:
-    numbers = lineage(history, line)
-    records = [history.graph.records[number] for number in numbers]
-    at = bisect_right(records, moment, key=lambda record: record.rt)
-    if not at:
-        raise NotFound("commit at or before", text)
-    following = records[at] if at < len(records) else None
-    return Found(records[at - 1], following, following is None or following.thinned == 0)
+    records, after = history.graph.records, 0
+    for numbers, count in _stretches(history, line):
+        at = bisect_right(numbers, moment, 0, count, key=lambda number: records[number].rt)
+        if at:
+            following = records.get(numbers[at] if at < count else after)
+            return Found(records[numbers[at - 1]], following, following is None or following.thinned == 0)
+        after = numbers[0] if count else after
+    raise NotFound("commit at or before", text)
 
 
 def _as_commit(history: History, line: Line, number: int) -> Found:
-    record = history.graph.records[number]
-    numbers = lineage(history, line)
-    at = bisect_right(numbers, number)
-    following = history.graph.records[numbers[at]] if at < len(numbers) and number in numbers else None
-    return Found(record, following, True)
+    records, after = history.graph.records, 0
+    for numbers, count in _stretches(history, line):
+        at = bisect_left(numbers, number, 0, count)
+        if at < count and numbers[at] == number:
+            return Found(records[number], records.get(numbers[at + 1] if at + 1 < count else after), True)
+        after = numbers[0] if count else after
+    return Found(records[number], None, True)

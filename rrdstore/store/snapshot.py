@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from typing import TYPE_CHECKING
 
 from rrdstore.errors import Closed
@@ -28,19 +27,21 @@ class Snapshot:
     Immutable; may be read from any thread.
     """
 
-    __slots__ = ("__weakref__", "_finalizer", "_ledger", "_record", "_tree", "exact", "window")
+    __slots__ = ("__weakref__", "_following", "_leases", "_ledger", "_record", "_tree", "exact")
 
     def __init__(self, ledger: Ledger, record: Record, following: Record | None, *, exact: bool) -> None:
-        self._ledger, self._record = ledger, record
-        self.window: tuple[datetime, datetime | None] = (
-            moment(record.rt),
-            moment(following.rt) if following else None,
-        )
-        """From when to when no other commit of the branch is kept; the end is None at the head."""
+        self._leases: list[tuple[int, str]] = []
+        self._ledger, self._record, self._following = ledger, record, following
         self.exact = exact
         """Whether this is what the branch was at the moment asked for, without doubt."""
         self._tree: Tree | None = ledger.tree(record)
-        self._finalizer = weakref.finalize(self, ledger.leases.ended.append, ledger.leases.take(record, SNAPSHOT))
+        self._leases.append(ledger.leases.take(record, SNAPSHOT))
+
+    @property
+    def window(self) -> tuple[datetime, datetime | None]:
+        """From when to when no other commit of the branch was kept when it was opened; the end is None at the head."""
+        following = self._following
+        return moment(self._record.rt), moment(following.rt) if following else None
 
     @property
     def commit(self) -> Commit:
@@ -77,7 +78,12 @@ class Snapshot:
     def close(self) -> None:
         """Let the commit go; closing twice is no error."""
         self._tree = None
-        self._finalizer()
+        try:
+            self._ledger.leases.ended.append(self._leases.pop())
+        except IndexError:  # Given back before, by another thread maybe.
+            return
+
+    __del__ = close
 
     def __enter__(self) -> Snapshot:
         return self
