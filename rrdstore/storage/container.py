@@ -16,7 +16,6 @@ The main file is opened by SQLite alone: closing any other descriptor of it woul
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from rrdstore.errors import Corrupt, Held, NoStore, Unwritable
+from rrdstore.storage.holder import holder
 from rrdstore.storage.layout import FRAME, PAGE, Layout
 from rrdstore.storage.schema import APPLICATION, FORMAT, META, meta, recognised, statement, strangers, tables
 from rrdstore.storage.superblock import Superblock
@@ -33,8 +33,8 @@ from rrdstore.storage.views import VIEWS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-WAIT = 0.25
-"""Seconds to wait for another process that holds the log."""
+WAIT = 250
+"""Milliseconds to wait for another process that holds the log, before it is known to hold it for longer."""
 
 _WRITTEN_AT_ONCE = 4 << 20
 """Bytes in a transaction of creation."""
@@ -49,6 +49,8 @@ class Container:
         self.path, self.layout, self.lock = path, layout, threading.RLock()
         self._connection, self._durable = connection, durable
         self._full = False
+        self.held = False
+        """Whether somebody has kept the log from being written back when it had to be, and nobody waits for him."""
         self._written_back_at = layout.wal // 2
         self.meta = {key: value for key, value in self._all("SELECT k, v FROM meta") if key != "superblock"}
         self.uuid: bytes = bytes.fromhex(self.meta["uuid"])
@@ -155,16 +157,22 @@ class Container:
         must = used + pages * FRAME + 32 > share
         if not used or not (must or used > self._written_back_at):
             return
-        if self.checkpoint():
+        if self.checkpoint(wait=must and not self.held):
             self._written_back_at = share // 2
+            self.held = False
         elif must:
+            self.held = True
             raise Held(self.path, self.holder())
         else:
-            self._written_back_at = used + share // 8  # Waiting for whoever reads takes time: not at each transaction.
+            self._written_back_at = used + share // 8  # What is read by many is not asked for at each transaction.
 
-    def checkpoint(self) -> bool:
+    def checkpoint(self, *, wait: bool = True) -> bool:
         """Write the log back and truncate it; False if somebody still reads from it."""
-        busy, _, _ = self.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        self.execute(f"PRAGMA busy_timeout = {WAIT if wait else 0}").fetchone()
+        try:
+            busy, _, _ = self.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        finally:
+            self.execute(f"PRAGMA busy_timeout = {WAIT}").fetchone()
         return not busy
 
     def log_size(self) -> int:
@@ -182,8 +190,8 @@ class Container:
         return [row[0] for row in self._all("PRAGMA quick_check(20)") if row[0] != "ok"]
 
     def holder(self) -> str:
-        """Who else uses the log's index, as far as the system tells."""
-        return holder(self.path + "-shm")
+        """Who keeps the log from being written back, as far as the system tells."""
+        return holder(self.path)
 
     def close(self) -> None:
         """Close; the last one to do so writes the log back and removes it."""
@@ -270,7 +278,7 @@ def connect(path: str, *, readonly: bool, durable: bool) -> Container:
 
 def _connected(path: str, how: str, *, durable: bool) -> Container:
     address = f"file:{quote(str(Path(path).absolute()))}?{how}"
-    connection = sqlite3.connect(address, uri=True, isolation_level=None, timeout=WAIT, check_same_thread=False)
+    connection = sqlite3.connect(address, uri=True, isolation_level=None, timeout=WAIT / 1000, check_same_thread=False)
     connection.text_factory = _text
     try:
         layout = recognised(path, connection)
@@ -323,7 +331,7 @@ def faults(path: str, *, opening: bool = False) -> Iterator[None]:
     except sqlite3.Error as fault:
         said = str(fault)
         if said in _BUSY:
-            raise Held(path, holder(path + "-shm")) from fault
+            raise Held(path, holder(path)) from fault
         if "not a database" in said:
             raise (
                 NoStore(path, "a file that is no SQLite database") if opening else Corrupt(path, said, "a database")
@@ -343,17 +351,3 @@ def file_size(path: str) -> int:
         return Path(path).stat().st_size
     except FileNotFoundError:
         return 0
-
-
-def holder(path: str) -> str:
-    """The process that holds a lock on `path`, as far as /proc tells; never opens the file."""
-    try:
-        status = Path(path).stat()
-        wanted = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
-        lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return "another process"
-    fields = (line.split() for line in lines)
-    found = {int(field[4]) for field in fields if len(field) > 5 and field[5] == wanted and field[1] == "POSIX"}
-    others = sorted(found - {os.getpid()} or found)
-    return f"process {' and '.join(map(str, others))}" if others else "another process"

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,3 +75,26 @@ def failing(storage: RingWriter, after: int) -> Iterator[Callable[[], bool]]:
         yield lambda: left[0] < 0
     finally:
         held.execute = execute
+
+
+@contextmanager
+def foreign(path: str, *statements: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Another process with these statements done on a file: a transaction that has begun to read, if none are said."""
+    said = statements or ("BEGIN", "SELECT count(*) FROM kept")
+    script = (
+        "import sqlite3, sys\n"
+        "held = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "for said in sys.argv[2:]:\n"
+        "    held.execute(said).fetchall()\n"
+        "print(flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, path, *said], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"\n"
+        try:
+            yield process
+        finally:
+            process.communicate()
