@@ -62,6 +62,10 @@ class Container:
         """One statement; sqlite3's errors, which the caller's `faults` translates."""
         return self._connection.execute(statement, values)
 
+    def execute_many(self, statement: str, rows: Iterable[tuple[bytes, int]]) -> None:
+        """One statement for many rows; errors as `execute`."""
+        self._connection.executemany(statement, rows)
+
     def _all(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
         with self.lock, faults(self.path):
             return self.execute(statement, values).fetchall()
@@ -94,8 +98,7 @@ class Container:
     def put(self, table: str, rows: Iterable[tuple[int, bytes]]) -> None:
         """Overwrite rows, inside a transaction."""
         statement = f"UPDATE {table} SET d = ? WHERE id = ?"
-        for at, row in rows:
-            self.execute(statement, (row, at + 1))
+        self.execute_many(statement, ((row, at + 1) for at, row in rows))
 
     def read_segment(self, segment: int) -> bytes:
         """The bytes of one segment; Corrupt."""

@@ -3,7 +3,9 @@
 Rule: stored commits form lines, each sharing with the one before it, place by place, and with no other
 (`storing`). Dropping C between P and N frees what C has at a place where N has not the same object, unless
 its number is at most P's `top`, the last number given out when P was stored: then P has it there too.
-Nothing is counted, no list is kept, and what is shared is never looked at.
+Nothing is counted, no list is on disk, and what is shared is never looked at. What N was seen to replace of C when
+it was stored is remembered in memory if it is little (`storing`, handed on by `kept`): that is the same set, and then
+nothing need be read. After an opening, and for what is much, the walk says.
 Children are freed before their parents, so a walk that a crash cut short is done again: an object that is
 missing took all of its own with it. Of one that is damaged nothing is known, so what only it leads to stays
 where it is, for `check` to name: a leak is better than a loss, and than a store that cannot go on.
@@ -19,12 +21,14 @@ from typing import TYPE_CHECKING, cast
 from rrdstore.errors import Corrupt
 from rrdstore.storage.codec import references, referred
 from rrdstore.storage.objects import Missing, Objects
+from rrdstore.storage.storing import LENGTH, LENGTH_BITS
 from rrdstore.tree.node import BITS, FANOUT, name_hash
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from rrdstore.storage.codec import References
+    from rrdstore.storage.records import Dying
 
 log = logging.getLogger("rrdstore")
 
@@ -52,6 +56,22 @@ class Freeing:
                 self._seen.clear()
             found = self._seen[number] = references(kind, data, number)
         return found
+
+    def free(self, dying: Dying) -> Iterator[int]:
+        """Let go of what a dropped commit alone had, children first: the number of each. Corrupt."""
+        objects = self._objects
+        if dying.objects is None:
+            for number in self.private(dying.root, dying.floor, dying.beside):
+                objects.free(number)
+                yield number
+            return
+        for one in reversed(dying.objects):
+            length = one & LENGTH
+            if length:
+                objects.free_known(one >> LENGTH_BITS, length)
+            else:
+                objects.free(one >> LENGTH_BITS)
+            yield one >> LENGTH_BITS
 
     def private(self, root: int, floor: int, beside: int) -> Iterator[int]:
         """The objects of tree `root` above `floor` that tree `beside` (0: none) has not there; children first."""

@@ -15,6 +15,7 @@ from rrdstore.history.authors import greatest
 from rrdstore.storage.layout import KEPT, KEPT_A_PAGE
 from rrdstore.storage.names import Names
 from rrdstore.storage.records import Dying, Kept, kept_rows, read_kept
+from rrdstore.storage.storing import LENGTH_BITS, MOST_REPLACED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -59,10 +60,10 @@ class KeptTable:
         number = self._newest.get(branch)
         return None if number is None else self.commits[number]
 
-    def add(self, record: Record, before: int) -> None:
+    def add(self, record: Record, before: int, replaced: tuple[int, ...] | None = None) -> None:
         """A commit stored beside `before` (0: nothing), its `root_number` and `top` known."""
         number = record.number
-        self.commits[number] = Kept(record, before)
+        self.commits[number] = Kept(record, before, replaced)
         self._beside.setdefault(before, set()).add(number)
         self._touched.add(number)
         self._newest[record.branch] = number
@@ -74,8 +75,15 @@ class KeptTable:
 
     def drop(self, numbers: Iterable[int]) -> list[Dying]:
         """Drop these, and whatever stayed for storage only and need not any more; in the order to be freed in."""
+        going = self._ghosts.union(numbers)
         dying = []
-        for number in sorted(self._ghosts.union(numbers), reverse=True):
+        # What stands in a line first, oldest first: then each takes leave of its neighbour, and little is handed on.
+        for number in sorted(going):
+            after = self._beside.get(number)
+            if after is not None and len(after) == 1:
+                going.discard(number)
+                dying.append(self._taken_out(self.commits[number], next(iter(after))))
+        for number in sorted(going, reverse=True):
             kept = self.commits[number]
             after = self._beside.get(number, set())
             if len(after) <= 1:
@@ -109,7 +117,10 @@ class KeptTable:
             if left:
                 self._newest[branch] = max(left)
         floor = self.commits[before].record.top if before else 0
-        return Dying(kept.record.root_number, floor, self.commits[after].record.root_number if after else 0)
+        if not after:
+            return Dying(kept.record.root_number, floor, 0)
+        heir = self.commits[after]
+        return Dying(kept.record.root_number, floor, heir.record.root_number, _handed_on(kept, heir, floor))
 
     def changes(self) -> dict[int, bytes]:
         """The rows that changed since the table was read, or asked this; LimitReached."""
@@ -139,6 +150,21 @@ class KeptTable:
         found = [(self.names.index(name, stored), name, count) for name, count in greatest(record.authors).items()]
         record.authors = {name: count for index, name, count in found if index}
         return [(index, count) for index, _, count in found if index]
+
+
+def _handed_on(kept: Kept, heir: Kept, floor: int) -> tuple[int, ...] | None:
+    """What dies with a commit, if it is known; what the one before it has as well, its heir replaces from now on."""
+    replaced, border = heir.replaced, (floor + 1) << LENGTH_BITS
+    if replaced is None:
+        return None
+    heir.replaced = kept.replaced
+    if not replaced or min(replaced) >= border:
+        return replaced
+    older = tuple([one for one in replaced if one < border])
+    if kept.replaced is not None:
+        both = kept.replaced + older
+        heir.replaced = both if len(both) <= MOST_REPLACED else None
+    return tuple([one for one in replaced if one >= border])
 
 
 def pages_of(rows: Iterable[int]) -> int:

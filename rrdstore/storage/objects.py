@@ -94,47 +94,59 @@ class Objects:
             number += 1
         raise StoreFull(CHARGE, 0)
 
-    def add(self, kind: int, data: bytes, number: int | None = None) -> int:
-        """Keep these bytes under the next number, or one from `number()`; StoreFull, Held, Unwritable."""
-        if number is None:
-            number = self.number()
+    def add(self, kind: int, data: bytes) -> int:
+        """Keep these bytes under the next number; StoreFull, Held, Unwritable."""
+        number = self.number()
+        self.write(number, kind, data)
+        return number
+
+    def write(self, number: int, kind: int, data: bytes) -> int:
+        """Keep these bytes under a number from `number()`: how many they take, 0 if in pieces. Errors as `add`."""
+        if len(data) <= self._piece - HEADER:
+            return self._put(number, kind, data)
         levels = 0
         while len(data) > self._piece - HEADER:
             data = self._cut(data)
             levels += 1
-        self._put(number, kind | levels << 4, data, NEW)
-        return number
+        self._put(number, kind | levels << 4, data)
+        return 0
 
     def _cut(self, data: bytes) -> bytes:
         step = self._piece - HEADER
         numbers = []
         for at in range(0, len(data), step):
             numbers.append(self.number())
-            self._put(numbers[-1], PIECE, data[at : at + step], NEW)
+            self._put(numbers[-1], PIECE, data[at : at + step])
         return Struct(f"<{len(numbers) + 1}Q").pack(len(data), *numbers)
 
-    def _put(self, number: int, tag: int, data: bytes, stream: int) -> None:
-        word = len(data) | tag << 24
-        record = _HEADER.pack(number, word, crc32(data, (number ^ word) & _LOW)) + data
-        short = -len(record) % self.grain
-        self._place(number, record + bytes(short) if short else record, stream)
-        self.superblock.objects += 1
-        self.superblock.charged += max(CHARGE, len(record) + short)
-        if stream == NEW and self.pages > self.slice_pages:
-            self.commit()
-
-    def _place(self, number: int, record: bytes, stream: int) -> None:
+    def _put(self, number: int, tag: int, data: bytes) -> int:
+        length = len(data)
+        word = length | tag << 24
+        size = -(-(HEADER + length) // self.grain) * self.grain
         with self._lock:
-            found = self.segments.append(record, stream)
+            buffer, at = self._place(number, size, NEW)
+            _HEADER.pack_into(buffer, at, number, word, crc32(data, (number ^ word) & _LOW))
+            buffer[at + HEADER : at + HEADER + length] = data
+            superblock = self.superblock
+            superblock.objects += 1
+            superblock.charged += max(CHARGE, size)
+            if self.pages > self.slice_pages:
+                self.commit()
+        return size
+
+    def _place(self, number: int, size: int, stream: int) -> tuple[bytearray, int]:
+        """The place of an object from now on: in which bytes, and where in them."""
+        found = self.segments.take(size, stream)
+        if found is None:
+            self.clean(SPARE + 1)
+            found = self.segments.take(size, stream)
             if found is None:
-                self.clean(SPARE + 1)
-                found = self.segments.append(record, stream)
-                if found is None:
-                    raise StoreFull(len(record), 0)
-            segment, offset = found
-            slot = number % self.count
-            self._locations[slot] = 1 + (segment * self._layout.segment + offset) // self.grain
-            self._changed.add(slot // LOCATIONS_A_ROW)
+                raise StoreFull(size, 0)
+        segment, offset, buffer = found
+        slot = number % self.count
+        self._locations[slot] = 1 + (segment * self._layout.segment + offset) // self.grain
+        self._changed.add(slot // LOCATIONS_A_ROW)
+        return buffer, offset
 
     def _find(self, number: int) -> tuple[int, int, int, bytes]:
         """Segment, whole length, tag and bytes of an object; Missing, Corrupt."""
@@ -194,6 +206,17 @@ class Objects:
             self._locations[slot] = 0
             self._changed.add(slot // LOCATIONS_A_ROW)
             self.segments.forget(segment, length)
+            self.superblock.objects -= 1
+            self.superblock.charged -= max(CHARGE, length)
+
+    def free_known(self, number: int, length: int) -> None:
+        """Let go of an object in one piece that is there and takes `length` bytes. O(1), nothing is read."""
+        slot = number % self.count
+        with self._lock:
+            location = self._locations[slot]
+            self._locations[slot] = 0
+            self._changed.add(slot // LOCATIONS_A_ROW)
+            self.segments.forget((location - 1) * self.grain // self._layout.segment, length)
             self.superblock.objects -= 1
             self.superblock.charged -= max(CHARGE, length)
 
@@ -268,7 +291,8 @@ class Objects:
             here = 1 + (segment * self._layout.segment + at) // self.grain
             if self._locations[number % self.count] == here and _sound(data, at):
                 with self._lock:
-                    self._place(number, data[at : at + length], MOVED)
+                    buffer, to = self._place(number, length, MOVED)
+                    buffer[to : to + length] = data[at : at + length]
                     self.segments.forget(segment, length)
                 moved += 1
                 if self.pages > self.slice_pages:

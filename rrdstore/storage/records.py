@@ -91,6 +91,8 @@ class Kept:
     record: Record
     before: int
     """The number of the commit it was stored beside; 0 is none."""
+    replaced: tuple[int, ...] | None = None
+    """What that one has and this one has not, as `storing` has it; in memory only, None if it is not known."""
     ghost: bool = False
     rows: tuple[int, ...] = ()
 
@@ -197,7 +199,7 @@ def _read_kept(at: int, data: bytes, more: list[tuple[int, int, bytes]], name: C
         data[_KEPT_FIXED + author_size : end].decode(),
         None, grafts, int.from_bytes(fixed[:5], "little"), root, top, _read_authors(fixed, name),
     )  # fmt: skip
-    return Kept(record, before, kind == GHOST_ROW, (at, *(row for _, row, _ in more)))
+    return Kept(record, before, None, kind == GHOST_ROW, (at, *(row for _, row, _ in more)))
 
 
 def _read_authors(fixed: bytes, name: Callable[[int], str]) -> dict[str, int] | None:
@@ -308,11 +310,13 @@ class Dying(NamedTuple):
     root: int
     floor: int
     beside: int
+    objects: tuple[int, ...] | None = None
+    """What is to be freed, as `storing` has it, if it is known; in memory only."""
 
 
 def dying_rows(dying: Sequence[Dying], count: int) -> list[bytes]:
     """The rows of the table `dying` that these take; TooLarge."""
-    rows = _packed([_DYING.pack(*one) for one in dying], DYING_A_ROW, count, "dying")
+    rows = _packed([_DYING.pack(*one[:3]) for one in dying], DYING_A_ROW, count, "dying")
     return rows[: -(-len(dying) // DYING_A_ROW)]
 
 

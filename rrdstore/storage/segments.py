@@ -48,6 +48,8 @@ class Segments:
         self._cache: OrderedDict[int, bytearray | bytes] = OrderedDict()
         self._open: list[int] = [-1, -1]
         self._dirty: dict[int, tuple[int, int]] = {}
+        self._fresh = 0
+        """Bytes put in since the last `written`."""
         self._changed: set[int] = set()
         free = [segment for segment in range(self.count) if not self.live[segment]]
         for segment in free:
@@ -62,30 +64,29 @@ class Segments:
     @property
     def pages(self) -> int:
         """Pages that `write` would change, at most."""
-        pages = len(self._changed)
-        for start, end in self._dirty.values():
-            pages += (end - start) // (PAGE - 4) + 3
-        return pages
+        return len(self._changed) + self._fresh // (PAGE - 4) + 3 * len(self._dirty)
 
-    def append(self, record: bytes, stream: int) -> tuple[int, int] | None:
-        """Put these bytes in an open segment: which, and where; None if the cleaner has to go first. StoreFull."""
+    def take(self, length: int, stream: int) -> tuple[int, int, bytearray] | None:
+        """Room for so many bytes in an open segment: which, where, and its bytes, of which these are still zeros.
+
+        None if the cleaner has to go first; StoreFull.
+        """
         segment = self._open[stream]
-        if segment < 0 or self.used[segment] + len(record) > self.size:
+        if segment < 0 or self.used[segment] + length > self.size:
             if stream == NEW and len(self._free) <= SPARE:
                 return None
             if not self._free:
-                raise StoreFull(len(record), 0)
+                raise StoreFull(length, 0)
             segment = self._begin(stream)
         offset = self.used[segment]
-        end = offset + len(record)
-        buffer = self._cache[segment]
-        buffer[offset:end] = record  # type: ignore[index]  # an open segment's is a bytearray
-        start, _ = self._dirty.get(segment, (offset, end))
-        self._dirty[segment] = (start, end)
+        end = offset + length
+        dirty = self._dirty.get(segment)
+        self._dirty[segment] = (offset if dirty is None else dirty[0], end)
+        self._fresh += length
         self.used[segment] = end
-        self.live[segment] += len(record)
+        self.live[segment] += length
         self._changed.add(segment // SEGMENTS_A_ROW)
-        return segment, offset
+        return segment, offset, self._cache[segment]  # type: ignore[return-value]  # an open segment's is a bytearray
 
     def _begin(self, stream: int) -> int:
         ended = self._open[stream]
@@ -156,3 +157,4 @@ class Segments:
         """The transaction is done."""
         self._dirty.clear()
         self._changed.clear()
+        self._fresh = 0

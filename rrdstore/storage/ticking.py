@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
     Steps = Generator[bool, None, None]
     """Whether the tick is true by now, after each step."""
+    Stored = tuple[Record, Node, int, tuple[int, ...] | None]
+    """A commit, its tree, the commit that it shares with, and what it replaces of that one's."""
 
 _TABLES = {"branch": 1, "tag": TAGS_A_PAGE, "pin": 1}
 """Rows on a page."""
@@ -91,7 +93,7 @@ class Ticking:
         return self._steps
 
     def _run(self, tick: Tick) -> Steps:
-        stored: list[tuple[Record, Node, int]] = []
+        stored: list[Stored] = []
         try:
             yield from self.settling()
             rows = self._ref_rows(tick)
@@ -112,7 +114,7 @@ class Ticking:
             raise
         self._storing.done()
         branches = {branch.id for branch in tick.branches}
-        for record, root, _ in stored:
+        for record, root, _, _ in stored:
             record.root = None
             self.roots[record.branch] = record.number, root
         self.roots = {branch: newest for branch, newest in self.roots.items() if branch in branches}
@@ -158,7 +160,7 @@ class Ticking:
             "pin": pin_rows(tick.pins, layout.pin_rows),
         }
 
-    def _store(self, tick: Tick, stored: list[tuple[Record, Node, int]]) -> Steps:
+    def _store(self, tick: Tick, stored: list[Stored]) -> Steps:
         """Write the objects of all new commits; each with its tree and the commit that it shares with."""
         forks = {branch.id: branch.fork for branch in tick.branches}
         fresh: dict[int, Node] = {}
@@ -179,7 +181,7 @@ class Ticking:
             record.root_number, record.top = root.number, self._objects.superblock.next - 1
             fresh[record.number] = root
             newest[record.branch] = record.number
-            stored.append((record, root, before))
+            stored.append((record, root, before, self._storing.replaced))
             yield False
 
     def _put_cells(self, changes: Mapping[int, bytes]) -> Steps:
@@ -191,10 +193,10 @@ class Ticking:
             objects.commit(partial(self._container.put, "series", batch), len(batch))
             yield False
 
-    def _end(self, tick: Tick, rows: dict[str, list[bytes]], stored: list[tuple[Record, Node, int]]) -> None:
+    def _end(self, tick: Tick, rows: dict[str, list[bytes]], stored: list[Stored]) -> None:
         """The transaction that makes it count."""
-        for record, _, before in stored:
-            self.kept.add(record, before)
+        for record, _, before, replaced in stored:
+            self.kept.add(record, before, replaced)
         for record in tick.changed:
             self.kept.change(record)
         dying = self.kept.drop(record.number for record in tick.drop if record.number in self.kept.commits)
@@ -232,8 +234,7 @@ class Ticking:
         objects = self._objects
         freed = 0
         while objects.superblock.reaped < len(self._dying):
-            for number in self.freeing.private(*self._dying[objects.superblock.reaped]):
-                objects.free(number)
+            for _ in self.freeing.free(self._dying[objects.superblock.reaped]):
                 freed += 1
                 if objects.pages > objects.slice_pages:
                     objects.commit()

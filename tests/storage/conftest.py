@@ -62,7 +62,7 @@ def created(path: str) -> Iterator[RingWriter]:
 def failing(storage: RingWriter, after: int) -> Iterator[Callable[[], bool]]:
     """Let the statement after so many fail as a disk does; tells whether it has."""
     held = storage._container
-    execute, left = held.execute, [after]
+    execute, execute_many, left = held.execute, held.execute_many, [after]
 
     def counted(statement: str, values: tuple[object, ...] = ()) -> object:
         left[0] -= 1
@@ -70,11 +70,19 @@ def failing(storage: RingWriter, after: int) -> Iterator[Callable[[], bool]]:
             raise sqlite3.OperationalError("disk I/O error")
         return execute(statement, values)
 
+    def each(rows: Iterator[tuple[bytes, int]]) -> Iterator[tuple[bytes, int]]:
+        for row in rows:
+            left[0] -= 1
+            if left[0] < 0:
+                raise sqlite3.OperationalError("disk I/O error")
+            yield row
+
     held.execute = counted
+    held.execute_many = lambda statement, rows: execute_many(statement, each(rows))
     try:
         yield lambda: left[0] < 0
     finally:
-        held.execute = execute
+        held.execute, held.execute_many = execute, execute_many
 
 
 @contextmanager

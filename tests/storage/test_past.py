@@ -5,6 +5,10 @@ from random import Random
 import pytest
 
 from rrdstore.storage import ringfile, storing
+from rrdstore.storage.codec import referred
+from rrdstore.storage.freeing import Freeing
+from rrdstore.storage.layout import CHARGE
+from rrdstore.storage.storing import LENGTH, LENGTH_BITS
 from tests.storage.conftest import SIZE, SLOTS, sampled, total
 from tests.storage.past import Past
 
@@ -45,11 +49,39 @@ def test_any_history_of_a_wide_directory(path, seed):
     live(path, seed, names=34, values=8)
 
 
+def test_what_is_remembered_to_die_is_what_the_walk_finds(path, monkeypatch):
+    """Children first too, as a crash may cut the freeing short and the walk then goes on from the root."""
+    free, seen = Freeing.free, []
+
+    def compared(freeing, dying):
+        if dying.objects is None:
+            yield from free(freeing, dying)
+            return
+        lengths = {one >> LENGTH_BITS: one & LENGTH for one in dying.objects}
+        walked = list(freeing.private(dying.root, dying.floor, dying.beside))
+        assert lengths.keys() == set(walked)
+        assert all(freeing._objects.weight(one) == max(CHARGE, size) for one, size in lengths.items() if size)
+        below = {number: set(referred(freeing.references(number))) for number in walked}
+        left = set(walked)
+        for number in free(freeing, dying):
+            assert not below[number] & left
+            left.remove(number)
+            yield number
+        assert not left
+        seen.append(len(walked))
+
+    monkeypatch.setattr(Freeing, "free", compared)
+    for seed in range(4):
+        live(f"{path}{seed}", seed, steps=90)
+    assert len(seen) > 20
+    assert max(seen) > 5
+
+
 def test_sharing_with_other_lines_would_lose_live_data(path, monkeypatch):
     """The rule that costs copies: without it these histories break, so they can tell."""
-    differing = storing._differing
+    differing = storing.Storing._differing
     monkeypatch.setattr(
-        storing, "_differing", lambda *places: [work for work in differing(*places) if not work[1].number]
+        storing.Storing, "_differing", lambda *places: [work for work in differing(*places) if not work[1].number]
     )
     lost = 0
     for seed in range(3):
