@@ -225,6 +225,9 @@ class Server:
                 client.send()
             if client.receive() or again:
                 self._ready[client.connection.serial] = client
+            elif client.connection.stalled:
+                # It has told us once; whatever stalls it may end without its doing.
+                self._stalled[client.connection.serial] = client
 
     def _rounds(self) -> None:
         """The other rounds, among those who have more bytes waiting."""
@@ -251,10 +254,10 @@ class Server:
         try:
             done = client.step()
         except FrameError as error:
-            _log.warning("%s: %s", connection.author, error)
             if isinstance(client, RingClient):
-                client.broke()
+                client.broke(found=str(error))
             else:
+                _log.warning("%s: %s", connection.author, error)
                 self._send(client)
                 self._end(client)
             return False

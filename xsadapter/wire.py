@@ -21,6 +21,7 @@ from xsadapter.errors import ERROR_NAMES
 HEADER: Final = struct.Struct("=4I")
 HEADER_SIZE: Final = HEADER.size
 PAYLOAD_MAX: Final = 4096
+FRAME_MAX: Final = HEADER_SIZE + PAYLOAD_MAX
 
 Frame = tuple[int, int, int, bytes]
 """Type, request id, transaction id, payload. A plain tuple, because one is made for each request."""

@@ -39,8 +39,15 @@ def test_a_look_up_finds_what_a_search_finds(made, data):
     assert [watch.token for watch in watches.matching(asked)] == [
         token for token, depth, levels in reach if levels is not None and (depth is None or levels <= depth)
     ]
-    below = [watch.path for watch in watches.below(asked)]
-    assert sorted(below) == sorted(path for path, _, _ in left if (above(asked, path) or 0) > 0)
+    before, looked = data.draw(st.lists(places, max_size=2)), set()
+    for place in before:
+        list(watches.below(place, looked))
+    found = list(watches.below(asked, looked))
+    assert all(watch.path == place for place, here in found for watch in here)
+    below = [watch.path for _, here in found for watch in here]
+    seen = [path for path, _, _ in left if any((above(place, path) or 0) > 0 for place in before)]
+    new = [path for path, _, _ in left if (above(asked, path) or 0) > 0 and path not in seen]
+    assert sorted(below) == sorted(new)
     for upper_at, upper in enumerate(below):
         assert not any((above(upper, lower) or 0) > 0 for lower in below[upper_at:]), "deeper ones come first"
 
@@ -63,5 +70,5 @@ def test_watches_on_very_deep_paths_need_no_recursion():
     watches = Watches()
     path = "/a" * 1536
     watches.add(connection, path, b"t", None, 0)
-    assert [watch.path for watch in watches.below("/")] == [path]
+    assert [place for place, _ in watches.below("/", set())] == [path]
     watches.remove_all(connection)

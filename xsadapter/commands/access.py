@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 
 from xsadapter.engine.flow import refused
 from xsadapter.engine.permissions import allows
-from xsadapter.engine.view import nearest
 from xsadapter.errors import RequestError
 from xsadapter.paths import canonical, canonical_or_special
 
@@ -67,7 +66,7 @@ def find(connection: Connection, view: View, path: str, rights: int, what: What)
     if connection.privileged:
         return node
     if node is None:
-        _, above = nearest(view, path)
+        _, above = view.nearest(path)
         if not allows(above.meta, connection.identities, rights):
             raise RequestError("EACCES")
         return None

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from xsadapter.commands.access import find, need, place
 from xsadapter.engine import bearing, permissions
-from xsadapter.engine.view import nearest
 from xsadapter.errors import RequestError
 from xsadapter.paths import chain, parent
 from xsadapter.wire import OK
@@ -65,7 +64,7 @@ def rm(_: Daemon, connection: Connection, view: View, raw: bytes) -> bytes:
 
 
 def _create(connection: Connection, view: View, operation: str, path: str, value: bytes) -> None:
-    above, node = nearest(view, path)
+    above, node = view.nearest(path)
     creator = None if connection.privileged else connection.domid
     meta = permissions.inherited(node.meta, creator)
     created = [(made, meta) for made in chain(path) if len(made) > len(above)]

@@ -10,7 +10,9 @@ Rules
    queue stops being empty; the shell takes it out by sending.
 5. A guest pays for what waits for it: 16 bytes + payload of each message count as its memory. An
    event that would put it over its quota, or that it has not begun to read in 20 seconds, is
-   dropped; a reply never is. A guest that has too much outstanding, or too much memory, is not read.
+   dropped; a reply never is. A guest that has too much outstanding is not read, nor is one that has too
+   much memory and does not read what waits for it. (Nodes alone may be too much: it has to be able to
+   remove them.)
 
 Identity (`domid`, `privileged`, `domain`) comes from the transport alone. A connection and its watches
 refer to each other; `Daemon.disconnect` breaks the circle, since the cyclic collector is off.
@@ -89,7 +91,10 @@ class Connection:
         return False
 
     def reply(self, kind: int, request: int, transaction: int, payload: bytes) -> None:
-        """Queue a reply, then the events that had to wait for it. O(payload)."""
+        """Queue a reply, then the events that had to wait for it; nothing if it ended meanwhile. O(payload)."""
+        if self.closed:
+            self.late.clear()
+            return
         if len(payload) > PAYLOAD_MAX:
             kind, payload = Kind.ERROR, _E2BIG
         self._queue(HEADER.pack(kind, request, transaction, len(payload)) + payload, self.flow.cause)
@@ -210,7 +215,9 @@ class GuestConnection(Connection):
         """Whether it has as much outstanding, or as much memory, as its quotas allow."""
         usage, limits = self.domain.usage, self.domain.limits
         outstanding, memory = limits["outstanding"], limits["memory"]
-        return bool((outstanding and usage.outstanding >= outstanding) or (memory and usage.memory >= memory))
+        return bool(
+            (outstanding and usage.outstanding >= outstanding) or (memory and usage.memory >= memory and self.output)
+        )
 
     def _queue(self, message: bytes, cause: Outstanding | None) -> None:
         message = _caused(message, cause) if cause is not None else Message(message)

@@ -4,7 +4,8 @@ Rules
 1. Checks in this order: the operation is known (ENOSYS), the caller may ask (EACCES), the
    transaction is open (ENOENT), the payload can be cut (EINVAL); then the handler.
 2. Nothing a client sends raises out of `step`, except FrameError, after which the connection is to
-   be closed. A bug costs its request an EIO and leaves a notice.
+   be closed. A bug costs its request an EIO and leaves a notice. What a guest can provoke is told once in
+   ten seconds.
 3. A store from this boot is continued. A store from another boot, or a new one, gets a fresh tree
    in one commit on top of what it has: the old tree is history, not state.
 
@@ -21,7 +22,7 @@ from xsadapter.engine import lives, private
 from xsadapter.engine.accounts import Accounts
 from xsadapter.engine.connection import Connection, GuestConnection
 from xsadapter.engine.domains import Domains
-from xsadapter.engine.flow import Flow, Outstanding
+from xsadapter.engine.flow import Flow, Outstanding, is_due
 from xsadapter.engine.head import Head
 from xsadapter.engine.hypervisor import Alone
 from xsadapter.engine.notices import Notice, escaped
@@ -152,7 +153,8 @@ class Daemon:
         """The client broke its ring: it is served no more, until it begins anew."""
         self.restart(connection)
         connection.ignored = True
-        self.notices.append(Notice(f"{connection.author}: {why}; ignored"))
+        if is_due(connection.domain, "ring", self.flow):
+            self.notices.append(Notice(f"{connection.author}: {why}; ignored"))
 
     def reset(self, connection: Connection) -> None:
         """Forget all watches of a client and abort all its transactions."""
@@ -170,7 +172,7 @@ class Daemon:
         for connection in self.connections.values():
             if not connection.privileged and connection.output:
                 count = connection.expire(self.flow.now)
-                if count:
+                if count and is_due(connection.domain, "slow", self.flow):
                     self.notices.append(Notice(f"{connection.author}: {count} events were not read in time; dropped"))
                 waiting = waiting or bool(connection.output)
         return waiting
@@ -200,7 +202,8 @@ class Daemon:
             connection.reply(Kind.ERROR, request, transaction, self._refused(connection, kind, error))
         except Exception as error:  # noqa: BLE001 - rule 2: a bug must not take the other clients down
             what = f"conn {connection.serial}: type {kind} {escaped(payload[:80])}"
-            self.notices.append(Notice(f"{what}: answered EIO after a bug", error))
+            if is_due(connection.domain, "bug", self.flow):
+                self.notices.append(Notice(f"{what}: answered EIO after a bug", error))
             connection.late.clear()
             connection.reply(Kind.ERROR, request, transaction, ERROR_PAYLOADS["EIO"])
         else:
@@ -234,11 +237,13 @@ class Daemon:
         def request(view: View) -> bytes:
             return handler(self, connection, view, arguments)
 
-        return view.carry_out(request, operation.prefix_varies)
+        return view.carry_out(request, len(payload), operation.prefix_varies)
 
     def _refused(self, connection: Connection, kind: int, error: rrdstore.StoreError) -> bytes:
         self.head.moved()
         name = next((name for known, name in _STORE_ERRORS if isinstance(error, known)), "EIO")
         fault = error if name == "EIO" else None
-        self.notices.append(Notice(f"conn {connection.serial}: type {kind}: answered {name}: {error}", fault))
+        # The connection may have ended while its request was carried out: then there is nobody to answer.
+        if not connection.closed and is_due(connection.domain, name, self.flow):
+            self.notices.append(Notice(f"conn {connection.serial}: type {kind}: answered {name}: {error}", fault))
         return ERROR_PAYLOADS[name]

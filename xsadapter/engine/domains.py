@@ -72,7 +72,7 @@ class Domain:
         self.refusals: dict[str, int] = {}
         """Of each quota, how often it refused something."""
         self.told: dict[str, float] = {}
-        """Of each quota, when the log was told last."""
+        """Of each quota, and what else it may provoke, when the log was told last."""
 
     @property
     def introduced(self) -> bool:

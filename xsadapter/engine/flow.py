@@ -73,9 +73,19 @@ class Flow:
 def refused(domain: Domain, quota: str, flow: Flow) -> RequestError:
     """The error of a refusal by a quota, which is counted, and logged unless it just was."""
     count = domain.refusals[quota] = domain.refusals.get(quota, 0) + 1
-    last = domain.told.get(quota)
-    if last is None or flow.now - last >= QUIET:
-        domain.told[quota] = flow.now
+    if is_due(domain, quota, flow):
         limit = domain.limits[quota]
         flow.notices.append(Notice(f"domain {domain.domid} is at its quota {quota} of {limit}: refused {count} times"))
     return RequestError(QUOTAS[quota].refusal)
+
+
+def is_due(domain: Domain, what: str, flow: Flow) -> bool:
+    """Whether the log may be told of this again: once in ten seconds for a domain, which may provoke it at will.
+
+    Domain 0 may fill the log.
+    """
+    last = domain.told.get(what)
+    due = not domain.domid or last is None or flow.now - last >= QUIET
+    if due:
+        domain.told[what] = flow.now
+    return due

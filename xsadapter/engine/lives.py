@@ -94,6 +94,7 @@ def bury(daemon: Daemon, domain: Domain) -> None:
         daemon.hypervisor.disconnect(connection)
         daemon.disconnect(connection)
     _remove(daemon, domain)
+    daemon.domains.aim(domain, None)
     for domid in list(domain.servants):
         servant = daemon.domains.get(domid)
         if servant is not None:

@@ -9,8 +9,9 @@ Rules
 4. A created node copies its parent's list; an unprivileged creator becomes its owner.
 5. A node without metadata (written by something other than the daemon) counts as "n0".
 6. An entry after the first that must not count (its domain did not exist when it was set, or the setter's
-   connection lacks the wildcard) is kept with a capital letter and told with a small one. A domain's entries
-   and nodes go when it dies (`engine.death`), so an entry that counts is never older than its domain.
+   connection lacks the wildcard) is kept with a capital letter and told with a small one, and is nothing
+   else: it names nobody. A domain's entries and nodes go when it dies (`engine.lives`), so an entry that
+   counts is never older than its domain.
 
 Equal lists share one object (`intern`): 420,000 nodes have a few dozen different lists. Parsing is
 remembered for each object. Cost: O(entries), a dictionary look-up when seen before.
@@ -49,7 +50,7 @@ class Entry(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """A list, taken apart once: its entries, every domain it names, and what GET_PERMS answers."""
+    """A list, taken apart once: its entries, every domain that they mean, and what GET_PERMS answers."""
 
     entries: tuple[Entry, ...]
     named: tuple[int, ...]
@@ -101,7 +102,7 @@ def listed(meta: bytes) -> Listed:
         entries = tuple(
             entry._replace(stale=old) for entry, old in zip(parse([part.lower() for part in parts]), stale, strict=True)
         )
-        named = tuple(dict.fromkeys(entry.domid for entry in entries))
+        named = tuple(dict.fromkeys(entry.domid for entry in entries if not entry.stale))
         found = _parsed[intern(meta)] = Listed(entries, named, kept.lower())
     return found
 

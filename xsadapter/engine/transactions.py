@@ -10,12 +10,15 @@ Rules
    by now; a value written blindly wins). Else every request is replayed on the head, and if each
    has the same outcome as before that is committed, otherwise the answer is EAGAIN.
    DIRECTORY_PART is compared without its generation.
-4. After validation nothing can fail half-way: the engine's commit is all or nothing.
+   Whose rights the connection has may change meanwhile, too (SET_TARGET): then, too, all is replayed.
+4. After validation nothing can fail half-way: the engine's commit is all or nothing. A replayed
+   request may find that a domain it names is dead and bury it, which moves the head: what that changes
+   is settled there, and if it changed what was read, the requests are replayed once more.
 5. The events are the net effect (see `events`), queued before END's reply.
-
-6. A guest's transaction counts as one of its domain's, what it writes as the domain's memory, until
-   its end. It may name so many nodes (ENOSPC, and then END is ENOMEM); whether the domain may have
-   the nodes it makes is judged at the END (ENOSPC), against what the domain has by then.
+6. A guest's transaction counts as one of its domain's. Its requests, their answers and what it writes are
+   the domain's memory, until its end: what would go beyond is ENOMEM. It may name so many nodes (ENOSPC).
+   After either END is ENOMEM. Whether the domain may have the nodes it makes is judged at the END
+   (ENOSPC), against what the domain has by then.
 
 Against a serial oracle in 20,000 random histories: no wrong reply, no wrong tree, no needless
 EAGAIN; a three-way merge of trees with explicit reads only had 1,389 wrong trees.
@@ -24,7 +27,7 @@ Cost: START O(1); END O(read set + changes), after a conflict O(requests).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rrdstore import Conflict
@@ -33,6 +36,7 @@ from xsadapter.engine.events import tell
 from xsadapter.engine.flow import refused
 from xsadapter.engine.permissions import owner
 from xsadapter.engine.turns import CREATED, REMOVED, WRITTEN
+from xsadapter.engine.view import reached
 from xsadapter.errors import RequestError
 
 if TYPE_CHECKING:
@@ -57,6 +61,7 @@ class Transaction:
         "_ended",
         "_guest",
         "_head",
+        "_identities",
         "_made",
         "_memory",
         "_poisoned",
@@ -67,9 +72,11 @@ class Transaction:
         "touched",
     )
 
-    def __init__(self, head: Head, connection: Connection) -> None:
+    def __init__(self, head: Head, connection: Connection, again: bool = False) -> None:
+        """`again`: it replays another one, which bears the charges; it is no attempt of the client's."""
         self._head, self._connection, self.author = head, connection, connection.author
         guest = self._guest = None if connection.privileged else connection
+        self._identities = connection.identities
         self.began = connection.flow.now
         self._tx = head.branch.transaction(author=self.author)
         self._effects: dict[str, bool] = {}
@@ -79,19 +86,21 @@ class Transaction:
         """Every path that a request of it named or was decided by."""
         self._made: dict[str, None] = {}
         self._memory = 0
-        self._poisoned = self._ended = False
-        if guest is not None:
+        self._poisoned, self._ended = False, again
+        if guest is not None and not again:
             usage, maxima = guest.domain.usage, guest.domain.maxima
             usage.transactions += 1
             maxima.transactions = max(maxima.transactions, usage.transactions)
 
-    def carry_out(self, request: Request, prefix_varies: bool) -> bytes:
-        """Carry out a request and remember its outcome; raises what it raises."""
+    def carry_out(self, request: Request, size: int, prefix_varies: bool) -> bytes:
+        """Carry out a request of `size` bytes and remember its outcome; raises what it raises, ENOMEM."""
+        self._bear_request(size)
         try:
             reply = request(self)
         except RequestError as error:
             self._requests.append((request, prefix_varies, error.name))
             raise
+        self._charge(len(reply))
         self._requests.append((request, prefix_varies, _settled(reply, prefix_varies)))
         return reply
 
@@ -103,19 +112,10 @@ class Transaction:
         turns = self._head.turns
         if turns.held and self._changes:
             turns.change(self._connection, self._done())
-        before = self._head.tree
-        done = self
         try:
             if self._poisoned:
                 raise RequestError("ENOMEM")
-            try:
-                self._commit()
-            except Conflict as conflict:
-                done = self._replayed(conflict)
-                try:
-                    done._commit()
-                finally:
-                    done.abort()
+            done, before = self._committed()
         finally:
             self.abort()
         if done._changes:
@@ -128,11 +128,10 @@ class Transaction:
         if not self._ended:
             self._ended = True
             self._head.turns.ended(self._connection, self.began)
-        if self._guest is not None:
-            usage = self._guest.domain.usage
-            usage.transactions -= 1
-            usage.memory -= self._memory
-            self._guest = None
+            if self._guest is not None:
+                usage = self._guest.domain.usage
+                usage.transactions -= 1
+                usage.memory -= self._memory
 
     def bear_nodes(self, connection: Connection, count: int) -> None:
         """See View: judged at the END."""
@@ -146,6 +145,16 @@ class Transaction:
         if node is not None and what != "exists":
             self._tx.note(path, what)
         return node
+
+    def nearest(self, path: str) -> tuple[str, rrdstore.Node]:
+        """See View. That the first missing name is missing says that all below it are."""
+        missing, above, node = reached(self._tx.tree, path)
+        for place in (missing, above):
+            if place not in self.touched:
+                self._touch(place)
+        self._tx.note(missing, "exists")
+        self._tx.note(above, "meta")
+        return above, node
 
     def names(self, path: str) -> tuple[str, ...]:
         """See View."""
@@ -178,12 +187,25 @@ class Transaction:
         self._changed(operation, path, removed=True)
 
     def _changed(self, operation: str, path: str, size: int = 0, removed: bool = False) -> None:
-        if self._guest is not None:
-            copied = NODE + ENTRY + len(path) + size
-            self._memory += copied
-            self._guest.domain.usage.memory += copied
+        self._charge(NODE + ENTRY + len(path) + size)
         self._effects[path] = self._effects.get(path, False) or removed
         self._changes.append(f"{operation} {path}")
+
+    def _bear_request(self, size: int) -> None:
+        guest = self._guest
+        if guest is not None:
+            usage, limit = guest.domain.usage, guest.domain.limits["memory"]
+            if limit and usage.memory + NODE + size > limit:
+                self._poisoned = True
+                raise refused(guest.domain, "memory", guest.flow)
+            self._charge(NODE + size)
+
+    def _charge(self, more: int) -> None:
+        if self._guest is not None and not self._ended:
+            domain = self._guest.domain
+            self._memory += more
+            domain.usage.memory += more
+            domain.maxima.memory = max(domain.maxima.memory, domain.usage.memory)
 
     def _touch(self, path: str) -> None:
         guest = self._guest
@@ -220,25 +242,47 @@ class Transaction:
         if more > 0 and domain.usage.nodes + more - len(gone) > limit:
             raise refused(domain, "nodes", guest.flow)
 
+    def _committed(self) -> tuple[Transaction, rrdstore.Tree]:
+        """Commit, as it is or replayed: what was committed, and the tree before; RequestError EAGAIN, ENOSPC."""
+        paths: Iterable[str] = ()
+        if self._connection.identities == self._identities:
+            before = self._head.tree
+            try:
+                self._commit()
+            except Conflict as conflict:
+                paths = conflict.paths
+            else:
+                return self, before
+        while True:  # Each further turn has buried a dead domain, and there are only so many.
+            done = self._replayed(paths)
+            before = self._head.tree
+            try:
+                done._commit()
+            except Conflict as conflict:
+                paths = conflict.paths
+            else:
+                return done, before
+            finally:
+                done.abort()
+
     def _commit(self) -> None:
         if self._guest is not None:
             self._bear(self._guest)
         self._tx.message = self._message()
         self._tx.commit()
 
-    def _replayed(self, conflict: Conflict) -> Transaction:
+    def _replayed(self, paths: Iterable[str]) -> Transaction:
         """The same requests on the head, if they have the same outcomes; raises RequestError EAGAIN."""
-        again = Transaction(self._head, self._connection)
-        again._ended = True  # It is no attempt of the client's.
+        again = Transaction(self._head, self._connection, again=True)
         for request, prefix_varies, outcome in self._requests:
             try:
                 found: bytes | str = _settled(request(again), prefix_varies)
             except RequestError as error:
                 found = error.name
-            if found != outcome:
+            if found != outcome or self._connection.closed:
                 again.abort()
-                self._head.turns.lost(self._connection, conflict.paths)
-                raise RequestError("EAGAIN") from conflict
+                self._head.turns.lost(self._connection, paths)
+                raise RequestError("EAGAIN")
         return again
 
     def _message(self) -> str:

@@ -39,6 +39,7 @@ MEMORY: Final = 9
 LEAST: Final = 0.005
 MOST: Final = 0.2
 _FACTOR: Final = 4
+_PATHS: Final = 1024
 
 
 class Later(Exception):
@@ -127,7 +128,9 @@ class Turns:
         if connection.serial in self._denied:
             return
         claim = self._claims.setdefault(connection.serial, _Claim())
-        claim.paths |= set(paths)
+        # What it lost by before is forgotten rather than let it grow: a guest makes new names for ever.
+        lost = set(paths)
+        claim.paths = lost if len(claim.paths) + len(lost) > _PATHS else claim.paths | lost
         claim.left = MEMORY
 
     def ended(self, connection: Connection, began: float) -> None:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from xsadapter.engine.events import tell
 from xsadapter.engine.flow import refused
 from xsadapter.engine.turns import CREATED, REMOVED, WRITTEN
-from xsadapter.paths import parent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +33,13 @@ class View(Protocol):
 
     def node(self, path: str, what: What) -> rrdstore.Node | None:
         """The node at `path`, None if there is none, of which `what` is going to matter. O(depth)."""
+        ...
+
+    def nearest(self, path: str) -> tuple[str, rrdstore.Node]:
+        """The nearest ancestor of a path that is missing, and its node, whose permissions are going to matter.
+
+        O(depth).
+        """
         ...
 
     def names(self, path: str) -> tuple[str, ...]:
@@ -72,6 +78,10 @@ class Live:
     def node(self, path: str, what: What) -> rrdstore.Node | None:  # noqa: ARG002 - a transaction's view needs it
         """See View."""
         return self._head.tree.get(path)
+
+    def nearest(self, path: str) -> tuple[str, rrdstore.Node]:
+        """See View."""
+        return reached(self._head.tree, path)[1:]
 
     def names(self, path: str) -> tuple[str, ...]:
         """See View."""
@@ -146,10 +156,12 @@ class Live:
         tell(self._head.watches, ((path, removed),), before, self._head.tree)
 
 
-def nearest(view: View, path: str) -> tuple[str, rrdstore.Node]:
-    """The nearest ancestor of `path` that exists, whose permissions are going to matter. O(levels x depth)."""
-    while True:
-        path = parent(path)
-        node = view.node(path, "meta")
-        if node is not None:
-            return path, node
+def reached(tree: rrdstore.Tree, path: str) -> tuple[str, str, rrdstore.Node]:
+    """Of a path that is missing: the first of it that is, the nearest ancestor that exists, and its node. O(depth).
+
+    One way down: a guest may name a thousand levels that do not exist, and to look each up from the root takes 12 ms.
+    """
+    nodes = list(tree.walk(path))
+    levels = len(nodes)
+    parts = path.split("/", levels + 1)
+    return "/".join(parts[: levels + 1]), "/".join(parts[:levels]) or "/", nodes[-1]

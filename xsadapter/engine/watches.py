@@ -116,25 +116,33 @@ class Watches:
             found.sort(key=_by_serial)
         return found
 
-    def below(self, path: str) -> Iterator[Watch]:
-        """Watches strictly below `path`, the deepest places first, siblings by name. O(places below), no recursion."""
+    def below(self, path: str, looked: set[int]) -> Iterator[tuple[str, list[Watch]]]:
+        """Places strictly below `path` and their watches, the deepest first, siblings by name.
+
+        `looked` keeps where this has been: what it was asked for before is left out. O(places not left out), no
+        recursion.
+        """
         place = self._root(path)
         for name in _components(path):
             found = place.below.get(name)
-            if found is None:
+            if found is None or id(place) in looked:
                 return
             place = found
+        if id(place) in looked:
+            return
+        looked.add(id(place))
         stack = [(place, iter(sorted(place.below)))]
         while stack:
             place, names = stack[-1]
             following = next(names, None)
             if following is not None:
                 inner = place.below[following]
-                stack.append((inner, iter(sorted(inner.below))))
+                below = () if id(inner) in looked else sorted(inner.below)
+                stack.append((inner, iter(below)))
                 continue
             stack.pop()
-            if stack:
-                yield from place.here
+            if stack and place.here:
+                yield place.here[0].path, place.here
 
     def _root(self, path: str) -> _Place:
         return self._specials if is_special(path) else self._paths

@@ -2,11 +2,14 @@
 
 Rules
 1. What is taken from the ring at once is at most what it holds; the next is taken only when the requests
-   in it are carried out, and not while the guest has too much outstanding.
+   in it are carried out, and not while the guest has too much outstanding. Never more than a whole frame
+   and a ring wait to be carried out.
 2. Each index that moved is told by one notification at the end of a turn.
 3. A broken ring, or a frame too long, makes the connection ignored, with the code in the page's error
    field if the domain has that feature; the domain stays. It begins anew when the guest asks for it,
    or when it is introduced again.
+4. A ring whose connection has ended is not touched: its page is unmapped, and a request of anyone may have
+   ended it since it was found ready (XSA-425).
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xsadapter.engine.domains import ERROR_FIELD, RECONNECTION
-from xsadapter.engine.ring import PROTOCOL, RingError
+from xsadapter.engine.ring import HALF, PROTOCOL, RingError
+from xsadapter.wire import FRAME_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +26,6 @@ if TYPE_CHECKING:
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.daemon import Daemon
     from xsadapter.engine.ring import Ring
-
-_AT_ONCE = 4096
 
 
 class RingClient:
@@ -47,6 +49,8 @@ class RingClient:
     def receive(self) -> bool:
         """Take what the guest sent, unless it is not to be read now; whether anything came."""
         connection = self.connection
+        if connection.closed:
+            return False
         if connection.domain.features & RECONNECTION and self.ring.wants_reconnection:
             self.daemon.restart(connection)
             self.begin(connection.domain.features)
@@ -54,9 +58,9 @@ class RingClient:
         if connection.ignored or connection.stalled:
             return False
         try:
-            data = self.ring.take(_AT_ONCE) if connection.reader.pending < _AT_ONCE else b""
+            data = self.ring.take(HALF) if connection.reader.pending < FRAME_MAX else b""
         except RingError as error:
-            self.broke(error.code, error.found)
+            self.broke(error.code, found=error.found)
             return False
         if not data:
             return False
@@ -67,7 +71,7 @@ class RingClient:
     def step(self) -> bool:
         """One request carried out, if there is a complete one and the guest is to be served now; FrameError."""
         connection = self.connection
-        if connection.ignored or connection.stalled:
+        if connection.closed or connection.ignored or connection.stalled:
             return False
         return self.daemon.step(connection) or (self.receive() and self.daemon.step(connection))
 
@@ -86,7 +90,7 @@ class RingClient:
                 if sent < len(data):
                     return False
         except RingError as error:
-            self.broke(error.code, error.found)
+            self.broke(error.code, found=error.found)
         return True
 
     def turn_ends(self) -> None:
@@ -95,7 +99,7 @@ class RingClient:
             self._moved = False
             self._notify(self.port)
 
-    def broke(self, code: int = PROTOCOL, found: str = "a frame that is too long") -> None:
+    def broke(self, code: int = PROTOCOL, *, found: str) -> None:
         """The guest broke the protocol."""
         if self.connection.domain.features & ERROR_FIELD:
             self.ring.fail(code)
