@@ -1,6 +1,6 @@
 """A store as text and back: JSON Lines, for backups, for other sizes, for other programs.
 
-    {"rrdstore":"dump","format":1,"uuid":HEX,"epoch":N,"number":N,"line":N,"size":BYTES}
+    {"rrdstore":"dump","format":1,"uuid":HEX,"epoch":N,"number":N,"line":N,"size":BYTES,"slots":N}
     {"commit":ID,"epoch":N,"branch":N,"parents":[[N,EPOCH]],"time":MICROS,"wall":MICROS,"author":TEXT,"message":TEXT,
      "thinned":N,"grafts":[N],"authors":{NAME:N},"from":N,"removed":[PATH],
      "set":[[PATH,VALUE,META,CREATED,MODIFIED]]}                                                         by number

@@ -1,9 +1,11 @@
 """From a store to lines.
 
-Rule: a reader may dump while a writer goes on. A commit whose tree is gone before it was read is left out, as
-if it had been thinned before: the one after it stands for it. So a dump is always one that can be restored,
-and says what it had to leave out.
-Cost: O(changes) a commit, each written as the difference from the one it shares with; a digest of each head.
+Rule: a dump is what another process that opens the store would see: what only an open snapshot or transaction of
+this one keeps is thinned in it. A reader may dump while a writer goes on. A commit whose tree is gone before it was
+read is left out, as if it had been thinned before: the one after it stands for it. So a dump is always one that can be
+restored, and says what it had to leave out; what is restored dumps the same.
+Cost: O(changes) a commit, each written as the difference from the one it shares with; a digest of each head. Memory:
+a record for each kept commit.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING
 from blake3 import blake3
 
 from rrdstore.errors import Thinned
+from rrdstore.history.history import History
 from rrdstore.interchange import series
 from rrdstore.interchange.delta import delta
 from rrdstore.interchange.line import FORMAT, Line, encode, write
@@ -49,7 +52,7 @@ class _Dump:
     """One dump on its way."""
 
     def __init__(self, ledger: Ledger, write_text: Callable[[str], object]) -> None:
-        self._ledger, self._history, self._write_text = ledger, ledger.history, write_text
+        self._ledger, self._history, self._write_text = ledger, _as_opened(ledger.history), write_text
         self._hash, self._lines = blake3(), 0
         self._newest: dict[int, int] = {}
         """Of each branch, the last commit written."""
@@ -64,9 +67,8 @@ class _Dump:
         size = ledger.storage.usage().size
         self._put(
             {"rrdstore": "dump", "format": FORMAT, "uuid": ledger.uuid.hex(), "epoch": ledger.epoch,
-             "number": ledger.number, "line": history.last_line, "size": size}
+             "number": ledger.number, "line": history.last_line, "size": size, "slots": ledger.storage.max_slots}
         )  # fmt: skip
-        # Dropped ones are taken out of the history as we go: a reader's, which is its own.
         for number in history.graph.numbers[:]:
             record = history.graph.records[number]
             try:
@@ -153,6 +155,15 @@ class _Dump:
                 "digest": digest(tree).hex() if branch.name and tree is not None else "",
             }
         )
+
+
+def _as_opened(history: History) -> History:
+    """A history of its own, as an opening would make it of what there is."""
+    seen, records = History(), history.graph.records
+    seen.last_line = history.last_line
+    copies = (records[number].copied(records[number].root) for number in history.graph.numbers)
+    seen.load(copies, history.lines.values(), history.tags, history.pins)
+    return seen
 
 
 def _difference(old: Node, new: Node) -> tuple[list[str], list[list[object]]]:

@@ -1,7 +1,8 @@
 """One line of a dump: what it may hold, and how bytes are written.
 
 Rule: a line is a JSON object whose first key tells its kind; each kind has exactly the fields of KINDS, of
-exactly these types. What does not fit is Corrupt, naming the line. Cost: O(length).
+exactly these types, and every number is one that a file can hold (LIMITS). What does not fit is Corrupt, naming the
+line and the field. Cost: O(length).
 """
 
 from __future__ import annotations
@@ -18,7 +19,16 @@ FORMAT = 1
 Line = dict[str, Any]
 
 KINDS: dict[str, dict[str, type]] = {
-    "rrdstore": {"rrdstore": str, "format": int, "uuid": str, "epoch": int, "number": int, "line": int, "size": int},
+    "rrdstore": {
+        "rrdstore": str,
+        "format": int,
+        "uuid": str,
+        "epoch": int,
+        "number": int,
+        "line": int,
+        "size": int,
+        "slots": int,
+    },
     "commit": {
         "commit": str,
         "epoch": int,
@@ -53,6 +63,10 @@ KINDS: dict[str, dict[str, type]] = {
     "end": {"end": int, "blake3": str},
 }
 
+_COUNT, _EPOCH, _MICROS = (0, 1 << 48), (0, 1 << 32), (-(1 << 63), 1 << 63)
+LIMITS = {"epoch": _EPOCH, "time": _MICROS, "wall": _MICROS}
+"""The least number of a field, and the first that is too great; of all others _COUNT."""
+
 
 def write(line: Line) -> str:
     """The text of a line, its end included."""
@@ -69,17 +83,35 @@ def read(text: str, number: int) -> tuple[str, Line]:
     fields = KINDS.get(kind)
     if fields is None:
         raise Corrupt(where(number), text[:40].strip() or "nothing", f"a line of one of the kinds {', '.join(KINDS)}")
+    if kind == "rrdstore" and line.get("format") != FORMAT:  # before all else, which may be of another day
+        raise Corrupt(
+            where(number, "format"), f"{line.get('format')!r:.40}", f"{FORMAT}, which is all this version reads"
+        )
     found = {name: type(value) for name, value in line.items()}
     if found != fields:
         wrong = next(name for name in {**fields, **found} if fields.get(name) is not found.get(name))
-        expected = fields[wrong].__name__ if wrong in fields else "no such field"
-        raise Corrupt(where(number), f"{wrong!r}: {line.get(wrong)!r:.40}", f"{wrong!r}: {expected}")
+        expected = _TYPES[fields[wrong]] if wrong in fields else "no such field"
+        raise Corrupt(where(number, wrong), f"{line[wrong]!r:.40}" if wrong in line else "nothing", expected)
+    for name, value in line.items():
+        if fields[name] is int:
+            whole(value, number, name)
     return kind, line
 
 
-def where(number: int) -> str:
-    """What an error calls the line."""
-    return f"dump, line {number}"
+_TYPES = {str: "text", int: "a whole number", list: "a list", dict: "an object"}
+
+
+def whole(value: object, number: int, field: str) -> int:
+    """A number that a file can hold in that field; Corrupt."""
+    least, above = LIMITS.get(field, _COUNT)
+    if type(value) is not int or not least <= value < above:
+        raise Corrupt(where(number, field), f"{value!r:.40}", f"a whole number from {least} to {above - 1}")
+    return value
+
+
+def where(number: int, field: str = "") -> str:
+    """What an error calls the line, and the field in it."""
+    return f"dump, line {number}, {field}" if field else f"dump, line {number}"
 
 
 def encode(data: bytes) -> str | dict[str, str]:
@@ -90,7 +122,7 @@ def encode(data: bytes) -> str | dict[str, str]:
         return {"base64": base64.b64encode(data).decode()}
 
 
-def decode(data: object, number: int) -> bytes:
+def decode(data: object, number: int, field: str) -> bytes:
     """The bytes again; Corrupt."""
     try:
         if isinstance(data, str):
@@ -99,4 +131,4 @@ def decode(data: object, number: int) -> bytes:
             return base64.b64decode(data["base64"], validate=True)
     except (TypeError, ValueError, binascii.Error):
         pass
-    raise Corrupt(where(number), f"{data!r:.40}", 'text or {"base64": text}')
+    raise Corrupt(where(number, field), f"{data!r:.40}", 'text or {"base64": text}')

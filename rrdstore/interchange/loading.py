@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
@@ -18,7 +18,7 @@ from rrdstore.errors import Corrupt, InvalidName, InvalidPath, PolicyError
 from rrdstore.history.authors import AUTHORS
 from rrdstore.history.commit import AUTHOR_BYTES, MESSAGE_BYTES, Key, Record, commit_id
 from rrdstore.interchange.delta import Step, applied
-from rrdstore.interchange.line import FORMAT, Line, decode, read, where
+from rrdstore.interchange.line import Line, decode, read, where, whole
 from rrdstore.interchange.series import LoadedSeries
 from rrdstore.policy import Rings, parse
 from rrdstore.storage.protocol import BranchState, State
@@ -32,10 +32,6 @@ from rrdstore.tree.path import split
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-T = TypeVar("T")
-
-_LIMIT = 1 << 63
-
 
 @dataclass(slots=True)
 class Loading:
@@ -47,6 +43,8 @@ class Loading:
     line: int = 0
     """The highest branch id ever given out."""
     size: int = 0
+    slots: int = 0
+    """Of all policies, as many as there was room for; 0 is no bound, or a dump of memory."""
     records: dict[int, Record] = field(default_factory=dict)
     branches: dict[int, BranchState] = field(default_factory=dict)
     tags: dict[str, Key] = field(default_factory=dict)
@@ -70,7 +68,7 @@ class Loading:
 
 
 def read_all(lines: Iterable[str]) -> Loading:
-    """Read a whole dump; Corrupt, naming the line."""
+    """Read a whole dump; Corrupt, naming the line and the field."""
     made, proof = Loading(), blake3()
     number = 0
     for number, text in enumerate(lines, 1):
@@ -80,15 +78,12 @@ def read_all(lines: Iterable[str]) -> Loading:
         if (kind == "rrdstore") != (number == 1):
             raise Corrupt(where(number), f"a line {kind!r}", "a line 'rrdstore' at the beginning, and only there")
         if kind == "end":
-            _same(number, "lines", line["end"], number - 1)
+            _same(number, "end", line["end"], number - 1)
             _same(number, "blake3", line["blake3"], proof.hexdigest())
             made.ended = True
         else:
-            proof.update(text.encode())
-            try:
-                _READERS[kind](made, line, number)
-            except (InvalidName, PolicyError) as error:
-                raise Corrupt(where(number), str(error), f"a line {kind!r} that a store wrote") from None
+            proof.update(text.encode(errors="surrogatepass"))
+            _READERS[kind](made, line, number)
     if not made.ended:
         raise Corrupt(where(number + 1), "the end of the text", "a line 'end'")
     if not any(branch.name == MAIN for branch in made.branches.values()):
@@ -97,35 +92,36 @@ def read_all(lines: Iterable[str]) -> Loading:
 
 
 def _begin(made: Loading, line: Line, number: int) -> None:
-    _same(number, "format", (line["rrdstore"], line["format"]), ("dump", FORMAT))
-    made.epoch, made.number, made.line, made.size = (line[what] for what in ("epoch", "number", "line", "size"))
+    _same(number, "rrdstore", line["rrdstore"], "dump")
     made.uuid = _decoded(number, "uuid", line["uuid"], bytes.fromhex)
-    _same(number, "bytes of the uuid", len(made.uuid), 16)
+    if len(made.uuid) != 16:
+        raise Corrupt(where(number, "uuid"), f"{len(made.uuid)} bytes", "16 as hex")
+    made.epoch, made.number, made.line = line["epoch"], line["number"], line["line"]
+    made.size, made.slots = line["size"], line["slots"]
 
 
 def _commit(made: Loading, line: Line, number: int) -> None:
     name, _, _ = line["commit"].partition("-")
     key = Key(int(name) if name.isdecimal() and len(name) < 20 else 0, line["epoch"])
     newest = next(reversed(made.records), 0)
-    for what in ("time", "wall", "thinned", "branch"):
-        if not -_LIMIT <= line[what] < _LIMIT or (line[what] < 0 and what in {"thinned", "branch"}):
-            raise Corrupt(where(number), f"{what}: {line[what]}", "a number of 64 bits")
-    if not newest < key.number <= made.number or not 0 <= key.epoch <= made.epoch:
-        expected = f"a number above {newest} and up to {made.number}, an epoch up to {made.epoch}"
-        raise Corrupt(where(number), f"commit {key.number} of epoch {key.epoch}", expected)
+    if not newest < key.number <= made.number:
+        expected = f"a number above {newest} and up to {made.number}"
+        raise Corrupt(where(number, "commit"), line["commit"][:40], expected)
+    if key.epoch > made.epoch:
+        raise Corrupt(where(number, "epoch"), str(key.epoch), f"up to {made.epoch}")
     _same(number, "commit", line["commit"], commit_id(made.uuid, key))
     for what, limit in (("author", AUTHOR_BYTES), ("message", MESSAGE_BYTES)):
         _text(number, what, line[what], limit)
-    grafts = _all_of(number, "grafts", line["grafts"], lambda graft: _kept(made, graft, number))
-    parents = _all_of(number, "parents", line["parents"], lambda pair: _parent(pair, number))
+    grafts = [_kept(made, graft, number, "grafts") for graft in line["grafts"]]
+    parents = [_parent(pair, number) for pair in line["parents"]]
     start = line["from"]
-    before = _root(made.records[_kept(made, start, number)]) if start else EMPTY
-    steps = _all_of(number, "removed", line["removed"], lambda path: _removal(path, number))
-    steps += _all_of(number, "set", line["set"], lambda row: _step(row, key.number, number))
+    before = _root(made.records[_kept(made, start, number, "from")]) if start else EMPTY
+    steps = [_removal(path, number) for path in line["removed"]]
+    steps += [_step(row, key.number, number) for row in line["set"]]
     try:
         root = applied(before, steps)
     except KeyError as error:
-        raise Corrupt(where(number), f"removed {error}", "a node that is there") from None
+        raise Corrupt(where(number, "removed"), str(error), "a node that is there") from None
     record = Record(
         key.number,
         key.epoch,
@@ -148,41 +144,46 @@ def _authors(line: Line, number: int) -> dict[str, int] | None:
     found: dict[str, int] = line["authors"]
     for name, count in found.items():
         _text(number, "authors", name, AUTHOR_BYTES)
-        if type(count) is not int or count < 1:
-            raise Corrupt(where(number), f"authors: {count!r:.40}", "numbers above 0")
-    if len(found) > AUTHORS or sum(found.values()) > 1 + line["thinned"]:
-        raise Corrupt(where(number), f"authors: {len(found)} of {sum(found.values())} commits",
-                      f"at most {AUTHORS} of {1 + line['thinned']}")  # fmt: skip
+        whole(count, number, "authors")
+    if len(found) > AUTHORS or not all(found.values()) or sum(found.values()) > 1 + line["thinned"]:
+        said = f"{len(found)} of {sum(found.values())} commits"
+        raise Corrupt(where(number, "authors"), said, f"at most {AUTHORS} of {1 + line['thinned']}")
     return found if found or line["thinned"] else None
 
 
 def _branch(made: Loading, line: Line, number: int) -> None:
     if line["branch"]:
-        check_name("branch", line["branch"])
+        _named("branch", line["branch"], number)
     for what in ("head", "fork", "base"):
         if line[what]:
-            _kept(made, line[what], number)
-    if line["id"] in made.branches:
-        raise Corrupt(where(number), f"branch {line['id']} again", "one of each")
+            _kept(made, line[what], number, what)
+    if line["id"] in made.branches or not 0 < line["id"] <= made.line:
+        raise Corrupt(where(number, "id"), str(line["id"]), f"1 to {made.line}, each once")
     rings = _decoded(number, "rings", line["rings"], lambda text: base64.b64decode(text, validate=True))
-    keep = str(parse(line["keep"]))
+    try:
+        policy = parse(line["keep"])
+    except PolicyError as error:
+        raise Corrupt(where(number, "keep"), str(error), "a policy") from None
     if line["branch"]:
         own = [(record.rt, record.number) for record in made.records.values() if record.branch == line["id"]]
-        Rings.restore(parse(keep), rings, own)
-        head = _root(made.records[_kept(made, line["head"], number)])
+        try:
+            Rings.restore(policy, rings, own)
+        except Corrupt as error:
+            raise Corrupt(where(number, "rings"), f"{error.where}: {error.found}", error.expected) from None
+        head = _root(made.records[_kept(made, line["head"], number, "head")])
         _same(number, "digest", line["digest"], digest(head).hex())
     made.branches[line["id"]] = BranchState(
-        line["branch"], line["id"], line["head"], line["fork"], line["upstream"], line["base"], keep, rings
+        line["branch"], line["id"], line["head"], line["fork"], line["upstream"], line["base"], str(policy), rings
     )
 
 
 def _tag(made: Loading, line: Line, number: int) -> None:
-    check_name("tag", line["tag"])
-    made.tags[line["tag"]] = made.records[_kept(made, line["commit"], number)].key
+    _named("tag", line["tag"], number)
+    made.tags[line["tag"]] = made.records[_kept(made, line["commit"], number, "commit")].key
 
 
 def _pin(made: Loading, line: Line, number: int) -> None:
-    made.pins.add(_kept(made, line["pin"], number))
+    made.pins.add(_kept(made, line["pin"], number, "pin"))
 
 
 def _series(made: Loading, line: Line, number: int) -> None:
@@ -209,68 +210,71 @@ _READERS: dict[str, Callable[[Loading, Line, int], None]] = {
 }
 
 
-def _same(number: int, what: str, found: object, expected: object) -> None:
+def _same(number: int, field: str, found: object, expected: object) -> None:
     if found != expected:
-        raise Corrupt(where(number), f"{what}: {found}", str(expected))
+        raise Corrupt(where(number, field), str(found)[:80], str(expected))
 
 
-def _kept(made: Loading, commit: object, number: int) -> int:
+def _kept(made: Loading, commit: object, number: int, field: str) -> int:
     if type(commit) is not int or commit not in made.records:
-        raise Corrupt(where(number), f"commit {commit!r:.40}", "one of the lines before")
+        raise Corrupt(where(number, field), f"commit {commit!r:.40}", "one of the lines before")
     return commit
 
 
+def _named(what: str, name: str, number: int) -> None:
+    try:
+        check_name(what, name)
+    except InvalidName as error:
+        raise Corrupt(where(number, what), f"{name!r:.40}", error.expected) from None
+
+
 def _parent(pair: object, number: int) -> Key:
-    if not isinstance(pair, list) or [type(part) for part in pair] != [int, int]:
-        raise Corrupt(where(number), f"a parent {pair!r:.40}", "[number, epoch]")
-    return Key(*pair)
+    if not isinstance(pair, list) or len(pair) != 2:
+        raise Corrupt(where(number, "parents"), f"{pair!r:.40}", "[number, epoch]")
+    return Key(whole(pair[0], number, "parents"), whole(pair[1], number, "epoch"))
 
 
-def _names(path: object, number: int) -> tuple[str, ...]:
+def _names(path: object, number: int, field: str) -> tuple[str, ...]:
     if not isinstance(path, str):
-        raise Corrupt(where(number), f"a path {path!r:.40}", "text")
+        raise Corrupt(where(number, field), f"a path {path!r:.40}", "text")
     try:
         return split(path)
     except InvalidPath as error:
-        raise Corrupt(where(number), str(error), "a path") from None
+        raise Corrupt(where(number, field), str(error), "a path") from None
 
 
 def _removal(path: object, number: int) -> Step:
-    names = _names(path, number)
+    names = _names(path, number, "removed")
     if not names:
-        raise Corrupt(where(number), "the root removed", "a path below it")
+        raise Corrupt(where(number, "removed"), "the root", "a path below it")
     return names, None
 
 
 def _step(row: object, commit: int, number: int) -> Step:
     if not isinstance(row, list) or [type(made) for made in row[3:]] != [int, int]:
-        raise Corrupt(where(number), f"{row!r:.40}", "[path, value, meta, created, modified]")
+        raise Corrupt(where(number, "set"), f"{row!r:.40}", "[path, value, meta, created, modified]")
     path, value, meta, created, modified = row
     if not 0 <= created <= modified <= commit:
-        raise Corrupt(where(number), f"{path!r:.40} of commits {created} and {modified}", f"0 to {commit}, in order")
-    return _names(path, number), new_node(decode(value, number), decode(meta, number), created, modified)
+        found = f"{path!r:.40} of commits {created} and {modified}"
+        raise Corrupt(where(number, "set"), found, f"0 to {commit}, in order")
+    made = new_node(decode(value, number, "set"), decode(meta, number, "set"), created, modified)
+    return _names(path, number, "set"), made
 
 
-def _all_of(number: int, what: str, rows: object, convert: Callable[[object], T]) -> list[T]:
-    if not isinstance(rows, list):
-        raise Corrupt(where(number), f"{what}: {rows!r:.40}", "a list")
-    return [convert(row) for row in rows]
-
-
-def _text(number: int, what: str, text: str, limit: int) -> None:
+def _text(number: int, field: str, text: str, limit: int) -> None:
     try:
         size = len(text.encode())
     except UnicodeEncodeError:
         size = limit + 1
     if size > limit:
-        raise Corrupt(where(number), f"{what}: {text:.40}", f"at most {limit} bytes of UTF-8")
+        raise Corrupt(where(number, field), f"{text!r:.40}", f"at most {limit} bytes of UTF-8")
 
 
-def _decoded(number: int, what: str, text: str, convert: Callable[[str], bytes]) -> bytes:
+def _decoded(number: int, field: str, text: str, convert: Callable[[str], bytes]) -> bytes:
     try:
         return convert(text)
     except (ValueError, binascii.Error):
-        raise Corrupt(where(number), f"{what}: {text:.40}", "bytes as text") from None
+        raise Corrupt(where(number, field), f"{text!r:.40}", "bytes as text") from None
 
 
 def _root(record: Record) -> Node:

@@ -10,17 +10,18 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from rrdstore.errors import LimitReached
 from rrdstore.history.clock import SystemClock
 from rrdstore.interchange.loading import Loading, read_all
 from rrdstore.policy import parse
 from rrdstore.storage import ringfile
+from rrdstore.storage.layout import branch_slots
 from rrdstore.storage.memory import Memory
 from rrdstore.storage.protocol import State, Tick
 from rrdstore.store import opening
 from rrdstore.store.config import MAIN
 from rrdstore.store.consolidation import room_of
 from rrdstore.store.ledger import Ledger
-from rrdstore.store.limits import check_limit
 from rrdstore.store.size import parse_size
 from rrdstore.store.store import Store
 
@@ -64,20 +65,24 @@ def restore(
     """
     loading = read_all(lines)
     state = loading.state()
-    main = next(branch for branch in state.branches if branch.name == MAIN)
+    wanted = parse_size(opening.DEFAULT_SIZE if size is None and not loading.size else size or loading.size)
     storage = ringfile.create(
         os.fspath(path),
-        parse_size(size or loading.size or opening.DEFAULT_SIZE),
-        slots=parse(main.keep).slots,
+        wanted,
+        slots=_slots(loading, wanted),
         progress=progress,
         uuid=state.uuid,
         epoch=state.epoch,
         series=room_of(None if loading.series is None else loading.series.declared),
     )
     try:
-        check_limit("branches", len(state.branches), storage.max_branches)
-        check_limit("tags", len(state.tags), storage.max_tags)
-        check_limit("pins", len(state.pins), storage.max_pins)
+        for what, count, most in (
+            ("branches", len(state.branches), storage.max_branches),
+            ("tags", len(state.tags), storage.max_tags),
+            ("pins", len(state.pins), storage.max_pins),
+        ):
+            if count > most:
+                raise LimitReached(what, most, wanted=count)
         series = None if loading.series is None else loading.series.tick()
         storage.tick(
             Tick(state.number, state.commits, (), (), state.branches, state.tags, state.pins, series, state.line)
@@ -88,3 +93,16 @@ def restore(
         raise
     storage.close()
     return opening.open(path, clock=clock)
+
+
+def _slots(loading: Loading, size: int) -> int:
+    """For how many slots of main's policy the file is to be made.
+
+    For as many as the old one, if the size is the same, whatever has become of the policies since: so it fits. Else for
+    those of main, and more if those of the other branches would not find room in what a file has for them.
+    """
+    beside = branch_slots(size)
+    if loading.slots and size == loading.size:
+        return max(1, loading.slots - beside)
+    slots = {branch.name: parse(branch.keep).slots for branch in loading.branches.values() if branch.name}
+    return max(slots[MAIN], sum(slots.values()) - beside)

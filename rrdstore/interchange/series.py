@@ -65,23 +65,22 @@ class LoadedSeries:
         try:
             declared = Declared.from_text(line["series"])
         except SeriesError as error:
-            raise Corrupt(where(number), str(error), "what a store wrote of its series") from None
+            raise Corrupt(where(number, "series"), str(error), "what a store wrote of its series") from None
         return cls(declared, rings(declared))
 
     def add(self, line: Line, record: bytes, number: int) -> None:
         """A line `column`; Corrupt."""
         index = line["column"]
         if not 0 <= index < self.declared.columns or index in self.records or len(record) != self.declared.record:
-            found = f"column {index}, {len(record)} bytes"
-            raise Corrupt(
-                where(number), found, f"each once, below {self.declared.columns}, {self.declared.record} bytes"
-            )
+            found = f"{index}, with {len(record)} bytes"
+            expected = f"each once, below {self.declared.columns}, with {self.declared.record} bytes"
+            raise Corrupt(where(number, "column"), found, expected)
         try:
             column = Column.decode(record, index, self.rings)
         except (UnicodeDecodeError, struct.error, ValueError, OverflowError) as error:
-            raise Corrupt(where(number), str(error), "a record that a store wrote") from None
+            raise Corrupt(where(number, "record"), str(error), "one that a store wrote") from None
         if column.path != line["path"]:
-            raise Corrupt(where(number), f"path: {line['path']!r:.40}", f"{column.path!r:.40}, as the record says")
+            raise Corrupt(where(number, "path"), f"{line['path']!r:.40}", f"{column.path!r:.40}, as the record says")
         self.records[index] = record
         for cell in line["cells"]:
             address, data = self._cell(cell, index, number)
@@ -90,13 +89,17 @@ class LoadedSeries:
     def _cell(self, cell: object, column: int, number: int) -> tuple[int, bytes]:
         expected = "[tier, bucket, known, average, min, max, before]"
         if not isinstance(cell, list) or len(cell) != 7 or not all(type(part) is int for part in cell[:3]):
-            raise Corrupt(where(number), f"{cell!r:.60}", expected)
+            raise Corrupt(where(number, "cells"), f"{cell!r:.60}", expected)
         tier, bucket, known, *values = cell
         if not all(value is None or type(value) in {int, float} for value in values):
-            raise Corrupt(where(number), f"{cell!r:.60}", expected)
+            raise Corrupt(where(number, "cells"), f"{cell!r:.60}", expected)
         if not 0 <= tier < len(self.rings) or not 0 <= known <= WHOLE:
-            raise Corrupt(where(number), f"tier {tier}, known {known}", f"tiers below {len(self.rings)}, 32 bits")
-        numbers = (math.nan if value is None else float(value) for value in values)
+            found = f"tier {tier}, known {known}"
+            raise Corrupt(where(number, "cells"), found, f"a tier below {len(self.rings)}, 32 bits")
+        try:
+            numbers = [math.nan if value is None else float(value) for value in values]
+        except OverflowError:
+            raise Corrupt(where(number, "cells"), f"{cell!r:.60}", expected) from None
         made = Cell(bucket, known / WHOLE, *numbers)
         return self.rings[tier].address(bucket, column), made.encode()
 

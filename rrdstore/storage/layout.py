@@ -210,6 +210,11 @@ def least(slots: int, branch_slots: int = 0, series: SeriesRoom = NO_SERIES) -> 
     return high * 64 * KIB
 
 
+def branch_slots(size: int) -> int:
+    """How many slots a file of this size has for the policies of branches, beside those it is made for."""
+    return _clamp(size // (16 * KIB), 96, MOST_BRANCH_SLOTS)
+
+
 def segment_pages(segment: int) -> float:
     """Pages that a segment takes: SQLite puts 489 bytes of so long a row in a leaf, the rest in pages of 4,092."""
     return _rows(segment - 489, PAGE - 4) + 1 / 8
@@ -232,7 +237,6 @@ def _divided(size: int, slots: int, series: SeriesRoom) -> Layout:
     branches = _clamp(size // (512 * KIB), 4, 64)
     tags = _clamp(size // (128 * KIB), 16, 256)
     pins = _clamp(size // (128 * KIB), 16, 256)
-    branch_slots = _clamp(size // (16 * KIB), 96, MOST_BRANCH_SLOTS)
     snapshots = _clamp(size // (64 * KIB), 16, 1024)
     ring = _page_multiple(_clamp(size // 32, 64 * KIB, 8 * MIB))
     wal = _page_multiple(_clamp(size // 16, 128 * KIB, 8 * MIB))
@@ -241,7 +245,7 @@ def _divided(size: int, slots: int, series: SeriesRoom) -> Layout:
         shm = 32 * KIB * _rows(wal // FRAME + 64, 4096)
         return Layout(
             size, slots, segment, segments, grain, wal, shm, ring,
-            branches, branch_slots, tags, pins, snapshots, fixed, series,
+            branches, branch_slots(size), tags, pins, snapshots, fixed, series,
         )  # fmt: skip
 
     # The rows of segments and locations depend on how many segments there are: begin with too many.

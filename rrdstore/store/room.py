@@ -40,7 +40,8 @@ SET = 8
 PIECE = 900
 """What is larger may be cut into pieces, which have headers too."""
 BATCH = 32
-"""Commits that are thinned between two ticks under pressure."""
+"""Commits that are thinned between two ticks under pressure, at most. One at first, and each time twice as many:
+what a commit gives is known when it is gone, and hardly more than is needed should go."""
 
 
 class Room:
@@ -78,11 +79,12 @@ class Room:
         if lacking > thinnable:
             raise StoreFull(cost, max(0, cost - lacking + thinnable))
         log.warning("%s: thinning beyond the policy to stay within the size", self._ledger.path)
-        slack = 2 * storage.largest
+        slack, batch = 2 * storage.largest, 1
         while lacking + slack > 0 and history.relieve():
-            if len(history.gone) >= BATCH:
+            if len(history.gone) >= batch:
                 tick()
                 lacking = storage.lacking(cost, shrinks=shrinks)
+                batch = min(2 * batch, BATCH)
         tick()
         lacking = storage.lacking(cost, shrinks=shrinks)
         if lacking > 0:

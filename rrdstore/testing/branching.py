@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 import rrdstore
-from rrdstore.testing import calls
+from rrdstore.testing import calls, retention
 from rrdstore.testing.calls import KEEPS, microseconds, refusal
 from rrdstore.testing.changes import Changes
+from rrdstore.testing.model import BRANCH_KEEP
 from rrdstore.testing.trees import Call, Tree, below, by_names
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class Branching(Changes):
     def fork(self, origin: int, name: str, keep: str | None) -> None:
         """A branch from the head of another."""
         source = self.store.branch(self.living(origin))
-        if not self.refused(name, lambda: source.fork(name, keep)):
+        if not self.refused(name, keep or BRANCH_KEEP, lambda: source.fork(name, keep)):
             source.fork(name, keep)
             self.flush()
             self.model.fork(source.name, name, keep)
@@ -34,14 +35,14 @@ class Branching(Changes):
         """A branch of nothing, or the one that there is."""
         if name in self.model.names:
             assert self.store.branch(name, create=True).name == name
-        elif not self.refused(name, lambda: self.store.branch(name, create=True, keep=keep)):
+        elif not self.refused(name, keep, lambda: self.store.branch(name, create=True, keep=keep)):
             made = self.unless_full(lambda: self.store.branch(name, create=True, keep=keep))
             self.flush()
             if made:
                 self.follow(lambda: self.model.create(name, keep))
                 self.compare(name, made.head)
 
-    def refused(self, name: str, make: Callable[[], object]) -> bool:
+    def refused(self, name: str, keep: str, make: Callable[[], object]) -> bool:
         """Whether a new branch must be refused; and then, that it is."""
         if name in self.model.names:
             refusal((rrdstore.Exists, rrdstore.LimitReached), make)
@@ -49,7 +50,8 @@ class Branching(Changes):
             return True
         limit, kept = self.store.ledger.storage.max_branches, self.kept()
         used = sum(line.alive or not kept.isdisjoint(line.own) for line in self.model.lines.values())
-        if limit and used >= limit:
+        slots = self.store.ledger.storage.max_slots
+        if (limit and used >= limit) or (slots and self.model.slots() + retention.most(keep) > slots):
             refusal(rrdstore.LimitReached, make)
             self.flush()
             return True
@@ -135,7 +137,10 @@ class Branching(Changes):
         if self.model.line(name).buried:
             return  # how tombstones go over to other tiers is asked in tests/policy
         self.flush()
-        kept = self.kept()
+        kept, slots = self.kept(), self.store.ledger.storage.max_slots
+        if slots and self.model.slots() - retention.most(self.model.line(name).keep) + retention.most(keep) > slots:
+            refusal(rrdstore.LimitReached, lambda: self.store.tune(name, keep))
+            return
         dry = self.store.tune(name, keep, dry_run=True)
         assert self.kept() == kept
         done = self.store.tune(name, keep)

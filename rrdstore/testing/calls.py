@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from rrdstore.testing.trees import Call, Tree
 
-KEEPS = ("last:3 1s:5s 5s:30s *:4", "last:2", "*:2", "last:1 2c:3 1s:3s@first", "1s:4s *:3")
+KEEPS = ("last:3 1s:5s 5s:30s *:4", "last:2", "*:2", "last:1 2c:3 1s:3s@first", "1s:4s *:3", "last:8 2s:20s")
 BRANCHES = ("main", "x", "y", "z")
 
 Error = TypeVar("Error", bound=rrdstore.StoreError)

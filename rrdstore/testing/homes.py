@@ -34,6 +34,8 @@ class Home:
     """Whether `failing` makes ticks fail."""
     presses = 0
     """Where bytes are to become short, the least of the large values that do it, in bytes; else 0."""
+    fills = 1
+    """How many of them are set at a time."""
 
     def __init__(self) -> None:
         self.clock = ManualClock()
@@ -161,8 +163,9 @@ class NarrowHome(JournalledHome):
 class SmallFileHome(FileHome):
     """The smallest file there is, and values that fill it."""
 
-    size = "4MiB"
-    presses = 14_000
+    size = "2MiB"
+    presses = 7_000
+    fills = 8
 
 
 HOMES: dict[str, type[Home]] = {"memory": MemoryHome, "journalled": JournalledHome, "file": FileHome}

@@ -96,8 +96,12 @@ class StoreMachine(Branching, RuleBasedStateMachine):
     @precondition(lambda self: self.home.presses)
     @rule(where=calls.branch, path=calls.path, length=st.integers(1, 4), fresh=st.integers(0, 255))
     def fill(self, where: int, path: str, length: int, fresh: int) -> None:
-        """A large value: bytes become short, and commits go beyond the policy."""
-        self.set_on(self.living(where), ("set", path, bytes([fresh]) * (length * self.home.presses), None))
+        """Large values, one after the other: bytes become short, and commits go beyond the policy."""
+        # Beside each other: a large value with others below it is written again with each of them.
+        for place in (path, *(f"{path[:2]}/{name}" for name in "defghij"))[: self.home.fills]:
+            value = bytes([fresh]) * (length * self.home.presses)
+            self.set_on(self.living(where), ("set", place, value, None))
+            self.clock.advance(1)
 
     @rule()
     def tick(self) -> None:

@@ -235,6 +235,10 @@ class ModelStore(Past):
         found = retention.picks(line.keep, line.offered, line.buried)
         return [sum(map(len, held.values())) for held in found]
 
+    def slots(self) -> int:
+        """The most commits that the tiers of all branches can keep."""
+        return sum(retention.most(line.keep) for line in self.names.values())
+
     def as_it_is(self) -> ModelStore:
         """A copy that later commits and reliefs leave alone."""
         twin = copy(self)

@@ -86,6 +86,11 @@ def slots(tier: Tier, keys: Sequence[Key]) -> dict[tuple[str, int], Key]:
     return held
 
 
+def most(policy: str) -> int:
+    """The most commits that it keeps: all slots, and the first of all of a `*`."""
+    return sum(tier.rows + (tier.kind == "*") for tier in tiers(policy))
+
+
 Buried: TypeAlias = set[tuple[int, str, Key]]
 """What pressure took: the tier by its place in the policy, "slot" or FIRST, and the key."""
 

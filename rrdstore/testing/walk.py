@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rrdstore.testing.calls import BRANCHES, KEEPS
 
@@ -51,7 +51,9 @@ def _nothing(_: Random) -> dict[str, Any]:
     return {}
 
 
-STEPS: dict[str, tuple[int, Callable[[Random], dict[str, Any]]]] = {
+Steps: TypeAlias = "dict[str, tuple[int, Callable[[Random], dict[str, Any]]]]"
+
+STEPS: Steps = {
     "set": (6, lambda r: {"edit": setting(r)}),
     "remove": (4, lambda r: {"edit": ("remove", path(r))}),
     "burst": (6, lambda r: {"edits": some(r, 2, 8, setting), "gap": gap(r)}),
@@ -119,15 +121,16 @@ NEEDS: dict[str, Callable[[StoreMachine], object]] = {
 """Of some rules, when they can be called."""
 
 
-def walk(machine: StoreMachine, random: Random, steps: int) -> None:
-    """A history of so many steps, checked every few of them and at its end."""
-    weights = [often for often, _ in STEPS.values()]
+def walk(machine: StoreMachine, random: Random, steps: int, also: Steps | None = None) -> None:
+    """A history of so many steps, checked every few of them and at its end; `also` are those of a machine's own."""
+    known = STEPS | (also or {})
+    weights = [often for often, _ in known.values()]
     machine.create(keep=random.choice(KEEPS))
     for step in range(steps):
-        name = random.choices([*STEPS], weights)[0]
+        name = random.choices([*known], weights)[0]
         if name in NEEDS and not NEEDS[name](machine):
             continue
-        arguments = STEPS[name][1](random)
+        arguments = known[name][1](random)
         if name in ANYWHERE:
             arguments["where"] = random.randrange(9)
         getattr(machine, name)(**arguments)

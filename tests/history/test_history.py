@@ -196,10 +196,13 @@ def test_pressure_takes_from_the_branch_that_keeps_most_and_never_what_is_held()
     held = {4, book.main.head, work.head, work.fork, work.base}
     gone = []
     while history.relieve():
+        before = len(gone)
         gone += [number for number in range(1, book.number + 1) if number not in book.kept and number not in gone]
+        assert len(gone) == before + 1, "each time one commit"
         assert held <= set(book.kept)
     assert set(book.kept) == held
     assert gone[0] < 9
+    assert book.main.rings.holds(4), "what is held keeps its place in the tiers too"
     assert sum(1 + history.graph.records[n].thinned for n in history.graph.lines[book.main.id]) == 9
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from blake3 import blake3
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rrdstore
@@ -60,6 +60,41 @@ def test_a_field_that_cannot_be_is_an_error_and_nothing_else(where, value):
     interchange.load(again).close()
 
 
+@given(st.sampled_from(FIELDS), VALUES | st.integers(-(1 << 70), 1 << 70))
+@settings(max_examples=40)
+def test_a_file_is_made_of_it_or_none_is(tmp_path_factory, where, value):
+    at, name = where
+    line = json.loads(LINES[at])
+    line[name] = value
+    folder = tmp_path_factory.mktemp("restored")
+    try:
+        with interchange.restore(
+            folder / "a.rrdb", proved([*LINES[:at], json.dumps(line) + "\n", *LINES[at + 1 : -1]]), "3MiB"
+        ) as made:
+            assert made.check() == []
+    except rrdstore.StoreError:
+        assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ([], "line 1: found the end of the text"),
+        (["\n"], "line 1: found no JSON"),
+        (["PK\x03\x04\ufffd\n"], "line 1: found no JSON"),
+        (["[1, 2]\n"], "line 1: found [1, 2], expected a line of one of the kinds rrdstore"),
+        (['{"name": "a"}\n'], 'line 1: found {"name": "a"}, expected a line of one of the kinds rrdstore'),
+        (["[" * 100_000], "line 1: found no JSON"),
+        (['{"rrdstore": ' + "9" * 5000 + "}"], "line 1: found no JSON"),
+        (LINES[1:], "line 1: found a line 'commit', expected a line 'rrdstore'"),
+    ],
+)
+def test_what_is_no_dump(lines, said):
+    with pytest.raises(rrdstore.Corrupt) as caught:
+        interchange.load(lines)
+    assert said in str(caught.value)
+
+
 @pytest.mark.parametrize("at", range(len(LINES)))
 def test_a_line_that_is_missing_or_doubled(at):
     for lines in ([*LINES[:at], *LINES[at + 1 :]], [*LINES[:at], LINES[at], *LINES[at:]]):
@@ -86,16 +121,27 @@ def test_a_dump_that_was_cut():
 @pytest.mark.parametrize(
     ("at", "change", "said"),
     [
-        (0, {"format": 2}, "line 1: found format: ('dump', 2), expected ('dump', 1)"),
-        (0, {"uuid": "00"}, "line 1: found bytes of the uuid: 1, expected 16"),
-        (1, {"commit": "1-00000000"}, "line 2: found commit: 1-00000000"),
-        (1, {"set": [["a", "", "", 0, 1]]}, "line 2: found path 'a': does not start with '/'"),
-        (1, {"removed": ["/none"]}, "line 2: found removed"),
-        (2, {"grafts": [7]}, "line 3: found commit 7, expected one of the lines before"),
-        (2, {"author": "x" * 41}, "line 3: found author"),
-        (4, {"digest": "00"}, "line 5: found digest"),
-        (4, {"rings": "AAAA"}, "state of the tiers"),
-        (4, {"keep": "all:1d"}, "policy 'all:1d'"),
+        (0, {"format": 2}, "line 1, format: found 2, expected 1, which is all this version reads"),
+        (0, {"format": 2, "more": 3}, "line 1, format: found 2, expected 1"),
+        (0, {"rrdstore": "other"}, "line 1, rrdstore: found other, expected dump"),
+        (0, {"more": 3}, "line 1, more: found 3, expected no such field"),
+        (0, {"epoch": 1 << 32}, "line 1, epoch: found 4294967296, expected a whole number from 0 to 4294967295"),
+        (0, {"uuid": "00"}, "line 1, uuid: found 1 bytes, expected 16 as hex"),
+        (1, {"commit": "1-00000000"}, "line 2, commit: found 1-00000000"),
+        (1, {"set": [["a", "", "", 0, 1]]}, "line 2, set: found path 'a': does not start with '/'"),
+        (1, {"removed": ["/none"]}, "line 2, removed: found"),
+        (2, {"grafts": [7]}, "line 3, grafts: found commit 7, expected one of the lines before"),
+        (2, {"author": "x" * 41}, "line 3, author: found"),
+        (2, {"authors": {"a": 9}}, "line 3, authors: found 1 of 9 commits, expected at most 8 of 1"),
+        (2, {"parents": [[1, -1]]}, "line 3, epoch: found -1"),
+        (4, {"id": 7}, "line 5, id: found 7, expected 1 to 2, each once"),
+        (4, {"branch": "a\nb"}, "line 5, branch: found"),
+        (6, {"tag": ""}, "line 7, tag: found"),
+        (6, {"commit": 9}, "line 7, commit: found commit 9"),
+        (7, {"pin": 9}, "line 8, pin: found commit 9"),
+        (4, {"digest": "00"}, "line 5, digest: found"),
+        (4, {"rings": "AAAA"}, "line 5, rings: found state of the tiers"),
+        (4, {"keep": "all:1d"}, "line 5, keep: found policy 'all:1d'"),
     ],
 )
 def test_the_error_names_the_line(at, change, said):

@@ -210,7 +210,62 @@ def test_what_does_not_fit_leaves_nothing_behind(tmp_path):
             interchange.restore(tmp_path / "a.rrdb", dumped(store), "64KiB")
     with rrdstore.memory("last:8") as store:
         for number in range(40):
-            store.branch("main").fork(f"b{number}")
-        with pytest.raises(rrdstore.LimitReached):
+            store.branch("main").fork(f"b{number}", "last:2")
+        with pytest.raises(rrdstore.LimitReached, match="41 branches wanted, this store has 8"):
+            interchange.restore(tmp_path / "a.rrdb", dumped(store), "4MiB")
+    with rrdstore.memory("last:8") as store:
+        for number in range(7):
+            store.branch("main").fork(f"b{number}", "last:1000")
+        with pytest.raises(rrdstore.TooSmall):
             interchange.restore(tmp_path / "a.rrdb", dumped(store), "4MiB")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_with_all_of_everything_fits_a_file_of_its_size(tmp_path):
+    """Every branch, tag, pin and slot that there is room for; and what only the size at creation allowed."""
+    with rrdstore.create(tmp_path / "a.rrdb", "4MiB", "last:300") as store:
+        main, storage = store.branch("main"), store.ledger.storage
+        commits = [main.set("/a", b"%d" % number) for number in range(storage.max_tags + storage.max_pins)]
+        store.tune("main", "last:4")
+        left = storage.max_slots - 4 - 2 * (storage.max_branches - 2)
+        commits = [main.set("/a", b"%d" % number) for number in range(4)]
+        work = main.fork("work", f"last:{left}")
+        for number in range(storage.max_branches - 2):
+            main.fork(f"b{number}", "last:2")
+        commits = [work.set("/a", b"%d" % number) for number in range(left)]
+        for number in range(storage.max_tags):
+            store.tag(f"t{number}", commits[number])
+        for number in range(storage.max_pins):
+            store.pin(commits[number])
+        with pytest.raises(rrdstore.LimitReached):
+            main.fork("more", "last:1")
+        kept, lines = answers(store), dumped(store)
+    with interchange.restore(tmp_path / "b.rrdb", lines) as copy:
+        assert answers(copy) == kept
+        assert copy.check() == []
+        assert dumped(copy)[1:-1] == lines[1:-1]
+        assert copy.info().size == 4 << 20
+
+
+def test_a_policy_that_has_grown_since_fits_a_file_of_the_same_size(tmp_path):
+    with rrdstore.create(tmp_path / "a.rrdb", "3MiB", "last:8") as store:
+        store.tune("main", f"last:{store.ledger.storage.max_slots}")
+        lines = dumped(store)
+    with interchange.restore(tmp_path / "b.rrdb", lines) as copy:
+        assert copy.branch("main").keep == json.loads(lines[-2])["keep"]
+
+
+def test_what_only_a_snapshot_keeps_is_not_in_a_dump():
+    """As in another process that looks: the dump of what is restored is the same then."""
+    with rrdstore.memory("last:1") as store:
+        main = store.branch("main")
+        first = main.set("/a", b"1")
+        with main.at(first.id) as then:
+            main.set("/a", b"2")
+            main.set("/a", b"3")
+            lines = dumped(store)
+            assert then.get("/a") == b"1"
+            assert set(store.plan().ids) == {2, 4}
+        assert [json.loads(line)["thinned"] for line in lines[1:-2]] == [3]
+        with interchange.load(lines) as copy:
+            assert dumped(copy) == lines

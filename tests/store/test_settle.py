@@ -229,6 +229,17 @@ class TestRoom:
         assert main.head.number == 121
         assert next(iter(store.info().branches)).made == 121
 
+    def test_hardly_more_gives_way_than_is_needed(self, home):
+        store, main = self.filled(home, "last:200", 60_000)
+        kept = lost = 1
+        for n in range(150):
+            main.set("/a", bytes(900 + n % 7))
+            now = store.info().kept
+            lost = max(lost, kept + 1 - now)
+            kept = now
+        assert lost <= 3, "a commit takes the room of one, and is reckoned at less than two"
+        assert kept > 40
+
     def test_what_is_held_is_never_thinned_and_then_writes_are_refused(self, home):
         store, main = self.filled(home, "last:200", 20_000)
         held = []
