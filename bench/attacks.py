@@ -1,0 +1,136 @@
+"""Break what protects the daemon from its guests, one rule at a time, and see which test catches it.
+
+    python bench/attacks.py [--only WORDS] [--list]
+
+As bench/mutants.py, for the rules of `xsadapter`: each mutation is made in a copy of the project, where the tests that
+are to catch it run. Prints a row for each; ends with 1 if one survives, or if the text it changes is not there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # a script finds the package it lies beside
+
+from bench.mutants import ROOT, copied, failing
+
+
+@dataclass(frozen=True)
+class Attack:
+    name: str
+    file: str
+    """Below xsadapter/."""
+    old: str
+    new: str
+    tests: str
+    """Below tests/."""
+
+
+PAGE = "security/test_hostile_page.py security/test_rules.py daemon/test_ring.py security/test_advisories_ring.py"
+RING, IDENTITY = "security/test_advisories_ring.py", "security/test_advisories_identity.py"
+MEMORY, RULES = "security/test_advisories_memory.py", "security/test_rules.py"
+
+ATTACKS = (
+    Attack("indexes are masked, not judged", "engine/ring.py", "if used > HALF:", "if used > 2**40:", PAGE),
+    Attack("a full ring is refused", "engine/ring.py", "if used > HALF:", "if used >= HALF:", PAGE),
+    Attack("the producer is loaded twice", "engine/ring.py", '        count = min(self._used(words[_REQ_PROD], consumer, "requests"), most)\n', '        self._used(words[_REQ_PROD], consumer, "requests")\n        count = min((words[_REQ_PROD] - consumer) & _WRAP, most)\n', PAGE),
+    Attack("room is given back before the bytes are copied", "engine/ring.py", "        data = bytes(self._bytes[start : start + first])\n", "        words[_REQ_CONS] = (consumer + count) & _WRAP\n        data = bytes(self._bytes[start : start + first])\n", PAGE),
+    Attack("a ring that ended is served", "transport/ring.py", "if connection.closed or connection.ignored or connection.stalled:", "if connection.ignored or connection.stalled:", RING),
+    Attack("a ring that ended is read", "transport/ring.py", "        if connection.closed:\n            return False\n", "", RING),
+    Attack("the largest request is never whole", "transport/ring.py", "connection.reader.pending < FRAME_MAX", "connection.reader.pending < 4096", "daemon/test_hub.py security"),
+    Attack("an ignored ring is read", "transport/ring.py", "        if connection.ignored or connection.stalled:\n            return False\n        try:", "        if connection.stalled:\n            return False\n        try:", PAGE),
+    Attack("a broken ring is forgotten", "engine/daemon.py", "        connection.ignored = True\n", "        self.disconnect(connection)\n", RING),
+    Attack("a length is signed", "wire.py", 'struct.Struct("=4I")', 'struct.Struct("=3Ii")', RING),
+    Attack("replies of any length", "engine/connection.py", "if len(payload) > PAYLOAD_MAX:\n            kind", "if len(payload) > 9999:\n            kind", "security daemon/test_connection.py"),
+    Attack("events of any length", "engine/connection.py", "        if len(payload) > PAYLOAD_MAX:\n            return\n", "", MEMORY),
+    Attack("equal events are queued again", "engine/connection.py", "            if payload in self._queued_events:\n                return\n", "", RING),
+    Attack("events do not count as outstanding", "engine/connection.py", "self._queue_event(HEADER.pack(Kind.WATCH_EVENT, 0, 0, len(payload)) + payload, self.flow.cause)", "self._queue_event(HEADER.pack(Kind.WATCH_EVENT, 0, 0, len(payload)) + payload, None)", RING),
+    Attack("a queue may take any memory", "engine/connection.py", "if memory and self.domain.usage.memory + len(message) > memory:", "if False and memory:", MEMORY),
+    Attack("what was not read in time stays", "engine/connection.py", "and 0 < message.until <= now", "and 0 < message.until <= now - 99", MEMORY),
+    Attack("a guest full of nodes is not read", "engine/connection.py", "usage.memory >= memory and self.output)", "usage.memory >= memory)", MEMORY),
+    Attack("any number outstanding", "engine/connection.py", "(outstanding and usage.outstanding >= outstanding)", "(outstanding and usage.outstanding >= 99999)", "security/test_advisories_memory.py security/test_advisories_ring.py"),
+    Attack("watches are told to everybody", "engine/events.py", "connection.privileged or self._may_see(connection.identities)", "True", IDENTITY),
+    Attack("special watches are told to everybody", "engine/specials.py", "    if connection.privileged:\n", "    if connection:\n", IDENTITY),
+    Attack("nested removals look everywhere again", "engine/watches.py", "        looked.add(id(place))\n", "", MEMORY),
+    Attack("visibility is judged for each watch", "engine/events.py", "verdict = self._verdicts.get(identities)", "verdict = None", MEMORY),
+    Attack("the transaction of a WATCH counts", "operations.py", 'arguments.strings(2, 3), False, _IGNORED, "watch"', 'arguments.strings(2, 3), False, _LOOKED_UP, "watch"', IDENTITY),
+    Attack("privileged operations are everybody's", "engine/daemon.py", "if operation.privileged and not connection.privileged:", "if False:", RULES),
+    Attack("unique ids are not compared", "engine/lives.py", "if known is not None and domid and (life is None or life.unique != known.unique):", "if known is not None and domid and life is None:", IDENTITY),
+    Attack("a scan compares no unique ids", "engine/lives.py", "if life is None or life.unique != domain.unique:\n            bury(daemon, domain)\n        elif", "if life is None:\n            bury(daemon, domain)\n        elif", "security/test_advisories_identity.py security/test_rules.py daemon/test_domains.py"),
+    Attack("a domain's entries outlive it", "engine/lives.py", "        elif domain.domid in listed(node.meta).named:\n", "        elif False:\n", IDENTITY),
+    Attack("only the home goes", "engine/lives.py", "        node = tree.get(place)\n        if node is None:\n            continue\n", "        node = tree.get(place)\n        if node is None or not place.startswith(domain.home):\n            continue\n", IDENTITY),
+    Attack("entries for nobody count", "engine/permissions.py", "        if not entry.stale and (entry.domid in identities", "        if (entry.domid in identities", IDENTITY),
+    Attack("nobody is kept in mind", "engine/permissions.py", "for entry in entries if not entry.stale))", "for entry in entries))", IDENTITY),
+    Attack("a servant that died stays one", "engine/lives.py", "    daemon.domains.aim(domain, None)\n", "", IDENTITY),
+    Attack("a target that died stays one", "engine/lives.py", "            daemon.domains.aim(servant, None)\n", "            pass\n", IDENTITY),
+    Attack("rights are not judged again at the END", "engine/transactions.py", "if self._connection.identities == self._identities:", "if True:", IDENTITY),
+    Attack("guests give nodes away", "commands/permissions.py", '        if entries[0].domid != permissions.owner(node.meta):\n            raise RequestError("EPERM")\n', "", IDENTITY),
+    Attack("the root's list is nobody's business", "commands/permissions.py", "        if not permissions.owns(node.meta, connection.identities):", '        if place != "/" and not permissions.owns(node.meta, connection.identities):', IDENTITY),
+    Attack("the root goes with its owner", "engine/lives.py", ' and path != "/" and not keep', " and not keep", IDENTITY),
+    Attack("nodes are counted when they are not made", "engine/view.py", "        for above, _ in created:\n            self._head.accounts.came(above, self._head.tree.stat(above))\n", "        for above, _ in created * 2:\n            self._head.accounts.came(above, self._head.tree.stat(above))\n", MEMORY),
+    Attack("only the last of new nodes is counted", "engine/view.py", "        for above, _ in created:\n", "        for above, _ in created[-1:]:\n", MEMORY),
+    Attack("a removal is not counted below", "engine/view.py", "        for gone, node in before.descend(path):\n", "        for gone, node in ((path, before.stat(path)),):\n", "security/test_advisories_memory.py daemon/test_accounts.py"),
+    Attack("accounts are settled before the commit", "engine/view.py", "        before = head.tree\n        head.branch.set(path, value,", "        before = head.tree\n        head.accounts.grew(old.meta, 1)\n        head.branch.set(path, value,", "security/test_rules.py daemon/test_accounts.py"),
+    Attack("a failed transaction commits what it can", "engine/transactions.py", "            if self._poisoned:\n", "            if False:\n", MEMORY),
+    Attack("nodes are not judged at the END", "engine/transactions.py", "            self._bear(self._guest)\n", "            pass\n", MEMORY),
+    Attack("made and removed counts at the END", "engine/transactions.py", "path not in now and _is_owned(wanted.get(path), domid) for path", "path not in now for path", MEMORY),
+    Attack("requests of a transaction are free", "engine/transactions.py", "            self._charge(NODE + size)\n", "", MEMORY),
+    Attack("answers of a transaction are free", "engine/transactions.py", "        self._charge(len(reply))\n", "", MEMORY),
+    Attack("an END settles from before its replay", "engine/transactions.py", "            done = self._replayed(paths)\n            before = self._head.tree\n", "            before = self._head.tree\n            done = self._replayed(paths)\n", "security"),
+    Attack("a transaction outlives its connection", "engine/transactions.py", "if found != outcome or self._connection.closed:", "if found != outcome:", RING),
+    Attack("answers go to a connection that ended", "engine/connection.py", "        if self.closed:\n            self.late.clear()\n            return\n", "", "security/test_advisories_ring.py security"),
+    Attack("relative paths are judged as they are", "commands/access.py", "        if len(path) - (home.end() if home else 0) > limit:", "        if len(path) - (home.end() if home else 0) > limit + 1:", "security/test_advisories_paths.py"),
+    Attack("a trailing slash passes", "paths.py", 'rb"/|(?:/[A-Za-z0-9_@-]+)+")', 'rb"/|(?:/[A-Za-z0-9_@-]+)+/?")', "security/test_advisories_paths.py"),
+    Attack("signs pass", "arguments.py", "if not text.isdigit() or", "if not text.lstrip(b'-+ ').isdigit() or", RULES),
+    Attack("absent is told", "commands/access.py", '        if not allows(above.meta, connection.identities, rights):\n            raise RequestError("EACCES")\n        return None\n', "        return None\n", RULES),
+    Attack("claims grow", "engine/turns.py", "lost if len(claim.paths) + len(lost) > _PATHS else claim.paths | lost", "claim.paths | lost", MEMORY),
+    Attack("turns do not protect", "engine/turns.py", "        raise Later\n", "", "security/test_advisories_memory.py daemon/test_turns.py"),
+    Attack("everything is logged", "engine/flow.py", "    due = not domain.domid or last is None", "    due = True or last is None", RULES),
+    Attack("log lines have bytes of guests", "engine/notices.py", "if 32 <= byte < 127 and byte != 92", "if byte", RULES),
+    Attack("watches of a reset stay", "engine/daemon.py", "        self.watches.remove_all(connection)\n", "", MEMORY),
+    Attack("transactions of a reset stay", "engine/daemon.py", "            transaction.abort()\n", "            pass\n", "security daemon/test_accounts.py"),
+    Attack("the socket is closed to others too late", "transport/socket.py", "before = os.umask(0o177)", "before = os.umask(0)", RULES),
+    Attack("quotas begin off", "engine/quotas.py", "quota.name: quota.default for quota in QUOTAS.values()", "quota.name: 0 for quota in QUOTAS.values()", RULES),
+)  # fmt: skip
+
+
+def missing(attack: Attack) -> str:
+    """What is wrong with the text that it changes; empty if nothing is."""
+    found = (ROOT / "xsadapter" / attack.file).read_text().count(attack.old)
+    return "" if found == 1 else f"{attack.name}: {found} times in {attack.file}: {attack.old!r}"
+
+
+def caught(attack: Attack) -> str:
+    """The first test that fails, "" for none."""
+    with tempfile.TemporaryDirectory(prefix="xsadapter-mutant-") as name:
+        folder = Path(name)
+        copied(None, folder)
+        path = folder / "xsadapter" / attack.file
+        path.write_text(path.read_text().replace(attack.old, attack.new))
+        return failing(folder, attack.tests.split())
+
+
+def main() -> int:
+    given = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    given.add_argument("--only", default="", help="those whose name has these words")
+    given.add_argument("--list", action="store_true", help="only see that each can be made")
+    asked = given.parse_args()
+    wanted = [each for each in ATTACKS if asked.only in each.name]
+    wrong = [problem for each in wanted if (problem := missing(each))]
+    print("| broken | caught by |\n|---|---|")
+    for each in wanted if not asked.list and not wrong else ():
+        found = caught(each)
+        print(f"| {each.name} | {found.partition('::')[2] or found or '-'} |", flush=True)
+        if not found:
+            wrong.append(f"{each.name}: no test catches it")
+    for problem in wrong:
+        print(problem, file=sys.stderr)
+    return bool(wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
