@@ -1,15 +1,13 @@
 """The client library against the daemon, and against a server that says what a real one seldom does."""
 
 import itertools
-import socket
-import threading
 
 import pytest
 
 from tests.compat.peers import short_directory
 from tests.daemon.conversation import NUMBERS
+from tests.daemon.scripted import Scripted
 from xsadapter.client import Client, RequestError
-from xsadapter.wire import FrameReader, pack
 
 
 def test_the_verbs(client):
@@ -143,36 +141,6 @@ def test_a_pipeline_larger_than_all_buffers(client):
         assert all(answer.get() == value for answer in answers)
         assert next(watch) == "/test"
         assert {next(watch), next(watch), next(watch)} == {"/test/0", "/test/1", "/test/2"}
-
-
-class Scripted:
-    """A server that answers each request with the next of these frames."""
-
-    def __init__(self, path, replies):
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._listener.bind(str(path))
-        self._listener.listen(1)
-        self._replies = replies
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-
-    def _serve(self):
-        stream, _ = self._listener.accept()
-        with stream:
-            reader = FrameReader()
-            for reply in self._replies:
-                while (frame := reader.take()) is None:
-                    reader.feed(stream.recv(4096))
-                stream.sendall(b"".join(pack(kind, frame[1], frame[2], payload) for kind, payload in reply))
-            stream.shutdown(socket.SHUT_WR)
-            stream.recv(1)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._thread.join()
-        self._listener.close()
 
 
 @pytest.fixture

@@ -1,11 +1,12 @@
-"""The program `xsadapter`: the daemon, and small clients of any xenstore daemon."""
+"""The program `xsadapter`: the daemon, and the xenstore tools for any xenstore daemon."""
 
 from __future__ import annotations
 
 import click
 
+from xsadapter.cli.links import install_links
 from xsadapter.cli.run import run
-from xsadapter.cli.verbs import ls, read, rm, watch, write
+from xsadapter.cli.verbs import VERBS
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -23,5 +24,5 @@ def main() -> None:
     """  # noqa: D301 - the escape is click\'s mark: do not rewrap
 
 
-for command in (run, ls, read, write, rm, watch):
+for command in (run, *VERBS, install_links):
     main.add_command(command)

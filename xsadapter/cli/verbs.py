@@ -1,169 +1,178 @@
-"""Small clients: ls, read, write, rm, watch.
+"""The xenstore tools as commands of `xsadapter`: what `xenstore-read` and so on do, with help.
 
-Rule: values are printed as one line of printable ASCII, everything else escaped as the stock
-clients do it (backslash, then t, n, r, a backslash, or octal or hexadecimal digits); --raw prints
-the bytes themselves. Errors go to stderr with exit status 1.
+Rule: options are declared here to be explained; what they do is `xsadapter.tools`', and the same as under the stock
+names. Only wrong usage differs: it ends with status 2, as click has it.
 """
 
 from __future__ import annotations
 
-import functools
 import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from xsadapter.address import socket_path
-from xsadapter.client import Client
-from xsadapter.errors import RequestError
+from xsadapter import tools
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-_SHORT: Final = {9: "\\t", 10: "\\n", 13: "\\r", 92: "\\\\"}
-_OCTAL_BELOW: Final = 8
-
-
-def printable(value: bytes) -> str:
-    """A value as one printable line."""
-    return "".join(map(_printable, value))
+_SOCKET: Final = click.option("--socket", metavar="PATH", help="Where the daemon listens.")
+_AT: Final = click.option("--at", metavar="WHEN", help="As it was: '2h ago', a time, a commit. Our daemon knows.")
+_ONLY: Final = click.option("-s", "only", is_flag=True, help="Accepted: this is always the socket.")
 
 
-def _printable(byte: int) -> str:
-    if byte in _SHORT:
-        return _SHORT[byte]
-    if 32 <= byte < 127:
-        return chr(byte)
-    return f"\\{byte:03o}" if byte < _OCTAL_BELOW else f"\\x{byte:02x}"
+def _carry_out(tool: str, socket: str | None, options: dict[str, Any], operands: tuple[str, ...]) -> None:
+    """Run a tool with these options, None and False those that were not given, and end with its status."""
+    words = []
+    for name, given in options.items():
+        if given is not None and given is not False:
+            words += [name] if given is True else [name, str(given)]
+    _run(tool, [*words, "--", *operands], socket)
 
 
-@contextmanager
-def _connected(socket: str | None) -> Iterator[Client]:
-    try:
-        with Client(socket_path(socket)) as client:
-            yield client
-    except RequestError as error:
-        raise click.ClickException(str(error)) from None
-    except OSError as error:
-        raise click.ClickException(f"{socket_path(socket)}: {error.strerror or error}") from None
+def _run(tool: str, words: list[str], socket: str | None) -> None:
+    status = tools.run(tool, words, sys.stdout.buffer, sys.stderr.buffer, called=f"xsadapter {tool}", socket=socket)
+    click.get_current_context().exit(status)
 
 
-def _verb(function: Callable[..., None]) -> Callable[..., None]:
-    """A command's function that gets a connected client instead of the option --socket."""
-
-    @click.option("-s", "--socket", metavar="PATH", help="Where the daemon listens.")
-    @functools.wraps(function)
-    def with_client(socket: str | None, **options: Any) -> None:
-        with _connected(socket) as client:
-            function(client, **options)
-
-    return with_client
+def _keys(function: Callable[..., None]) -> Callable[..., None]:
+    return click.argument("paths", nargs=-1, required=True, metavar="PATH...")(_SOCKET(_ONLY(function)))
 
 
 @click.command()
-@click.argument("path", default="/")
-@click.option("-p", "--permissions", is_flag=True, help="Show each node's permission list.")
-@_verb
-def ls(client: Client, path: str, permissions: bool) -> None:
-    """List a node and all below it, one `path = "value"` a line.
-
-    \b
-    Example:
-      xsadapter ls /local/domain/1
-    """  # noqa: D301 - the escape is click's mark: do not rewrap
-    waiting = [path]
-    while waiting:
-        place = waiting.pop()
-        try:
-            value, names = client.read(place), client.list(place)
-            tail = f"  ({','.join(client.get_permissions(place))})" if permissions else ""
-        except RequestError as error:
-            # What has gone since its parent was listed is not there to be shown.
-            if error.name == "ENOENT" and place != path:
-                continue
-            raise
-        click.echo(f'{place} = "{printable(value)}"{tail}')
-        above = place.rstrip("/")
-        waiting += [f"{above}/{name}" for name in reversed(names)]
-
-
-@click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option("-r", "--raw", is_flag=True, help="Print the bytes as they are, without a newline.")
-@_verb
-def read(client: Client, paths: tuple[str, ...], raw: bool) -> None:
-    """Print the values of nodes.
+@click.option("-p", "--prefix", is_flag=True, help="Print each path before its value.")
+@click.option("-R", "--raw", is_flag=True, help="Print the bytes as they are, without a newline.")
+@_AT
+@_keys
+def read(paths: tuple[str, ...], prefix: bool, raw: bool, at: str | None, only: bool, socket: str | None) -> None:
+    """Print the values of nodes, each as one printable line.
 
     \b
     Example:
       xsadapter read /local/domain/1/name
-    """  # noqa: D301 - the escape is click\'s mark: do not rewrap
-    for path in paths:
-        value = client.read(path)
-        if raw:
-            sys.stdout.buffer.write(value)
-            sys.stdout.buffer.flush()
-        else:
-            click.echo(printable(value))
+      xsadapter read --at '1h ago' /local/domain/1/name
+    """  # noqa: D301 - the escape is click's mark: do not rewrap
+    _carry_out("read", socket, {"-p": prefix, "-R": raw, "--at": at, "-s": only}, paths)
 
 
 @click.command()
+@click.option("-R", "--raw", is_flag=True, help="Take values as they are: a backslash is a backslash.")
 @click.argument("pairs", nargs=-1, required=True, metavar="PATH VALUE...")
-@_verb
-def write(client: Client, pairs: tuple[str, ...]) -> None:
-    """Set values; several are set in one transaction. Missing parents are created.
+@_ONLY
+@_SOCKET
+def write(pairs: tuple[str, ...], raw: bool, only: bool, socket: str | None) -> None:
+    r"""Set values; several are set in one transaction. Missing parents are created.
 
     \b
     Example:
       xsadapter write /tool/example 1
-      xsadapter write /tool/example/a 1 /tool/example/b 2
-    """  # noqa: D301 - the escape is click\'s mark: do not rewrap
+      xsadapter write /tool/example/a 'two\nlines' /tool/example/b 2
+    """
     if len(pairs) % 2:
         raise click.UsageError(f"{pairs[-1]}: a path without a value")
-    values = [
-        (path, value.encode(errors="surrogateescape")) for path, value in zip(pairs[::2], pairs[1::2], strict=True)
-    ]
-    if len(values) == 1:
-        client.write(*values[0])
-        return
+    _carry_out("write", socket, {"-R": raw, "-s": only}, pairs)
 
-    def all_of_them(transaction: Any) -> None:
-        for path, value in values:
-            transaction.write(path, value)
 
-    client.update(all_of_them)
+@click.command("list")
+@click.option("-p", "--prefix", is_flag=True, help="Print whole paths.")
+@_AT
+@_keys
+def list_(paths: tuple[str, ...], prefix: bool, at: str | None, only: bool, socket: str | None) -> None:
+    """Print the names below nodes.
+
+    \b
+    Example:
+      xsadapter list /local/domain
+    """  # noqa: D301 - the escape is click's mark: do not rewrap
+    _carry_out("list", socket, {"-p": prefix, "--at": at, "-s": only}, paths)
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@_verb
-def rm(client: Client, paths: tuple[str, ...]) -> None:
-    """Remove nodes and all below them.
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.option("-f", "--flat", is_flag=True, help="Print whole paths, and values whole.")
+@click.option("-p", "--permissions", is_flag=True, help="Print each node's permission list.")
+@_AT
+@_ONLY
+@_SOCKET
+def ls(paths: tuple[str, ...], flat: bool, permissions: bool, at: str | None, only: bool, socket: str | None) -> None:
+    """List all below a node, or below the root: names by level, and values.
+
+    \b
+    Example:
+      xsadapter ls -f /local/domain/1
+      xsadapter ls --at '10m ago' /local/domain/1
+    """  # noqa: D301 - the escape is click's mark: do not rewrap
+    _carry_out("ls", socket, {"-f": flat, "-p": permissions, "--at": at, "-s": only}, paths)
+
+
+@click.command()
+@click.option("-t", "--tidy", is_flag=True, help="Remove what that leaves above without children and value, too.")
+@_keys
+def rm(paths: tuple[str, ...], tidy: bool, only: bool, socket: str | None) -> None:
+    """Remove nodes and all below them, in one transaction.
 
     \b
     Example:
       xsadapter rm /tool/example
-    """  # noqa: D301 - the escape is click\'s mark: do not rewrap
-    for path in paths:
-        client.rm(path)
+    """  # noqa: D301 - the escape is click's mark: do not rewrap
+    _carry_out("rm", socket, {"-t": tidy, "-s": only}, paths)
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option("-n", "--number", type=click.IntRange(min=1), help="Stop after this many events.")
-@click.option("-d", "--depth", type=click.IntRange(min=0), help="Levels below the paths that count; default all.")
-@_verb
-def watch(client: Client, paths: tuple[str, ...], number: int | None, depth: int | None) -> None:
+@_AT
+@_keys
+def exists(paths: tuple[str, ...], at: str | None, only: bool, socket: str | None) -> None:
+    """End with status 0 if all nodes are there, 1 if not.
+
+    \b
+    Example:
+      xsadapter exists /local/domain/1
+    """  # noqa: D301 - the escape is click's mark: do not rewrap
+    _carry_out("exists", socket, {"--at": at, "-s": only}, paths)
+
+
+@click.command()
+@click.argument("path")
+@click.argument("modes", nargs=-1, required=True, metavar="MODE...")
+@click.option("-r", "--recurse", is_flag=True, help="All below it too.")
+@click.option("-u", "--upto", is_flag=True, help="All above it too, but the root.")
+@_ONLY
+@_SOCKET
+def chmod(path: str, modes: tuple[str, ...], recurse: bool, upto: bool, only: bool, socket: str | None) -> None:
+    """Set the permissions of a node: a letter of n, r, w, b and a domain each; the first names the owner.
+
+    \b
+    Example:
+      xsadapter chmod /tool/example n0 r5
+    """  # noqa: D301 - the escape is click's mark: do not rewrap
+    _carry_out("chmod", socket, {"-r": recurse, "-u": upto, "-s": only}, (path, *modes))
+
+
+@click.command()
+@click.option("-n", "number", metavar="N", type=int, help="Stop after so many.")
+@click.option("-d", "depth", metavar="N", type=click.IntRange(min=0), help="Levels below that count.  [default: all]")
+@_keys
+def watch(paths: tuple[str, ...], number: int | None, depth: int | None, only: bool, socket: str | None) -> None:
     """Print the paths that change at or below PATHs, each PATH itself first.
 
     \b
     Example:
       xsadapter watch -n 3 /local/domain/1
-    """  # noqa: D301 - the escape is click\'s mark: do not rewrap
-    for path in paths:
-        client.watch(path, depth)
-    while number is None or number:
-        click.echo(client.next_event())
-        sys.stdout.flush()
-        number = None if number is None else number - 1
+    """  # noqa: D301 - the escape is click's mark: do not rewrap
+    _carry_out("watch", socket, {"-n": number, "-d": depth, "-s": only}, paths)
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("words", nargs=-1, required=True, metavar="COMMAND [WORD]...")
+@_SOCKET
+def control(words: tuple[str, ...], socket: str | None) -> None:
+    """Give the daemon a command, and print its answer; `help` lists them.
+
+    \b
+    Example:
+      xsadapter control history log /local/domain/1
+    """  # noqa: D301 - the escape is click's mark: do not rewrap
+    _run("control", list(words), socket)
+
+
+VERBS: Final = (read, write, list_, ls, rm, exists, chmod, watch, control)

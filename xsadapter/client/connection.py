@@ -164,7 +164,7 @@ class Client:
         if kind != Kind.WATCH_EVENT:
             raise ConnectionError(f"a reply of type {kind} that nobody asked for")
         path, token, *_ = payload.split(b"\0")
-        self._events[token].append(path.decode())
+        self._events[token].append(path.decode(errors="surrogateescape"))
 
     def _reply(self) -> tuple[int, bytes]:
         while True:

@@ -15,12 +15,12 @@ Names = list[str]
 
 def string(text: str) -> bytes:
     """A string of a request, with its NUL."""
-    return text.encode() + b"\0"
+    return text.encode(errors="surrogateescape") + b"\0"
 
 
 def names(reply: bytes) -> Names:
     """Strings with a NUL each."""
-    return [name.decode() for name in reply.split(b"\0")[:-1]]
+    return [name.decode(errors="surrogateescape") for name in reply.split(b"\0")[:-1]]
 
 
 def exists(read: Callable[[str], bytes], path: str) -> bool:

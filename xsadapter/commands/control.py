@@ -3,8 +3,8 @@
 Rules
 1. The first string is the command, the rest its parameters; an unknown command, or a number of
    parameters that its row does not allow, is EINVAL.
-2. Every answer is text and a NUL; what would exceed a payload is cut after a whole line, and the
-   last line then says so.
+2. An answer in words is text and a NUL, `OK` if there is nothing to say; what would exceed a payload is cut after
+   a whole line, and the last line then says so. An answer in bytes goes out as it is.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ class Verb(NamedTuple):
 
     least: int
     most: int
-    answer: Callable[[Daemon, list[bytes]], bytes]
+    answer: Callable[[Daemon, list[bytes]], bytes | str]
     usage: str
 
 
-def _help(_: Daemon, _parameters: list[bytes]) -> bytes:
-    return "".join(f"{verb.usage}\n" for verb in VERBS.values()).encode()
+def _help(_: Daemon, _parameters: list[bytes]) -> str:
+    return "".join(f"{verb.usage}\n" for verb in VERBS.values())
 
 
-def _print(daemon: Daemon, parameters: list[bytes]) -> bytes:
+def _print(daemon: Daemon, parameters: list[bytes]) -> str:
     daemon.notices.append(Notice(f"control: {escaped(parameters[0])}"))
-    return b""
+    return ""
 
 
 VERBS: Final = {
@@ -64,7 +64,10 @@ def control(daemon: Daemon, _: Connection, _view: View, strings: list[bytes]) ->
     verb = VERBS.get(name)
     if verb is None or not verb.least <= len(parameters) <= verb.most:
         raise RequestError("EINVAL")
-    text = verb.answer(daemon, parameters)
+    found = verb.answer(daemon, parameters)
+    if isinstance(found, bytes):
+        return found
+    text = found.encode()
     if not text:
         return OK
     if len(text) >= PAYLOAD_MAX:

@@ -1,8 +1,11 @@
 """CONTROL history ...: the past, for clients that have nothing but the socket.
 
-Rule: these only read. A path or moment that means nothing is EINVAL, what is not there or not kept
-any more is ENOENT. The command line `rrdstore` can do more; this is for asking a running daemon with
-`xenstore-control history ...`.
+Rules
+1. These only read. A path or moment that means nothing is EINVAL, what is not there or not kept any more is ENOENT.
+2. Some answer in lines, for whoever types `xenstore-control history ...`; the command line `rrdstore` can do more.
+   The others answer as READ, DIRECTORY_PART and GET_PERMS do, for clients that read the past as they read the
+   present (`xsadapter.tools.past`): `commit` names the commit of a moment, and the others are asked of that one.
+
 Cost: that of the engine's own look-ups; `log` with a path compares each kept commit with the one before.
 """
 
@@ -13,10 +16,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import rrdstore
 from xsadapter.arguments import number
-from xsadapter.engine import private
+from xsadapter.engine import permissions, private
 from xsadapter.engine.notices import escaped
 from xsadapter.errors import RequestError
 from xsadapter.paths import canonical
+from xsadapter.wire import PAYLOAD_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,7 +36,8 @@ class Question(NamedTuple):
 
     least: int
     most: int
-    lines: Callable[[Daemon, list[bytes]], Iterator[str]]
+    answer: Callable[[Daemon, list[bytes]], bytes | Iterator[str]]
+    """Bytes as they are, or lines."""
     usage: str
 
 
@@ -89,6 +94,38 @@ def _explain(daemon: Daemon, parameters: list[bytes]) -> Iterator[str]:
         yield f"{found.id} is kept by {reason}"
 
 
+def _commit(daemon: Daemon, parameters: list[bytes]) -> bytes:
+    with daemon.branch.at(_text(parameters[0])) as snapshot:
+        return snapshot.commit.id.encode() + b"\0"
+
+
+def _value(daemon: Daemon, parameters: list[bytes]) -> bytes:
+    return _node(daemon, parameters).value
+
+
+def _names(daemon: Daemon, parameters: list[bytes]) -> bytes:
+    path = _path(parameters[1])
+    with daemon.branch.at(_text(parameters[0])) as snapshot:
+        listing = b"".join(b"%b\0" % name.encode() for name in snapshot.list(path) if name != private.NAME)
+    start = number(parameters[2], len(listing))
+    if start and listing[start - 1]:
+        raise RequestError("EINVAL")
+    end = len(listing)
+    if end - start >= PAYLOAD_MAX:
+        end = listing.rindex(b"\0", 0, start + PAYLOAD_MAX) + 1
+    return listing[start:end] + (b"\0" if end == len(listing) else b"")
+
+
+def _permissions(daemon: Daemon, parameters: list[bytes]) -> bytes:
+    return permissions.text(_node(daemon, parameters).meta)
+
+
+def _node(daemon: Daemon, parameters: list[bytes]) -> rrdstore.Node:
+    path = _path(parameters[1])
+    with daemon.branch.at(_text(parameters[0])) as snapshot:
+        return snapshot.stat(path)
+
+
 QUESTIONS: Final = {
     b"info": Question(0, 0, _info, "info"),
     b"log": Question(0, 2, _log, "log [<path> [<count>]]"),
@@ -96,6 +133,10 @@ QUESTIONS: Final = {
     b"list": Question(2, 2, _list, "list <when> <path>"),
     b"diff": Question(2, 2, _diff, "diff <when> <when>"),
     b"explain": Question(1, 1, _explain, "explain <commit>"),
+    b"commit": Question(1, 1, _commit, "commit <when>"),
+    b"value": Question(2, 2, _value, "value <when> <path>"),
+    b"names": Question(3, 3, _names, "names <when> <path> <offset>"),
+    b"permissions": Question(2, 2, _permissions, "permissions <when> <path>"),
 }
 
 
@@ -104,14 +145,15 @@ def usages() -> list[str]:
     return [question.usage for question in QUESTIONS.values()]
 
 
-def answer(daemon: Daemon, strings: list[bytes]) -> bytes:
-    """The lines of the answer; EINVAL, ENOENT."""
+def answer(daemon: Daemon, strings: list[bytes]) -> bytes | str:
+    """The answer, text or bytes as they are; EINVAL, ENOENT."""
     name, *parameters = strings
     question = QUESTIONS.get(name)
     if question is None or not question.least <= len(parameters) <= question.most:
         raise RequestError("EINVAL")
     try:
-        return "".join(f"{line}\n" for line in question.lines(daemon, parameters)).encode()
+        found = question.answer(daemon, parameters)
+        return found if isinstance(found, bytes) else "".join(f"{line}\n" for line in found)
     except (rrdstore.NotFound, rrdstore.Thinned):
         raise RequestError("ENOENT") from None
     except (rrdstore.InvalidWhen, rrdstore.InvalidPath):

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _SOFT: Final = "soft-"
 
 
-def quota(daemon: Daemon, parameters: list[bytes]) -> bytes:
+def quota(daemon: Daemon, parameters: list[bytes]) -> str:
     """Hard limits; EINVAL, ENOENT."""
     return _text(_quota(daemon, parameters))
 
@@ -66,7 +66,7 @@ def _quota(daemon: Daemon, parameters: list[bytes]) -> Iterator[str]:
             raise RequestError("EINVAL")
 
 
-def quota_soft(daemon: Daemon, parameters: list[bytes]) -> bytes:
+def quota_soft(daemon: Daemon, parameters: list[bytes]) -> str:
     """Soft limits, which are only logged; EINVAL."""
     match parameters:
         case []:
@@ -75,7 +75,7 @@ def quota_soft(daemon: Daemon, parameters: list[bytes]) -> bytes:
             return _text(f"{row.name.removeprefix(_SOFT):<18}: {limits[row.name]:>8} {row.meaning}" for row in rows)
         case [b"set", quota_name, value]:
             _set(daemon.domains, _SOFT + _ascii(quota_name), value, soft=True)
-            return b""
+            return ""
         case _:
             raise RequestError("EINVAL")
 
@@ -87,7 +87,7 @@ def _set(domains: Domains, name: str, value: bytes, *, soft: bool) -> None:
     domains.limits[quota_name] = limit
 
 
-def domains(daemon: Daemon, parameters: list[bytes]) -> bytes:
+def domains(daemon: Daemon, parameters: list[bytes]) -> str:
     """Every known domain, or one; EINVAL, ENOENT."""
     chosen = [_domain(daemon, parameters[0])] if parameters else sorted(daemon.domains, key=lambda one: one.domid)
     return _text(_line(domain) for domain in chosen)
@@ -108,7 +108,7 @@ def _line(domain: Domain) -> str:
     )
 
 
-def watches(daemon: Daemon, parameters: list[bytes]) -> bytes:
+def watches(daemon: Daemon, parameters: list[bytes]) -> str:
     """Every watch, or those of one domain; EINVAL, ENOENT."""
     return _text(
         f"{connection.author}: {path} {escaped(token)}{'' if watch.depth is None else f' depth {watch.depth}'}"
@@ -117,7 +117,7 @@ def watches(daemon: Daemon, parameters: list[bytes]) -> bytes:
     )
 
 
-def transactions(daemon: Daemon, parameters: list[bytes]) -> bytes:
+def transactions(daemon: Daemon, parameters: list[bytes]) -> str:
     """Every open transaction, or those of one domain; EINVAL, ENOENT."""
     now = daemon.flow.now
     return _text(
@@ -127,7 +127,7 @@ def transactions(daemon: Daemon, parameters: list[bytes]) -> bytes:
     )
 
 
-def memreport(daemon: Daemon, _: list[bytes]) -> bytes:
+def memreport(daemon: Daemon, _: list[bytes]) -> str:
     """What there is of each, and what waits."""
     waiting = sum(len(message) for connection in daemon.connections.values() for message in connection.output)
     nodes = sum(domain.usage.nodes for domain in daemon.domains)
@@ -142,7 +142,7 @@ def memreport(daemon: Daemon, _: list[bytes]) -> bytes:
     )
 
 
-def check(daemon: Daemon, _: list[bytes]) -> bytes:
+def check(daemon: Daemon, _: list[bytes]) -> str:
     """The accounts against a recount; one line for each counter that differs."""
     fresh = Domains(daemon.hypervisor)
     Accounts(fresh).recount(daemon.head.tree)
@@ -177,5 +177,5 @@ def _ascii(data: bytes) -> str:
         raise RequestError("EINVAL") from None
 
 
-def _text(lines: Iterator[str] | list[str] | tuple[str, ...]) -> bytes:
-    return "".join(f"{line}\n" for line in lines).encode()
+def _text(lines: Iterator[str] | list[str] | tuple[str, ...]) -> str:
+    return "".join(f"{line}\n" for line in lines)
