@@ -4,7 +4,7 @@
 
 Each mutation of bench/mutations.py is made in a copy of the package, where the machine (tests/store/test_machine.py)
 runs, and then the tests of the rule. Prints a row for each; ends with 1 if one survives all of them, or if the text
-that it changes is not there any more. Some twenty minutes for all.
+that it changes is not there any more. Some ten minutes for all.
 """
 
 from __future__ import annotations

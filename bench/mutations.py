@@ -24,7 +24,8 @@ def broken(rule: int, name: str, tests: str, *edits: tuple[str, str, str]) -> Mu
 
 
 RING, TIERS, HISTORY = "policy/ring.py", "policy/tiers.py", "history/history.py"
-JOINING, POLICY = "store/branching.py", "policy"
+JOINING = "store/branching.py"
+POLICY = "policy/test_plan.py policy/test_tiers.py policy/test_pressure.py policy/test_grammar.py"
 BRANCHES = "tree/test_merge.py store/test_branches.py"
 
 MUTATIONS = (
@@ -226,6 +227,12 @@ MUTATIONS = (
             "            reverse=True,\n        )\n        for line in by_size",
             "        )\n        for line in by_size",
         ),
+    ),
+    broken(
+        10,
+        "32 commits go where one is needed",
+        "store/test_settle.py",
+        ("store/room.py", "slack, batch = 2 * storage.largest, 1", "slack, batch = 2 * storage.largest, BATCH"),
     ),
     broken(
         11,
