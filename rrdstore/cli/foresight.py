@@ -33,31 +33,47 @@ _EVERY = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhdwMy])|([0-9]+(?:\.[0-9]+)?)/([s
 @click.option("--every", metavar="STEP", help="How often commits come: 10s, 1.5m, or so many in a unit, 20/s.")
 @click.option("--change", metavar="SIZE", help="Bytes that a kept commit takes; measured for one key if not given.")
 @click.option("--tree", metavar="SIZE", help="Bytes of the newest tree.")
+@click.option(
+    "--series",
+    multiple=True,
+    metavar="PATTERN:PATHS",
+    help="What is to be recorded of numbers, as for `create`. Else what --config says.",
+)
 @branch_option
 @json_option
 def forecast(
-    policy: str | None, every: str | None, change: str | None, tree: str | None, branch: str, as_json: bool
+    policy: str | None,
+    every: str | None,
+    change: str | None,
+    tree: str | None,
+    series: tuple[str, ...],
+    branch: str,
+    as_json: bool,
 ) -> None:
     """Say what a policy will cost and how far it will reach.
 
-    Slots are the most that it keeps; "in use" is how many that will be at the pace of --every, and "covers" how far
-    back those reach. "back to" is by the calendar, if the tier were full now. With a store (-C), pace and sizes are
-    those of its branch so far, and POLICY is the branch's own if not given. JSON: {policy, slots, bytes, kept,
-    expected, tiers: [{tier, slots, reach, used, covers, since, bytes}]}; times in seconds, `since` a moment.
+    Slots are the most that it keeps. "back to" is how far a tier reaches by the calendar if it is full now, of commits
+    made at every step; "covers" how far at the pace of --every: further where commits are rarer than the step, as
+    nothing expires. With a store (-C), pace and sizes are those of its branch so far, and POLICY is the branch's own if
+    not given; with an option of your own that is all that counts. JSON: {policy, slots, bytes, kept, expected,
+    series_paths, series_bytes, tiers: [{tier, slots, reach, covers, since, bytes}]}; times in seconds, `since` a
+    moment, series_bytes of each path.
     """
     at_hand = click.get_current_context().find_root().params.get("store")
-    if at_hand and every is change is tree is None:
+    if at_hand and every is change is tree is None and not series:
         with reading() as store:
             keep = policy or store.branch(branch).keep
             made = store.forecast(keep, branch)
     else:
-        keep = policy if policy is not None else rrdstore.Config.of(config_file()).keep(branch) or rrdstore.DEFAULT
+        config = rrdstore.Config.of(config_file())
+        keep = policy if policy is not None else config.keep(branch) or rrdstore.DEFAULT
         made = rrdstore.forecast(
             keep,
             every=None if every is None else _seconds(every),
             change=None if change is None else rrdstore.parse_size(change),
             tree=0 if tree is None else rrdstore.parse_size(tree),
             at=time.time(),
+            series=series or [str(each) for each in config.series],
         )
     if as_json:
         print_json(_json_forecast(keep, made))
@@ -80,16 +96,21 @@ def _seconds(every: str) -> float:
 def _forecast_lines(made: rrdstore.Forecast) -> Iterator[str]:
     size = rrdstore.format_size
     paced = made.kept is not None
-    table = [("tier", "slots", "back to", "bytes", *(("in use", "covers") if paced else ()))]
+    table = [("tier", "slots", "back to", "bytes", *(("covers",) if paced else ()))]
     for tier in made.tiers:
         since = "" if tier.since is None else (json_micros(tier.since) or "")[:19].replace("T", " ")
         row = (tier.tier, str(tier.slots), since, size(tier.bytes))
-        more = (str(tier.used), "whole life" if tier.covers is None else duration(tier.covers)) if paced else ()
+        more = ("whole life" if tier.covers is None else duration(tier.covers),) if paced else ()
         table.append((*row, *more))
-    yield from columns(table, " r rrr")
+    yield from columns(table, " r rr")
     yield f"keeps at most {made.slots} commits, in about {size(made.bytes)}"
     if paced:
-        yield f"at this pace {made.kept} commits, in about {size(made.expected or 0)}"
+        yield f"at this pace about {made.kept} commits, in about {size(made.expected or 0)}"
+    if made.series_paths:
+        total = size(made.series_paths * made.series_bytes)
+        yield f"series of {made.series_paths} paths take {total} beside that, {made.series_bytes / 1000:.1f} kB a path"
+    elif made.series_bytes:
+        yield f"a path of a series would take {made.series_bytes / 1000:.1f} kB beside that"
 
 
 def _json_forecast(keep: str, made: rrdstore.Forecast) -> dict[str, Any]:
@@ -102,12 +123,13 @@ def _json_forecast(keep: str, made: rrdstore.Forecast) -> dict[str, Any]:
         "bytes": made.bytes,
         "kept": made.kept,
         "expected": made.expected,
+        "series_paths": made.series_paths,
+        "series_bytes": made.series_bytes,
         "tiers": [
             {
                 "tier": tier.tier,
                 "slots": tier.slots,
                 "reach": seconds(tier.reach),
-                "used": tier.used,
                 "covers": seconds(tier.covers),
                 "since": json_micros(tier.since),
                 "bytes": tier.bytes,

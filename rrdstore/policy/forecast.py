@@ -1,16 +1,17 @@
 """What a policy will cost and how far it will reach, before anything is written.
 
-Rule: slots are exact and bound what is kept. What will be in use follows from how often commits come: a tier
-of a step keeps one for each step or one for each commit, whichever is rarer, as far back as its rows reach;
-what a finer tier keeps of the same time is not counted twice. Spans are nominal (a month a twelfth of 365
-days) but for `since`, which is by the UTC calendar. Bytes are the newest tree and what each commit beside
-it takes: `bytes` with every slot in use, `expected` at the given rate.
-Cost: O(tiers).
+Rule: slots are exact and bound what is kept. What will be kept follows from how often commits come, at irregular
+times: in the long run every slot is in use, for nothing expires, and a tier covers its span, or where commits are
+rarer than its step about as many of them as it has slots. What several tiers keep is not counted twice. Spans are
+nominal (a month a twelfth of 365 days) but for `since`, which is by the UTC calendar. Bytes are the newest tree and
+what each commit beside it takes: `bytes` with every slot in use, `expected` at the given rate.
+Cost: O(tiers), and a few milliseconds with a rate.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import expm1
 from typing import TYPE_CHECKING
 
 from rrdstore.policy.policy import Count, Every, Last, slots_of
@@ -26,16 +27,15 @@ CHANGE = 768
 class TierForecast:
     """One tier: its text, the most commits it keeps, microseconds it covers (None: not a matter of time).
 
-    `used` is how many it will keep and `covers` how far back they will reach, in microseconds, once it is full
-    of commits that come at the given rate; None without a rate, or where that has no end (`*`). `since` is the
-    border that it reaches back to if it is full at the given moment.
+    `covers` is how far back it will reach, in microseconds, once it is full of commits that come at the given rate;
+    None without a rate, or where that has no end (`*`). `since` is the border that it reaches back to if it is full
+    of commits made lately at the given moment.
     """
 
     tier: str
     slots: int
     reach: int | None
     bytes: int
-    used: int | None = None
     covers: int | None = None
     since: int | None = None
 
@@ -53,6 +53,10 @@ class Forecast:
     tiers: tuple[TierForecast, ...]
     kept: int | None = None
     expected: int | None = None
+    series_paths: int = 0
+    """How many paths of series can be recorded."""
+    series_bytes: int = 0
+    """What each path of a series takes beside all that, declared or not; 0 if no tier is one of time."""
 
 
 def forecast(
@@ -84,13 +88,11 @@ def _tier(tier: Tier, bytes_per_commit: int, every: int | None, now: int | None)
         since = tier.step.start(tier.step.bucket(now) - tier.rows + 1)
     spacing = None if every is None else _spacing(tier, every)
     covers = None if spacing is None else spacing[0] * spacing[1]
-    used = None if every is None else slots if spacing is None else spacing[1]
     return TierForecast(
         str(tier),
         slots,
         tier.span if isinstance(tier, Every) else None,
         slots * bytes_per_commit,
-        used,
         covers,
         since,
     )
@@ -104,18 +106,59 @@ def _spacing(tier: Tier, every: int) -> tuple[int, int] | None:
         case Count(step, rows):
             return step * every, rows
         case Every(step, rows):
-            spacing = max(step.length, every)
-            return spacing, max(1, min(rows, tier.span // spacing))
+            return max(step.length, every), rows
         case _:
             return None
 
 
+@dataclass(frozen=True, slots=True)
+class _Odds:
+    """Of a commit so many commits old: whether a tier chose it (`chosen`, a part of all), and still has it."""
+
+    chosen: float
+    turn: float
+    """After how many commits its slot comes round."""
+    kept: float
+    """The part of such turns that no commit falls in."""
+
+    @classmethod
+    def of(cls, tier: Tier, every: int) -> _Odds | None:
+        """None for a spread, which keeps what it has whatever the pace."""
+        match tier:
+            case Last(rows):
+                return cls(1.0, rows, 0.0)
+            case Count(step, rows):
+                return cls(1 / step, step * rows, 0.0)
+            case Every(step, rows):
+                steps = step.length / every
+                some = -expm1(-steps)
+                return cls(some / steps, rows * steps, 1 - some)
+            case _:
+                return None
+
+    def has(self, age: float) -> float:
+        """The part of those chosen that it still has at an age, in commits."""
+        return float(self.kept ** int(age / self.turn))
+
+
 def _together(policy: Policy, every: int) -> int:
-    """How many different commits all tiers keep: each counts only where it reaches further back than finer ones."""
-    spacings = [_spacing(tier, every) for tier in policy.tiers]
-    spaced = sorted(spacing for spacing in spacings if spacing is not None)
-    kept = reached = 0
-    for spacing, rows in spaced:
-        kept += max(0, spacing * rows - reached) // spacing
-        reached = max(reached, spacing * rows)
-    return kept + sum(slots_of(tier) for tier in policy.tiers if _spacing(tier, every) is None)
+    """How many different commits all tiers keep.
+
+    What a coarser tier chose, the finer ones chose as well; whether they still have it is a matter of each.
+    """
+    found = [_Odds.of(tier, every) for tier in policy.tiers]
+    odds = sorted((each for each in found if each is not None), key=lambda each: -each.chosen)
+    # A spread has half its slots in use to all of them, as its step doubles, and the first of all.
+    spread = sum(tier.rows * 3 // 4 + 1 for tier, each in zip(policy.tiers, found, strict=True) if each is None)
+    kept, age = 0.0, 0.0
+    # Ages in steps of a twentieth, and to where no tier has one in a thousand any more.
+    while any(each.has(age) > 1e-3 for each in odds):
+        step = max(1.0, age / 20)
+        gone, part = 1.0, 0.0
+        for at, each in enumerate(odds):
+            gone *= 1 - each.has(age + step / 2)
+            below = odds[at + 1].chosen if at + 1 < len(odds) else 0.0
+            part += (each.chosen - below) * (1 - gone)
+        kept += part * step
+        age += step
+    return round(kept) + spread

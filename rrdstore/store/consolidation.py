@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from rrdstore.errors import Corrupt, SeriesError
 from rrdstore.history.when import parse_when
-from rrdstore.policy import Step
-from rrdstore.series import Declared, Recording, Series, fetch
+from rrdstore.policy import Every, Step
+from rrdstore.series import Declaration, Declared, Recording, Series, fetch
 from rrdstore.storage.layout import NO_SERIES, SeriesRoom
 from rrdstore.storage.protocol import Problem
 from rrdstore.tree.pattern import Pattern
@@ -21,6 +21,7 @@ from rrdstore.tree.pattern import Pattern
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from rrdstore.policy import Policy
     from rrdstore.storage.protocol import SeriesState, Storage
     from rrdstore.store.ledger import Ledger
 
@@ -32,6 +33,14 @@ def room_of(declared: Declared | None) -> SeriesRoom:
     if declared is None:
         return NO_SERIES
     return SeriesRoom(declared.columns, declared.record, declared.cells, declared.text())
+
+
+def foretold(declared: Declared | None, policy: Policy) -> tuple[int, int]:
+    """How many paths of series there will be, and the bytes of each; of one that there might be if there are none."""
+    if declared is not None:
+        return declared.columns, declared.bytes_per_path
+    tiers = tuple(tier for tier in policy.tiers if isinstance(tier, Every))
+    return 0, Declared(tiers, (Declaration("/**", 1),)).bytes_per_path if tiers else 0
 
 
 def loaded(state: SeriesState | None, storage: Storage) -> Recording | None:

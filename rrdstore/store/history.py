@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
 from math import isfinite
@@ -21,8 +22,10 @@ from typing import TYPE_CHECKING, Any
 from rrdstore.errors import InvalidWhen
 from rrdstore.history.when import parse_when
 from rrdstore.policy import Forecast, Replay, forecast, parse, replay
+from rrdstore.series import parse_series
 from rrdstore.store.branch import Branch
 from rrdstore.store.config import MAIN
+from rrdstore.store.consolidation import foretold
 from rrdstore.store.store import Store
 
 if TYPE_CHECKING:
@@ -112,13 +115,17 @@ def foreseen(
     change: int | None = None,
     tree: int = 0,
     at: datetime | int | float | str | None = None,
+    series: Iterable[str] = (),
 ) -> Forecast:
-    """What the policy `keep` will cost and how far it will reach, before there is a store; PolicyError, ValueError.
+    """What the policy `keep` will cost and how far it will reach, before there is a store.
 
-    `every` is the seconds between two commits, `change` the bytes that a kept commit takes (measured for a
-    change of one key if not given), `tree` those of the newest tree, `at` the moment that calendars start from.
-    O(tiers).
+    `every` is the seconds between two commits on average, `change` the bytes that a kept commit takes (measured for
+    a change of one key if not given), `tree` those of the newest tree, `at` the moment that calendars start from,
+    `series` what is to be recorded, as for `create`. PolicyError, SeriesError, ValueError. O(tiers).
     """
+    policy = parse(keep)
     given = {} if change is None else {"bytes_per_commit": change}
     micros_between = None if every is None else round(every * _SECOND)
-    return forecast(parse(keep), **given, tree=tree, every=micros_between, now=None if at is None else micros(at))
+    made = forecast(policy, **given, tree=tree, every=micros_between, now=None if at is None else micros(at))
+    paths, path = foretold(parse_series(series, policy), policy)
+    return replace(made, series_paths=paths, series_bytes=path)

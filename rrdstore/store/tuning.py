@@ -10,11 +10,12 @@ Cost: O(kept log kept), the objects of the heads weighed once, and a tick.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rrdstore.policy import CHANGE, Fill, Plan, Rings, forecast, parse, plan
 from rrdstore.store.config import MAIN
+from rrdstore.store.consolidation import foretold
 from rrdstore.store.reports import always, bound, own_keys
 from rrdstore.store.slots import require_slots
 
@@ -131,13 +132,10 @@ def foreseen_here(ledger: Ledger, name: str, keep: str | None) -> Forecast:
     made = sum(1 + records[number].thinned for _, number in keys[1:])
     every = (keys[-1][0] - keys[0][0]) // made if made else 0
     tree, each = measured(ledger)
-    return forecast(
-        parse(line.keep if keep is None else keep),
-        each or CHANGE,
-        tree=tree,
-        every=every or None,
-        now=ledger.clock.wall(),
-    )
+    policy = parse(line.keep if keep is None else keep)
+    told = forecast(policy, each or CHANGE, tree=tree, every=every or None, now=ledger.clock.wall())
+    paths, path = foretold(None if ledger.series is None else ledger.series.declared, policy)
+    return replace(told, series_paths=paths, series_bytes=path)
 
 
 def _ids(ledger: Ledger) -> dict[int, str]:

@@ -170,11 +170,22 @@ def test_forget_refuses_what_cannot_be(shell):
 def test_forecast_needs_no_store(shell, monkeypatch):
     monkeypatch.delenv("RRDSTORE", raising=False)
     made = json.loads(shell("forecast", "last:10 1m:1h", "--every", "2/m", "--change", "1KiB", "--json", store=False))
-    assert (made["slots"], made["kept"], made["bytes"]) == (70, 65, 70 << 10)
+    assert (made["slots"], made["kept"], made["bytes"]) == (70, 66, 70 << 10)
     assert [tier["covers"] for tier in made["tiers"]] == [300.0, 3600.0]
+    assert (made["series_paths"], made["series_bytes"]) == (
+        0,
+        rrdstore.estimate("4MiB", "last:10 1m:1h", ["/a:1"]).series_bytes,
+    )
+    made = json.loads(shell("forecast", "last:10 1m:1h", "--series", "/a/*:7", "--json", store=False))
+    assert made["series_paths"] == 7
+    text = shell("forecast", "--series", "/a/*:1000", store=False).splitlines()
+    assert text[-1] == "series of 1000 paths take 22.0 MiB beside that, 23.1 kB a path"
+    assert shell("forecast", store=False).splitlines()[-1] == "a path of a series would take 23.1 kB beside that"
+    assert "series" not in shell("forecast", "last:3", store=False)
+    assert "found no ':'" in shell.run("forecast", "--series", "/a", store=False, code=2).stderr
     text = shell("forecast", "last:10 1m:1h", "--every", "30s", store=False).splitlines()
-    assert text[0].split() == ["tier", "slots", "back", "to", "bytes", "in", "use", "covers"]
-    assert text[-1].startswith("at this pace 65 commits")
+    assert text[0].split() == ["tier", "slots", "back", "to", "bytes", "covers"]
+    assert text[-2].startswith("at this pace about 66 commits")
     assert "at this pace" not in shell("forecast", store=False)
     for every in ("soon", "0s", "3/", "1e9s"):
         assert "expected a step" in shell.run("forecast", "--every", every, store=False, code=2).stderr
