@@ -92,11 +92,18 @@ class KeptTable:
                 kept.ghost = True
                 self._ghosts.add(number)
                 self._touched.add(number)
+        headless = {branch for branch, number in self._newest.items() if number not in self.commits}
+        for branch in headless:
+            del self._newest[branch]
+        for number, kept in self.commits.items() if headless else ():
+            branch = kept.record.branch
+            if branch in headless:
+                self._newest[branch] = max(number, self._newest.get(branch, 0))
         # Those that had nothing of their own need no walk.
         return [one for one in dying if one.root > one.floor and one.root != one.beside]
 
     def _taken_out(self, kept: Kept, after: int) -> Dying:
-        number, before, branch = kept.record.number, kept.before, kept.record.branch
+        number, before = kept.record.number, kept.before
         del self.commits[number]
         self._beside.pop(number, None)
         self._touched.discard(number)
@@ -111,11 +118,6 @@ class KeptTable:
             self._touched.add(after)
         if not siblings:
             del self._beside[before]
-        if self._newest[branch] == number:
-            del self._newest[branch]
-            left = [other for other, one in self.commits.items() if one.record.branch == branch]
-            if left:
-                self._newest[branch] = max(left)
         floor = self.commits[before].record.top if before else 0
         if not after:
             return Dying(kept.record.root_number, floor, 0)

@@ -104,7 +104,10 @@ class Store:
         return Branch(ledger, ledger.history.line(name))
 
     def delete_branch(self, name: str) -> None:
-        """Delete a branch and those of its commits that nothing else keeps; NotFound, and main cannot be deleted."""
+        """Delete a branch and those of its commits that nothing else keeps; NotFound, and main cannot be deleted.
+
+        What they alone had is freed by the ticks that follow, in slices. O(commits of the branch), and a tick.
+        """
         self.ledger.check_writable()
         line = self.ledger.history.line(name)
         if name == MAIN:

@@ -36,6 +36,8 @@ class Ticks:
         self._authors: list[tuple[Record, Record, dict[str, int] | None]] = []
         """Of each commit that is to be written and stands for several: it, its copy, and who wrote as of the cut."""
         self._reserved = 0
+        self._left = False
+        """Whether the tick under way is one that stored all, and was left with something to free."""
 
     @property
     def under_way(self) -> bool:
@@ -47,10 +49,11 @@ class Ticks:
         """How many commits the tick under way is about to store."""
         return len(self._due.fresh) if self._due is not None else 0
 
-    def run(self, seconds: float | None = None, *, always: bool = False) -> bool:
+    def run(self, seconds: float | None = None, *, always: bool = False, true: bool = False) -> bool:
         """Go on with the tick under way, or begin one; whether it is done. What `Storage.tick` raises.
 
-        Without `seconds` everything is stored when this returns, `always` even if nothing is new.
+        Without `seconds` everything is stored when this returns, `always` even if nothing is new. With `true`
+        it returns as soon as that is so, and leaves what is to be freed to those who come after.
         """
         clock = self._ledger.clock
         until = None if seconds is None else clock.monotonic() + int(seconds * 1e6)
@@ -60,21 +63,24 @@ class Ticks:
             self._begin()
             always = False
         while self._steps is not None:
-            for true in self._steps:
-                if true:
+            for stored in self._steps:
+                if stored and self._due is not None:
                     self._ended()
+                elif stored and true and not (always or self._wanted()):
+                    self._left = True
+                    return False
                 if until is not None and clock.monotonic() >= until:
                     return False
             self._ended()
-            self._steps = None
-            if until is None and (always or self._wanted()):
+            self._steps, left, self._left = None, self._left, False
+            if (until is None or left) and (always or self._wanted()):
                 self._begin()
                 always = False
         return True
 
     def failed(self) -> None:
         """`run` has raised: what the tick was to store is to be stored still."""
-        due, self._steps, self._due, self._tick = self._due, None, None, None
+        due, self._steps, self._due, self._tick, self._left = self._due, None, None, None, False
         if due is not None:
             self._ledger.history.uncut(due)
             if self._ledger.series is not None:

@@ -161,3 +161,38 @@ def test_a_closed_file_has_an_empty_journal(tmp_path):
     storage = ringfile.open(str(tmp_path / "host.rrdb"))
     assert storage.state().pending == []
     storage.close()
+
+
+@pytest.mark.parametrize("crash", [False, True])
+def test_what_a_deleted_branch_leaves_is_freed_in_slices(tmp_path, crash):
+    """The deletion stands when it returns; the objects of its 200 commits go by and by, or at the next opening."""
+    store = made(tmp_path, "last:4")
+    main = store.branch("main")
+    with main.transaction() as change:
+        for key in range(400):
+            change.set(f"/a{key % 20}/b{key // 20}", b"v")
+    store.tick()
+    alone = store.info().objects
+    work = main.fork("work", "last:200")
+    for number in range(200):
+        work.set(f"/a{number % 20}/b{number % 7}", b"%d" % number)
+    store.tick()
+    full = store.info().objects
+    store.delete_branch("work")
+    assert "work" not in store.branches
+    assert alone + 100 < store.info().objects <= full
+    if crash:
+        store.ledger.storage._ticks.abandon()
+        for file in tmp_path.iterdir():
+            (tmp_path / f"copy-{file.name}").write_bytes(file.read_bytes())
+        with rrdstore.open(tmp_path / "copy-host.rrdb") as again:
+            assert again.check() == []
+            assert again.info().objects == alone
+    main.set("/n", b"meanwhile")
+    assert not store.tick(0)
+    main.remove("/n")
+    sliced(store)
+    store.tick()
+    assert store.check() == []
+    assert store.info().objects <= alone + 2
+    store.close()
