@@ -2,14 +2,12 @@
 
 Rules
 1. Between two polls there are rounds in memory; in each, every connection that has a complete
-   request gets exactly one carried out, so nobody can starve the others. After at most 64 rounds
-   everything is sent and polled again.
+   request gets exactly one carried out, and those that are confined to a domain one together, so nobody can
+   starve the others. After at most 64 rounds everything is sent and polled again.
 2. One send a connection, and one notification a ring, at the end of the rounds.
-3. Out of descriptors: the listener rests until a connection ends or a second has passed.
-4. `store.tick()` begins at most half a second after the first commit that is not stored, and not at
-   all when there is none; it works in slices of 2 ms and takes at most a tenth of the time.
-5. SIGTERM and SIGINT end the loop between two polls; `close` then stores what was answered.
-6. A port is unmasked before its ring is looked at, so that nothing is missed; only rings whose port fired,
+3. Who is let in: `transport.listener`. When the store is ticked: `ticking`.
+4. SIGTERM and SIGINT end the loop between two polls; `close` then stores what was answered.
+5. A port is unmasked before its ring is looked at, so that nothing is missed; only rings whose port fired,
    or which have something to send, are touched.
 
 The cyclic collector is off: over a heap of half a million nodes one pass takes a second, and the
@@ -18,7 +16,6 @@ state machine breaks its circles itself. The loop touches only what is ready, so
 
 from __future__ import annotations
 
-import errno
 import gc
 import logging
 import select
@@ -27,19 +24,21 @@ import socket
 import time
 from typing import TYPE_CHECKING, Final
 
-import rrdstore
 from xsadapter.engine import lives
+from xsadapter.engine.flow import is_due
+from xsadapter.ticking import Ticking
 from xsadapter.transport.hub import VIRQ
+from xsadapter.transport.listener import Listeners
 from xsadapter.transport.ring import RingClient
-from xsadapter.transport.socket import peer
 from xsadapter.transport.stream import StreamClient
 from xsadapter.wire import FrameError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from xsadapter.engine.daemon import Daemon
     from xsadapter.transport.hub import SimulatedXen
+    from xsadapter.transport.listener import Listener
 
 _log = logging.getLogger("xsadapter")
 
@@ -48,15 +47,8 @@ _OUT: Final = select.EPOLLOUT
 _GONE: Final = select.EPOLLHUP | select.EPOLLERR
 
 _ROUNDS: Final = 64
-_ACCEPTS: Final = 64
 _EVENTS: Final = 512
-_TICK_AFTER: Final = 0.5
-_TICK_AGAIN: Final = 5.0
-_SLICE: Final = 0.002
-_PAUSE: Final = 9
-_REST: Final = 1.0
 _EXPIRY: Final = 1.0
-_OUT_OF_DESCRIPTORS: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 Client = StreamClient | RingClient
 
@@ -67,24 +59,23 @@ class Server:
     def __init__(
         self,
         daemon: Daemon,
-        listener: socket.socket,
+        listeners: Sequence[Listener],
         each_second: Callable[[float], None] | None = None,
         xen: SimulatedXen | None = None,
     ) -> None:
-        self._daemon, self._listener, self._each_second, self._xen = daemon, listener, each_second, xen
+        self._daemon, self._each_second, self._xen = daemon, each_second, xen
         self._epoll = select.epoll()
+        self._listeners = Listeners(self._epoll, listeners)
+        self._ticking = Ticking(daemon)
         self._clients: dict[int, StreamClient] = {}
         self._of: dict[int, StreamClient] = {}
         self._ready: dict[int, Client] = {}
-        self._stalled: dict[int, RingClient] = {}
+        self._stalled: dict[int, Client] = {}
         self._rings: dict[int, RingClient] = {}
         """Rings touched in this turn, by port."""
         self._expire_at: float | None = None
         self._stopping = False
-        self._tick_at: float | None = None
-        self._listen_at: float | None = None
         self._second_at = 0.0
-        self._epoll.register(listener, _IN)
         for descriptor in xen.descriptors() if xen is not None else ():
             self._epoll.register(descriptor, _IN)
 
@@ -139,8 +130,8 @@ class Server:
             client = self._clients.get(descriptor)
             if client is not None:
                 self._handle(client, events)
-            elif descriptor == self._listener.fileno():
-                self._accept()
+            elif (listener := self._listeners.get(descriptor)) is not None:
+                self._accept(listener)
             elif self._xen is not None and descriptor in self._xen.descriptors():
                 self._ports(self._xen)
             # What is left is the wake-up of a signal, whose handler has run: the loop ends.
@@ -153,8 +144,12 @@ class Server:
         waiting = self._daemon.waiting
         if waiting:
             self._flush()
+        if self._expire_at is not None and time.monotonic() >= self._expire_at:
+            self._expire_at = time.monotonic() + _EXPIRY if self._daemon.expire() else None
         if self._stalled:
             self._go_on()
+        if flow.ended:
+            self._let_go()
         if self._rings:
             for ring in self._rings.values():
                 ring.turn_ends()
@@ -167,7 +162,8 @@ class Server:
         """How long the poll may last, in seconds; -1 is for ever."""
         if self._ready or self._daemon.flow.resumed:
             return 0
-        moments = [moment for moment in (self._tick_at, self._listen_at, self._expire_at) if moment is not None]
+        timers = (self._ticking.at, self._listeners.wake, self._expire_at)
+        moments = [moment for moment in timers if moment is not None]
         if self._each_second is not None:
             moments.append(self._second_at)
         turn_ends = self._daemon.turns.deadline
@@ -177,23 +173,11 @@ class Server:
             return -1
         return max(0.0, min(moments) - time.monotonic())
 
-    def _accept(self) -> None:
-        for _ in range(_ACCEPTS):
-            try:
-                accepted, _ = self._listener.accept()
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno in _OUT_OF_DESCRIPTORS:
-                    _log.warning("cannot accept a client (%s); trying again when one has gone", error.strerror)
-                    self._epoll.modify(self._listener, 0)
-                    self._listen_at = time.monotonic() + _REST
-                return
-            accepted.setblocking(False)
-            client = StreamClient(self._daemon, accepted, self._daemon.connect(peer(accepted)))
-            self._clients[accepted.fileno()] = client
+    def _accept(self, listener: Listener) -> None:
+        for client in self._listeners.entering(listener, self._daemon):
+            self._clients[client.socket.fileno()] = client
             self._of[client.connection.serial] = client
-            self._epoll.register(accepted, client.interest)
+            self._epoll.register(client.socket, client.interest)
 
     def _handle(self, client: StreamClient, events: int) -> None:
         if events & _OUT:
@@ -205,8 +189,9 @@ class Server:
             received = client.receive()
             if received is None:
                 self._end(client)
-            # The first round: everyone who sent something has one request carried out as it arrives.
-            elif received and self._step(client) and client.connection.reader.pending:
+            # The first round: everyone who sent something has one request carried out as it arrives. Those who
+            # share their turns come in the next.
+            elif received and (client.confined or (self._step(client) and client.connection.reader.pending)):
                 self._ready[client.connection.serial] = client
         elif events & _GONE:
             self._end(client)
@@ -232,8 +217,16 @@ class Server:
     def _rounds(self) -> None:
         """The other rounds, among those who have more bytes waiting."""
         for _ in range(_ROUNDS):
+            served: set[int] = set()
             for serial, client in list(self._ready.items()):
-                if not self._step(client):
+                if client.confined:
+                    if client.connection.domid in served or self._ready.pop(serial, None) is None:
+                        continue
+                    served.add(client.connection.domid)
+                    if self._step(client):
+                        # Behind the others of its domain.
+                        self._ready[serial] = client
+                elif not self._step(client):
                     self._ready.pop(serial, None)
             if not self._ready:
                 return
@@ -257,17 +250,27 @@ class Server:
             if isinstance(client, RingClient):
                 client.broke(found=str(error))
             else:
-                _log.warning("%s: %s", connection.author, error)
+                if is_due(connection.domain, "frame", self._daemon.flow):
+                    _log.warning("%s: %s", connection.author, error)
                 self._send(client)
                 self._end(client)
             return False
+        if connection.closed:
+            return False
         if isinstance(client, RingClient):
-            if connection.closed:
-                return False
             self._rings[client.port] = client
-            if connection.stalled:
-                self._stalled[connection.serial] = client
+        elif not done:
+            self._mind(client)
+        if not connection.privileged and connection.stalled:
+            self._stalled[connection.serial] = client
         return done
+
+    def _mind(self, client: StreamClient) -> None:
+        """Have the poll look for what the client is to be looked at for."""
+        wanted = client.wanted
+        if wanted != client.interest:
+            client.interest = wanted
+            self._epoll.modify(client.socket, wanted)
 
     def _flush(self) -> None:
         """Send to everyone for whom something waits."""
@@ -277,6 +280,8 @@ class Server:
             if client is not None:
                 if not client.interest & _OUT:
                     self._send(client)
+                if client.confined and connection.output and self._expire_at is None:
+                    self._expire_at = time.monotonic() + _EXPIRY
             elif xen is not None and not connection.closed:
                 ring = xen.client(connection)
                 if ring is not None:
@@ -293,29 +298,34 @@ class Server:
                 if not client.connection.closed:
                     self._ready[serial] = client
 
+    def _let_go(self) -> None:
+        """Close the sockets of those whose domain has ended."""
+        ended, self._daemon.flow.ended = self._daemon.flow.ended, []
+        for connection in ended:
+            client = self._of.get(connection.serial)
+            if client is not None:
+                self._end(client)
+
     def _send(self, client: StreamClient) -> None:
-        before = client.interest
         backlog = client.backlog
         if not client.send():
             self._end(client)
             return
-        if client.interest != before:
-            self._epoll.modify(client.socket, client.interest)
-            if backlog and not client.backlog:
-                self._ready[client.connection.serial] = client
+        self._mind(client)
+        if backlog and not client.backlog:
+            self._ready[client.connection.serial] = client
 
     def _end(self, client: StreamClient) -> None:
-        if client.connection.closed:
-            return
         descriptor = client.socket.fileno()
+        if descriptor < 0:
+            return
         self._epoll.unregister(descriptor)
         del self._clients[descriptor]
         del self._of[client.connection.serial]
         self._ready.pop(client.connection.serial, None)
         client.socket.close()
         self._daemon.disconnect(client.connection)
-        if self._listen_at is not None:
-            self._listen_at = 0.0
+        self._listeners.left(client)
 
     def _report(self) -> None:
         for notice in self._daemon.notices:
@@ -327,32 +337,8 @@ class Server:
 
     def _timers(self) -> None:
         now = time.monotonic()
-        if self._tick_at is None and self._daemon.store.unstored:
-            self._tick_at = now + _TICK_AFTER
-        if self._expire_at is not None and now >= self._expire_at:
-            self._expire_at = now + _EXPIRY if self._daemon.expire() else None
-        if self._tick_at is not None and now >= self._tick_at:
-            self._tick_at = None
-            self._tick()
-        if self._listen_at is not None and now >= self._listen_at:
-            self._listen_at = None
-            self._epoll.modify(self._listener, _IN)
+        self._ticking.turn(now)
+        self._listeners.rest(now)
         if self._each_second is not None and now >= self._second_at:
             self._second_at = now + 1
             self._each_second(now)
-
-    def _tick(self) -> None:
-        """Store a slice; a store that cannot be written now keeps what was answered in its journal, and is asked again.
-
-        The rest comes after a pause in which the clients have nine tenths of the time.
-        """
-        began = time.monotonic()
-        try:
-            done = self._daemon.tick(_SLICE)
-        except (OSError, rrdstore.StoreError) as error:
-            _log.error("storing is put off: %s", error)
-            self._tick_at = time.monotonic() + _TICK_AGAIN
-            return
-        if not done:
-            now = time.monotonic()
-            self._tick_at = now + _PAUSE * (now - began)

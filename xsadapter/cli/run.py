@@ -5,14 +5,19 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 import rrdstore
 from xsadapter import address
 from xsadapter.cli.history import DEFAULT_SIZE, Wanted
+from xsadapter.cli.options import client_socket
 from xsadapter.cli.serving import Settings, serve
 from xsadapter.cli.status import LogAbove, Status
+
+if TYPE_CHECKING:
+    from xsadapter.transport.socket import ClientSocket
 
 
 @click.command()
@@ -30,6 +35,7 @@ from xsadapter.cli.status import LogAbove, Status
     help="When changes are forced to the disk: twice a second, each, or when the system likes.",
 )
 @click.option("--pid-file", metavar="FILE", help="Write the process id there, and hold a lock on it.")
+@client_socket
 @click.option("--simulated-xen", metavar="DIR", help="Serve the rings of a simulated hypervisor in DIR.")
 @click.option("--status/--no-status", default=None, help="A live status on the terminal.  [default: if there is one]")
 def run(
@@ -41,6 +47,7 @@ def run(
     keep: str | None,
     sync: str,
     pid_file: str | None,
+    client_sockets: tuple[ClientSocket, ...],
     simulated_xen: str | None,
     status: bool | None,
 ) -> None:
@@ -62,6 +69,7 @@ def run(
         rundir=directory,
         socket=address.socket_path(socket, rundir),
         store=Wanted(None if memory else Path(store) if store else directory / "history.rrdb", size, keep, sync),
+        client_sockets=client_sockets,
         pid_file=Path(pid_file) if pid_file else None,
         simulated_xen=Path(simulated_xen) if simulated_xen else None,
     )

@@ -1,6 +1,6 @@
 """One daemon from start to end, in the foreground: what `xsadapter run` and `xsadapter-xenstored` share.
 
-Order at the start: pid file, socket (clients may connect from here on and wait), store, tree, READY=1.
+Order at the start: pid file, sockets (clients may connect from here on and wait), store, tree, READY=1.
 At the end: STOPPING=1, clients closed, everything stored, socket and pid file removed. Whatever
 fails on the way takes back what was done before it.
 """
@@ -18,6 +18,7 @@ from xsadapter.cli.pidfile import PidFile
 from xsadapter.engine.daemon import Daemon
 from xsadapter.server import Server
 from xsadapter.transport.hub import SimulatedXen
+from xsadapter.transport.listener import Listener
 from xsadapter.transport.socket import listen
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from xsadapter.cli.status import Status
+    from xsadapter.transport.socket import ClientSocket
 
 _log = logging.getLogger("xsadapter")
 
@@ -36,6 +38,8 @@ class Settings:
     rundir: Path
     socket: Path
     store: Wanted
+    client_sockets: tuple[ClientSocket, ...] = ()
+    """Sockets whose users are one domain each."""
     pid_file: Path | None = None
     simulated_xen: Path | None = None
     """The directory of a simulated hypervisor (`transport.hub`), None for sockets alone."""
@@ -48,8 +52,11 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
             settings.rundir.mkdir(parents=True, exist_ok=True, mode=0o755)
         if settings.pid_file is not None:
             undo.callback(PidFile(settings.pid_file).close)
-        listener = undo.enter_context(listen(settings.socket))
+        listeners = [Listener(undo.enter_context(listen(settings.socket)))]
         undo.callback(settings.socket.unlink, missing_ok=True)
+        for client in settings.client_sockets:
+            listeners.append(Listener(undo.enter_context(listen(client.path, client)), client))
+            undo.callback(client.path.unlink, missing_ok=True)
         store = undo.enter_context(settings.store.open())
         xen = None
         if settings.simulated_xen is not None:
@@ -60,7 +67,9 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
             xen.daemon = daemon
         continued = daemon.begin(boot_id())
         _log.info("listening on %s, %s", settings.socket, "continuing this boot's tree" if continued else "a new tree")
-        server = Server(daemon, listener, None if status is None else status.painter(daemon), xen)
+        for client in settings.client_sockets:
+            _log.info("listening on %s for domain %d", client.path, client.domid)
+        server = Server(daemon, listeners, None if status is None else status.painter(daemon), xen)
         server.run(lambda: _ready(ready))
         notify("STOPPING=1")
         server.close()

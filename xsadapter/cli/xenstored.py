@@ -20,12 +20,15 @@ import click
 import rrdstore
 from xsadapter import address
 from xsadapter.cli.history import DEFAULT_SIZE, Wanted
+from xsadapter.cli.options import client_socket
 from xsadapter.cli.pidfile import PidFileHeldError
 from xsadapter.cli.run import start_logging
 from xsadapter.cli.serving import Settings, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from xsadapter.transport.socket import ClientSocket
 
 _log = logging.getLogger("xsadapter")
 
@@ -74,6 +77,7 @@ def _ignored_options(function: Callable[..., None]) -> Callable[..., None]:
 @click.option("--size", metavar="SIZE", help=f"Size of a new store, for ever.  [default: {DEFAULT_SIZE}]")
 @click.option("--keep", metavar="POLICY", help="Which commits a new store keeps.  [default: the engine's]")
 @click.option("--sync", type=click.Choice(["tick", "commit", "none"]), default="tick", help="See xsadapter run.")
+@client_socket
 @click.option("--simulated-xen", metavar="DIR", help="See xsadapter run.")
 @_ignored_options
 def main(
@@ -85,6 +89,7 @@ def main(
     size: str | None,
     keep: str | None,
     sync: str,
+    client_sockets: tuple[ClientSocket, ...],
     simulated_xen: str | None,
     **others: Any,
 ) -> None:
@@ -106,6 +111,7 @@ def main(
         store=Wanted(
             None if memory else Path(store).absolute() if store else directory / "history.rrdb", size, keep, sync
         ),
+        client_sockets=tuple(each._replace(path=each.path.absolute()) for each in client_sockets),
         pid_file=Path(pid_file).absolute() if pid_file else None,
         simulated_xen=Path(simulated_xen).absolute() if simulated_xen else None,
     )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from xsadapter.engine.daemon import Daemon
 from xsadapter.server import Server
+from xsadapter.transport.listener import Listener
 from xsadapter.transport.socket import listen
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def beside(store: rrdstore.Store, place: Path, boot: str, story: Callable[[], T]
         try:
             daemon = Daemon(store)
             daemon.begin(boot)
-            server = Server(daemon, listener)
+            server = Server(daemon, [Listener(listener)])
 
             def stop() -> None:
                 server.stop()

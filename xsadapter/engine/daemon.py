@@ -140,6 +140,7 @@ class Daemon:
             self.reset(connection)
             self.turns.forget(connection)
             connection.clear()
+            connection.domain.clients.discard(connection)
             del self.connections[connection.serial]
 
     def restart(self, connection: Connection) -> None:

@@ -39,6 +39,7 @@ class Domain:
     """What the daemon knows of one domain."""
 
     __slots__ = (
+        "clients",
         "connection",
         "domid",
         "features",
@@ -63,6 +64,8 @@ class Domain:
         self.features = FEATURES
         self.connection: Connection | None = None
         """That of its ring; None until it is introduced."""
+        self.clients: set[Connection] = set()
+        """Those of local sockets that are confined to it."""
         self.target: int | None = None
         self.servants: set[int] = set()
         """Whose target it is."""
@@ -128,8 +131,9 @@ class Domains:
         domain.target = None if target is None else target.domid
         if target is not None:
             target.servants.add(domain.domid)
-        if domain.connection is not None:
-            domain.connection.identities = self.identities(domain)
+        for connection in (domain.connection, *domain.clients):
+            if connection is not None:
+                connection.identities = self.identities(domain)
 
     @staticmethod
     def identities(domain: Domain) -> tuple[int, ...]:

@@ -54,13 +54,15 @@ class Message(bytes):
 class Flow:
     """One for all connections of a daemon."""
 
-    __slots__ = ("cause", "event_timeout", "notices", "now", "resumed", "waiting")
+    __slots__ = ("cause", "ended", "event_timeout", "notices", "now", "resumed", "waiting")
 
     def __init__(self) -> None:
         self.waiting: list[Connection] = []
         """Those with something to send, each once from the moment its queue stopped being empty."""
         self.resumed: list[Connection] = []
         """Those whose request had to wait and is to be tried again."""
+        self.ended: list[Connection] = []
+        """Those that ended by what others did: whoever carries their bytes is to let go."""
         self.notices: list[Notice] = []
         """What the shell is to log."""
         self.cause: Outstanding | None = None

@@ -10,7 +10,8 @@ Rules
    node it owns, with all below, whoever owns that (XSA-419), and every entry of it in other lists,
    in one commit; then its records; then @releaseDomain is told. The root stays, and becomes domain 0's.
 4. With `keep_orphans` its nodes stay and become domain 0's.
-5. What is done to one connection may end any other; nobody iterates over what may change (XSA-425).
+5. Clients of local sockets that are confined to a domain live and end with it.
+6. What is done to one connection may end any other; nobody iterates over what may change (XSA-425).
 
 Cost: a death is O(nodes in the areas that name the domain), never recursive in depth.
 """
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import rrdstore
+    from xsadapter.engine.connection import Connection
     from xsadapter.engine.daemon import Daemon
     from xsadapter.engine.domains import Domain
 
@@ -59,6 +61,16 @@ def introduce(daemon: Daemon, domid: int, port: int) -> None:
     domain.shut = False
     if domid:
         specials.tell(daemon.watches, daemon.head.tree, specials.INTRODUCE, domid)
+
+
+def confine(daemon: Daemon, domid: int, peer: str) -> Connection | None:
+    """A local client that is this domain, no less and no more; None if there is no such domain."""
+    domain = current(daemon, domid)
+    if domain is None:
+        return None
+    connection = daemon.connect(peer, domid, privileged=False)
+    domain.clients.add(connection)
+    return connection
 
 
 def current(daemon: Daemon, domid: int) -> Domain | None:
@@ -93,6 +105,9 @@ def bury(daemon: Daemon, domain: Domain) -> None:
     if connection is not None:
         daemon.hypervisor.disconnect(connection)
         daemon.disconnect(connection)
+    for client in list(domain.clients):
+        daemon.disconnect(client)
+        daemon.flow.ended.append(client)
     _remove(daemon, domain)
     daemon.domains.aim(domain, None)
     for domid in list(domain.servants):

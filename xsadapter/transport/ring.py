@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 class RingClient:
     """One ring; `notify` tells the guest that indexes have moved."""
 
+    confined = False
+    """A ring is alone in its domain."""
+
     __slots__ = ("_moved", "_notify", "connection", "daemon", "port", "ring")
 
     def __init__(

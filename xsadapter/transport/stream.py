@@ -1,7 +1,10 @@
 """A socket as a client of the server: bytes between the kernel and the connection.
 
-Rule: what the kernel does not take waits; a connection with more than 1 MiB waiting is not read until it
-has taken that.
+Rules
+1. What the kernel does not take waits; a connection with more than 1 MiB waiting is not read until it has
+   taken that.
+2. Nor is one whose request has to wait for its turn, or that has as much outstanding as its quota allows: so at
+   most what was read at once waits to be carried out.
 """
 
 from __future__ import annotations
@@ -15,20 +18,29 @@ if TYPE_CHECKING:
 
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.daemon import Daemon
+    from xsadapter.transport.listener import Listener
 
 _WAITING_MAX: Final = 1 << 20
 _READ: Final = 32768
 
 
 class StreamClient:
-    """One socket. `interest` is what the poll is asked for."""
+    """One socket. `interest` is what the poll is asked for, `wanted` what it is to be asked for."""
 
-    __slots__ = ("backlog", "connection", "daemon", "interest", "socket")
+    __slots__ = ("_left", "backlog", "confined", "connection", "daemon", "interest", "listener", "socket")
 
-    def __init__(self, daemon: Daemon, client: socket, connection: Connection) -> None:
-        self.daemon, self.socket, self.connection = daemon, client, connection
+    def __init__(self, daemon: Daemon, client: socket, connection: Connection, listener: Listener) -> None:
+        self.daemon, self.socket, self.connection, self.listener = daemon, client, connection, listener
+        self.confined = not connection.privileged
         self.interest: int = select.EPOLLIN
-        self.backlog = False
+        self.backlog = self._left = False
+
+    @property
+    def wanted(self) -> int:
+        """Writing while something is left, reading unless it is not to be read now."""
+        connection = self.connection
+        deaf = self.backlog or connection.held is not None or connection.stalled
+        return (select.EPOLLOUT if self._left else 0) | (0 if deaf else select.EPOLLIN)
 
     def receive(self) -> bool | None:
         """Take what has come; whether there is something to carry out, None at the end of the stream."""
@@ -45,7 +57,10 @@ class StreamClient:
 
     def step(self) -> bool:
         """One request carried out, if there is a complete one and the client takes what it is sent; FrameError."""
-        return False if self.backlog else self.daemon.step(self.connection)
+        connection = self.connection
+        if self.backlog or connection.closed or (self.confined and connection.stalled):
+            return False
+        return self.daemon.step(connection)
 
     def send(self) -> bool:
         """Send what waits, as far as the kernel takes it, and know what to wait for; False if the stream is broken."""
@@ -65,6 +80,6 @@ class StreamClient:
         else:
             connection.sent(sent)
         left = len(data) - sent
+        self._left = left > 0
         self.backlog = left > _WAITING_MAX or (self.backlog and left > 0)
-        self.interest = (select.EPOLLOUT if left else 0) | (0 if self.backlog else select.EPOLLIN)
         return True

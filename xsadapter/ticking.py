@@ -1,0 +1,50 @@
+"""When the store is ticked.
+
+Rule: a tick begins at most half a second after the first commit that is not stored, and not at all when there is
+none; it works in slices of 2 ms, with a pause after each in which the clients have nine tenths of the time.
+A store that cannot be written now keeps what was answered in its journal, and is asked again after five seconds.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Final
+
+import rrdstore
+
+if TYPE_CHECKING:
+    from xsadapter.engine.daemon import Daemon
+
+_log = logging.getLogger("xsadapter")
+
+_AFTER: Final = 0.5
+_AGAIN: Final = 5.0
+_SLICE: Final = 0.002
+_PAUSE: Final = 9
+
+
+class Ticking:
+    """The timer of a daemon's store. `at` is when it is due, in monotonic seconds; None is never."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        self.at: float | None = None
+
+    def turn(self, now: float) -> None:
+        """Store a slice, if one is due."""
+        if self.at is None and self._daemon.store.unstored:
+            self.at = now + _AFTER
+        if self.at is None or now < self.at:
+            return
+        self.at = None
+        began = time.monotonic()
+        try:
+            done = self._daemon.tick(_SLICE)
+        except (OSError, rrdstore.StoreError) as error:
+            _log.error("storing is put off: %s", error)
+            self.at = time.monotonic() + _AGAIN
+            return
+        if not done:
+            now = time.monotonic()
+            self.at = now + _PAUSE * (now - began)

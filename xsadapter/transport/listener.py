@@ -1,0 +1,134 @@
+"""Listening sockets, and who is let in.
+
+Rules
+1. Who comes by the daemon's own socket is privileged. Who comes by a client socket is the domain that it is for, with
+   that domain's rights, quotas and accounts, which all its connections share; and is sent away at once if it
+   is another user than the one named, or if there is no such domain now.
+2. One is let in by a client socket between two polls, and 32 may be there at a time; the others wait outside.
+   So neither time nor descriptors of the daemon are theirs to take.
+3. Out of descriptors, a listener rests until a connection ends or a second has passed.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import select
+import time
+from typing import TYPE_CHECKING, Final
+
+from xsadapter.engine import lives
+from xsadapter.engine.quotas import QUIET
+from xsadapter.transport.socket import peer
+from xsadapter.transport.stream import StreamClient
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from socket import socket
+
+    from xsadapter.engine.connection import Connection
+    from xsadapter.engine.daemon import Daemon
+    from xsadapter.transport.socket import ClientSocket
+
+_log = logging.getLogger("xsadapter")
+
+_AT_ONCE: Final = 64
+_CONFINED_MAX: Final = 32
+_REST: Final = 1.0
+_OUT_OF_DESCRIPTORS: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+
+class Listener:
+    """One listening socket; `confined` says whose it is, None is the daemon's own."""
+
+    __slots__ = ("_told", "at_once", "clients", "confined", "socket")
+
+    def __init__(self, socket: socket, confined: ClientSocket | None = None) -> None:
+        self.socket, self.confined = socket, confined
+        self.at_once = _AT_ONCE if confined is None else 1
+        self.clients = 0
+        """How many are there who came by it."""
+        self._told = -QUIET
+
+    @property
+    def full(self) -> bool:
+        """Whether nobody more is let in now."""
+        return self.confined is not None and self.clients >= _CONFINED_MAX
+
+    def accept(self, daemon: Daemon) -> StreamClient | None:
+        """The next who waits, if he may come in; BlockingIOError if nobody waits, another OSError."""
+        accepted, _ = self.socket.accept()
+        accepted.setblocking(False)
+        connection = self._admit(daemon, accepted)
+        if connection is None:
+            accepted.close()
+            return None
+        self.clients += 1
+        return StreamClient(daemon, accepted, connection, self)
+
+    def _admit(self, daemon: Daemon, accepted: socket) -> Connection | None:
+        who, confined = peer(accepted), self.confined
+        if confined is None:
+            return daemon.connect(str(who))
+        if confined.uid is not None and who.uid != confined.uid:
+            self._refuse(f"user {who.uid} is not {confined.uid}, {who}", daemon.flow.now)
+            return None
+        connection = lives.confine(daemon, confined.domid, str(who))
+        if connection is None:
+            self._refuse(f"there is no domain {confined.domid}, {who}", daemon.flow.now)
+        return connection
+
+    def _refuse(self, why: str, now: float) -> None:
+        if self.confined is not None and now - self._told >= QUIET:
+            self._told = now
+            _log.warning("%s: sent away: %s", self.confined.path, why)
+
+
+class Listeners:
+    """All of a server's, on its poll. `wake` is when those that rest are to listen again."""
+
+    def __init__(self, poll: select.epoll, listeners: Iterable[Listener]) -> None:
+        self._poll = poll
+        self._all = {listener.socket.fileno(): listener for listener in listeners}
+        self.wake: float | None = None
+        for descriptor in self._all:
+            poll.register(descriptor, select.EPOLLIN)
+
+    def get(self, descriptor: int) -> Listener | None:
+        """The listener with this descriptor."""
+        return self._all.get(descriptor)
+
+    def entering(self, listener: Listener, daemon: Daemon) -> Iterator[StreamClient]:
+        """Those who are let in now."""
+        for _ in range(listener.at_once):
+            try:
+                client = listener.accept(daemon)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in _OUT_OF_DESCRIPTORS:
+                    _log.warning("cannot accept a client (%s); trying again when one has gone", error.strerror)
+                    self._poll.modify(listener.socket, 0)
+                    self.wake = time.monotonic() + _REST
+                return
+            if client is not None:
+                yield client
+        if listener.full:
+            self._poll.modify(listener.socket, 0)
+
+    def left(self, client: StreamClient) -> None:
+        """A client has gone, and his descriptor is free."""
+        listener = client.listener
+        if listener.full:
+            self._poll.modify(listener.socket, select.EPOLLIN)
+        listener.clients -= 1
+        if self.wake is not None:
+            self.wake = 0.0
+
+    def rest(self, now: float) -> None:
+        """End the rest, if it is time."""
+        if self.wake is not None and now >= self.wake:
+            self.wake = None
+            for listener in self._all.values():
+                if not listener.full:
+                    self._poll.modify(listener.socket, select.EPOLLIN)
