@@ -2,7 +2,8 @@
 
 The tree is a dict from path to (value, permission list). A transaction is a copy of it and a list of what was asked
 and answered; END runs the list again on the tree as it is, whole, and commits if all answers are the same. Events
-search every watch. Nothing here is shared with the daemon.
+search every watch, quotas count every node. An entry that must not count is in capitals. Nothing here is shared with
+the daemon.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 
 Tree = dict[str, tuple[bytes, tuple[bytes, ...]]]
 OWN = (b"n0",)
+ANYBODY = 32757
 
 
 @dataclass(eq=False)
@@ -19,6 +21,8 @@ class Client:
     privileged: bool
     transactions: dict[int, tuple[Tree, list]] = field(default_factory=dict)
     next_id: int = 1
+    target: int | None = None
+    limits: dict[str, int] = field(default_factory=dict)
     events: list[tuple[bytes, bytes]] = field(default_factory=list)
     late: list[tuple[bytes, bytes]] = field(default_factory=list)
 
@@ -42,20 +46,29 @@ def levels(upper: str, lower: str) -> int | None:
 
 
 def can(client: Client, entries: tuple[bytes, ...], right: str) -> bool:
-    if client.privileged:
+    if client.privileged or owns(client, entries):
         return True
-    if int(entries[0][1:]) == client.domid:
-        return True
-    for entry in [*entries[1:], entries[0]]:
-        if entry is entries[0] or int(entry[1:]) == client.domid:
-            return right in {"n": "", "r": "r", "w": "w", "b": "rw"}[chr(entry[0])]
-    raise AssertionError
+    granted = {"n": "", "r": "r", "w": "w", "b": "rw"}
+    for entry in entries[1:]:
+        if entry[:1].islower() and int(entry[1:]) in {client.domid, client.target, ANYBODY}:
+            return right in granted[chr(entry[0])]
+    return right in granted[chr(entries[0][0])]
+
+
+def owns(client: Client, entries: tuple[bytes, ...]) -> bool:
+    return int(entries[0][1:]) in {client.domid, client.target, ANYBODY}
+
+
+def owned(tree: Tree, domid: int) -> int:
+    return sum(int(entries[0][1:]) == domid for _, entries in tree.values())
 
 
 class Model:
     def __init__(self) -> None:
         self.tree: Tree = dict.fromkeys(("/", "/tool", "/tool/xenstored"), (b"", OWN))
         self.watches: list[Watch] = []
+        self.nobody: set[int] = set()
+        """Domids that no domain has."""
 
     def ask(self, client: Client, operation: str, arguments: tuple, transaction: int) -> bytes | str:
         """The payload of the reply or the name of the error; events are put to the clients."""
@@ -70,6 +83,9 @@ class Model:
         if not transaction:
             before, effects = dict(self.tree), []
             reply = self.carry_out(self.tree, client, operation, arguments, effects)
+            if self.is_over(client, before, self.tree):
+                self.tree = before
+                return "ENOSPC"
             self.tell(effects, before)
             return reply
         if transaction not in client.transactions:
@@ -82,6 +98,8 @@ class Model:
     def start(self, client: Client, transaction: int) -> bytes | str:
         if transaction:
             return "EBUSY" if transaction in client.transactions else "ENOENT"
+        if client.limits and len(client.transactions) >= client.limits["transactions"]:
+            return "ENOSPC"
         number, client.next_id = client.next_id, client.next_id + 1
         client.transactions[number] = (dict(self.tree), [])
         return b"%d\0" % number
@@ -96,12 +114,33 @@ class Model:
         for operation, arguments, reply in asked:
             if self.carry_out(tree, client, operation, arguments, effects) != reply:
                 return "EAGAIN"
+        if self.is_over(client, self.tree, tree):
+            return "ENOSPC"
         before, self.tree = self.tree, tree
         self.tell(effects, before)
         return b"OK\0"
 
+    def is_over(self, client: Client, before: Tree, after: Tree) -> bool:
+        """Whether a change makes a guest have more nodes, and more than it may."""
+        now = owned(after, client.domid)
+        return bool(client.limits) and owned(before, client.domid) < now > client.limits["nodes"]
+
+    def fits(self, tree: Tree, client: Client, path: str, size: int) -> bool:
+        """Whether a guest's node is small enough with these bytes beside the names below it and its list."""
+        names = [other for other in tree if other != "/" and above(other) == path]
+        size += 16 + 8 * len(tree[path][1]) + sum(len(name) - name.rfind("/") for name in names)
+        return not client.limits or size <= client.limits["node-size"]
+
     def carry_out(self, tree: Tree, client: Client, operation: str, arguments: tuple, effects: list) -> bytes | str:
         path = arguments[0]
+        if operation == "SET_PERMS":
+            entries = arguments[1]
+            if client.limits and len(entries) > client.limits["node-permissions"]:
+                return "ENOSPC"
+            if int(entries[0][1:]) in self.nobody:
+                return "ENOENT"
+            marked = (entry.upper() if int(entry[1:]) in self.nobody else entry for entry in entries[1:])
+            arguments = (path, (entries[0], *marked))
         if operation == "RM" and path == "/":
             return "EINVAL"
         right = "w" if operation in {"WRITE", "MKDIR", "RM", "SET_PERMS"} else "r"
@@ -114,7 +153,7 @@ class Model:
         if operation == "READ":
             return tree[path][0] if there else "ENOENT"
         if operation == "GET_PERMS":
-            return b"".join(entry + b"\0" for entry in tree[path][1]) if there else "ENOENT"
+            return b"".join(entry.lower() + b"\0" for entry in tree[path][1]) if there else "ENOENT"
         if operation == "DIRECTORY":
             names = sorted(other.rpartition("/")[2] for other in tree if other != "/" and above(other) == path)
             return b"".join(name.encode() + b"\0" for name in names) if there else "ENOENT"
@@ -130,12 +169,19 @@ class Model:
             return b"OK\0"
         if there:
             if operation == "WRITE":
+                if not self.fits(tree, client, path, len(arguments[1])):
+                    return "ENOSPC"
                 tree[path] = (arguments[1], tree[path][1])
                 effects.append((path, False))
             return b"OK\0"
         entries = tree[judged][1]
         if not client.privileged:
             entries = (entries[0][:1] + b"%d" % client.domid, *entries[1:])
+        own = 16 + 8 * len(entries) + (len(arguments[1]) if operation == "WRITE" else 0)
+        name = (path if judged == "/" else path[len(judged) :]).split("/")[1]
+        grown = len(tree[judged][0]) + len(name) + 1
+        if client.limits and (own > client.limits["node-size"] or not self.fits(tree, client, judged, grown)):
+            return "ENOSPC"
         made = path
         while made != judged:
             tree[made] = (arguments[1] if operation == "WRITE" and made == path else b"", entries)
@@ -147,10 +193,9 @@ class Model:
         if path not in tree:
             return "ENOENT"
         if not client.privileged:
-            owner = int(tree[path][1][0][1:])
-            if owner != client.domid:
+            if not owns(client, tree[path][1]):
                 return "EACCES"
-            if int(entries[0][1:]) != owner:
+            if entries[0][1:] != tree[path][1][0][1:]:
                 return "EPERM"
         tree[path] = (tree[path][0], entries)
         effects.append((path, False))
@@ -159,6 +204,8 @@ class Model:
     def watch(self, client: Client, path: str, token: bytes, depth: int | None, strip: int) -> bytes | str:
         if any((watch.client, watch.path, watch.token) == (client, path, token) for watch in self.watches):
             return "EEXIST"
+        if client.limits and sum(watch.client is client for watch in self.watches) >= client.limits["watches"]:
+            return "ENOSPC"
         self.watches.append(Watch(client, path, token, depth, strip))
         client.late.append((path[strip:].encode(), token))
         return b"OK\0"

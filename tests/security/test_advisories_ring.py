@@ -67,6 +67,12 @@ def test_xsa_325_a_domain_that_broke_its_ring_is_known_until_it_is_dead(machine,
     assert guest.ignored
     assert machine.toolstack.ask("IS_DOMAIN_INTRODUCED", b"5\0") == b"T\0"
     assert guest.domain.usage.watches == guest.domain.usage.transactions == 0
+    for index in (REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD):
+        guest.words[index] = 0
+    guest.put(pack(2, 1, 0, b"/\0"))
+    guest.kick()
+    machine.turn()
+    assert (guest.words[REQ_CONS], guest.words[RSP_PROD]) == (0, 0), "not read and not written until it begins anew"
     machine.kick(VIRQ)
     assert machine.told() == []
     machine.die(5)

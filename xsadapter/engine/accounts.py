@@ -5,8 +5,8 @@ Rules
    path + its name and a NUL. (C xenstored charges the name to the parent's owner; the sum is the same.)
 2. The account follows the tree: it is settled with the change of each commit, after the commit, so it
    cannot be wrong about what was not done (XSA-272, 421), and equals what a recount finds.
-3. What the daemon keeps for itself is nobody's. The wildcard is no domain; domain 0 dies never, so
-   where it is named is not counted.
+3. What the daemon keeps for itself is nobody's, and so is what the wildcard owns, which is no domain.
+   Domain 0 dies never, so where it is named is not counted.
 4. An area is a domain's home, or else the first six components of a path: what a toolstack makes for
    one domain elsewhere (`/local/domain/0/backend/vbd/5`) is one area. A shorter path is that node alone.
 
@@ -103,6 +103,8 @@ class Accounts:
                     del domain.places[place]
 
     def _charge(self, domid: int, nodes: int, memory: int) -> None:
+        if domid == ANY_DOMAIN:
+            return
         domain = self._domains.record(domid)
         usage, maxima = domain.usage, domain.maxima
         usage.nodes += nodes

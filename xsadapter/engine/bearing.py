@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from xsadapter.engine import private
 from xsadapter.engine.accounts import ENTRY, NODE
 from xsadapter.engine.flow import refused
 from xsadapter.engine.permissions import entries
@@ -53,6 +54,7 @@ def bear_creation(
     limit = domain.limits["node-size"]
     own = NODE + ENTRY * len(entries(created[-1][1]))
     if limit:
+        view.node(above, "value")  # whose length decides
         first = created[0][0]
         grown = NODE + ENTRY * len(entries(parent.meta)) + len(parent.value) + len(first) - first.rfind("/")
         if own + len(value) > limit or grown + _names(view, above, parent, limit) > limit:
@@ -88,9 +90,10 @@ def _bear_memory(connection: Connection, growth: int, error: str) -> None:
 
 
 def _names(view: View, path: str, node: rrdstore.Node | None, limit: int) -> int:
-    """Bytes of the names below a node, each with a NUL; no more than needed is looked at."""
+    """Bytes of the names below a node, each with a NUL, but for our own; no more than needed is looked at."""
     if node is None or not node.children:
         return 0
     if 2 * node.children > limit:
         return 2 * node.children
-    return sum(map(len, view.names(path))) + node.children
+    ours = len(private.NAME) + 1 if path == "/" else 0
+    return sum(map(len, view.names(path))) + node.children - ours

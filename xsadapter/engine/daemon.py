@@ -68,6 +68,7 @@ class Daemon:
         "operations",
         "store",
         "turns",
+        "unburied",
         "watches",
     )
 
@@ -85,6 +86,8 @@ class Daemon:
         self.keep_orphans = False
         """Whether the nodes of a dead domain become domain 0's instead of going with it."""
         self.listings: dict[str, tuple[tuple[str, ...], bytes]] = {}
+        self.unburied = False
+        """Whether there is a dead domain whose end the store has refused."""
         self.operations = 0
         self._serial = 0
         self._dispatch = HANDLERS
@@ -121,6 +124,8 @@ class Daemon:
         done = self.store.tick(seconds)
         # Stored, the same tree may be another object, whose parts can be dropped from memory.
         self.head.moved()
+        if self.unburied:
+            lives.scan(self)
         return done
 
     def connect(self, peer: str, domid: int = 0, privileged: bool = True) -> Connection:
@@ -190,7 +195,7 @@ class Daemon:
         kind, request, transaction, payload = frame
         self.operations += 1
         if not connection.privileged:
-            self.flow.cause = Outstanding(connection.domain.usage)
+            self.flow.cause = Outstanding(connection.domain)
         try:
             reply = self._carry_out(connection, kind, transaction, payload)
         except Later:

@@ -18,29 +18,30 @@ from xsadapter.errors import RequestError
 if TYPE_CHECKING:
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.domains import Domain
-    from xsadapter.engine.quotas import Usage
 
 
 class Outstanding:
     """One request, as long as something it caused is not written: `left` is how many messages."""
 
-    __slots__ = ("_usage", "left")
+    __slots__ = ("domain", "left")
 
-    def __init__(self, usage: Usage) -> None:
-        self._usage = usage
+    def __init__(self, domain: Domain) -> None:
+        self.domain = domain
         self.left = 0
 
     def queued(self) -> None:
         """One more message."""
         if not self.left:
-            self._usage.outstanding += 1
+            usage, maxima = self.domain.usage, self.domain.maxima
+            usage.outstanding += 1
+            maxima.outstanding = max(maxima.outstanding, usage.outstanding)
         self.left += 1
 
     def done(self) -> None:
         """One of them is written, or dropped."""
         self.left -= 1
         if not self.left:
-            self._usage.outstanding -= 1
+            self.domain.usage.outstanding -= 1
 
 
 class Message(bytes):

@@ -6,12 +6,15 @@ Rules
    also brings back a ring that its guest broke.
 2. A shutdown tells @releaseDomain once, and again only after RESUME. Dying alone means nothing.
 3. Death (the hypervisor does not know the domain, or knows another one by its number) and RELEASE:
-   first the domain's watches and transactions go, so that it is not told of its own end; then every
-   node it owns, with all below, whoever owns that (XSA-419), and every entry of it in other lists,
-   in one commit; then its records; then @releaseDomain is told. The root stays, and becomes domain 0's.
-4. With `keep_orphans` its nodes stay and become domain 0's.
-5. Clients of local sockets that are confined to a domain live and end with it.
-6. What is done to one connection may end any other; nobody iterates over what may change (XSA-425).
+   every node it owns goes, with all below, whoever owns that (XSA-419), and every entry of it in other
+   lists, in one commit; then its ring, watches and transactions, so that it is not told of its own end;
+   then its records; then @releaseDomain is told. The root stays, and becomes domain 0's.
+4. If the store refuses that commit, RELEASE is refused and nothing is done. A dead domain loses its ring
+   all the same and its end is told, but it stays known, so that nobody with its number inherits anything,
+   until the store takes it.
+5. With `keep_orphans` its nodes stay and become domain 0's.
+6. Clients of local sockets that are confined to a domain live and end with it.
+7. What is done to one connection may end any other; nobody iterates over what may change (XSA-425).
 
 Cost: a death is O(nodes in the areas that name the domain), never recursive in depth.
 """
@@ -20,9 +23,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import rrdstore
 from xsadapter.engine import private, specials
 from xsadapter.engine.accounts import whole
 from xsadapter.engine.events import tell
+from xsadapter.engine.notices import Notice
 from xsadapter.engine.permissions import Entry, entries, listed, owner, pack, without
 from xsadapter.errors import RequestError
 from xsadapter.paths import parent
@@ -30,7 +35,6 @@ from xsadapter.paths import parent
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import rrdstore
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.daemon import Daemon
     from xsadapter.engine.domains import Domain
@@ -84,13 +88,19 @@ def current(daemon: Daemon, domid: int) -> Domain | None:
 
 def scan(daemon: Daemon) -> None:
     """Look at every known domain, the hypervisor having said that some changed. O(known domains)."""
-    shut = False
+    shut = daemon.unburied = False
     for domain in daemon.domains:
         if not domain.domid or daemon.domains.get(domain.domid) is not domain:
             continue
         life = daemon.domains.life(domain.domid)
         if life is None or life.unique != domain.unique:
-            bury(daemon, domain)
+            try:
+                bury(daemon, domain)
+            except rrdstore.StoreError as error:
+                daemon.unburied = True
+                if domain.introduced or domain.clients:
+                    daemon.notices.append(Notice(f"the end of domain {domain.domid} is put off: {error}"))
+                    _end(daemon, domain)
         elif life.shutdown and domain.introduced and not domain.shut:
             domain.shut = shut = True
             specials.tell(daemon.watches, daemon.head.tree, specials.RELEASE, domain.domid, bare=False)
@@ -99,15 +109,7 @@ def scan(daemon: Daemon) -> None:
 
 
 def bury(daemon: Daemon, domain: Domain) -> None:
-    """The domain is gone: nothing of it stays but history."""
-    introduced = domain.introduced
-    connection, domain.connection = domain.connection, None
-    if connection is not None:
-        daemon.hypervisor.disconnect(connection)
-        daemon.disconnect(connection)
-    for client in list(domain.clients):
-        daemon.disconnect(client)
-        daemon.flow.ended.append(client)
+    """The domain is gone: nothing of it stays but history. StoreError, and nothing is done."""
     _remove(daemon, domain)
     daemon.domains.aim(domain, None)
     for domid in list(domain.servants):
@@ -115,7 +117,19 @@ def bury(daemon: Daemon, domain: Domain) -> None:
         if servant is not None:
             daemon.domains.aim(servant, None)
     daemon.domains.forget(domain)
-    if introduced:
+    _end(daemon, domain)
+
+
+def _end(daemon: Daemon, domain: Domain) -> None:
+    """Its ring ends, and with it every client that is confined to it, and that is told."""
+    connection, domain.connection = domain.connection, None
+    if connection is not None:
+        daemon.hypervisor.disconnect(connection)
+        daemon.disconnect(connection)
+    for client in list(domain.clients):
+        daemon.disconnect(client)
+        daemon.flow.ended.append(client)
+    if connection is not None:
         specials.tell(daemon.watches, daemon.head.tree, specials.RELEASE, domain.domid)
 
 

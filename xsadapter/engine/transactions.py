@@ -222,30 +222,29 @@ class Transaction:
         done = [(path, REMOVED if removed else WRITTEN) for path, removed in self._effects.items() if path not in made]
         return done + [(path, CREATED) for path in made]
 
-    def _bear(self, guest: Connection) -> None:
-        """Whether the domain may have the nodes that this adds to the head; ENOSPC."""
-        domain = guest.domain
+    def _is_borne(self) -> bool:
+        """Whether the domain may have the nodes that this adds to the head. What shrinks always may be."""
+        if self._guest is None or not self._guest.domain.limits["nodes"]:
+            return True
+        domain = self._guest.domain
         limit, domid = domain.limits["nodes"], domain.domid
-        if not limit:
-            return
         now, wanted = self._head.tree, self._tx.tree
-        more = sum(path not in now and _is_owned(wanted.get(path), domid) for path in self._made)
+        more = sum(_is_owned(wanted.get(path), domid) and not _is_owned(now.get(path), domid) for path in self._made)
         if domain.usage.nodes + more <= limit:
-            return
+            return True
         gone = {
             path
             for top, removed in self._effects.items()
             if removed and top in now
             for path, node in now.descend(top)
-            if _is_owned(node, domid) and path not in wanted
+            if _is_owned(node, domid) and not _is_owned(wanted.get(path), domid)
         }
-        if more > 0 and domain.usage.nodes + more - len(gone) > limit:
-            raise refused(domain, "nodes", guest.flow)
+        return more <= len(gone) or domain.usage.nodes + more - len(gone) <= limit
 
     def _committed(self) -> tuple[Transaction, rrdstore.Tree]:
         """Commit, as it is or replayed: what was committed, and the tree before; RequestError EAGAIN, ENOSPC."""
         paths: Iterable[str] = ()
-        if self._connection.identities == self._identities:
+        if self._connection.identities == self._identities and self._is_borne():
             before = self._head.tree
             try:
                 self._commit()
@@ -257,6 +256,8 @@ class Transaction:
             done = self._replayed(paths)
             before = self._head.tree
             try:
+                if not done._is_borne():
+                    raise refused(self._connection.domain, "nodes", self._connection.flow)
                 done._commit()
             except Conflict as conflict:
                 paths = conflict.paths
@@ -266,8 +267,6 @@ class Transaction:
                 done.abort()
 
     def _commit(self) -> None:
-        if self._guest is not None:
-            self._bear(self._guest)
         self._tx.message = self._message()
         self._tx.commit()
 

@@ -154,6 +154,7 @@ def _charge(watch: Watch, sign: int) -> None:
     usage.watches += sign
     usage.memory += sign * (len(watch.path) + len(watch.token))
     domain.maxima.watches = max(domain.maxima.watches, usage.watches)
+    domain.maxima.memory = max(domain.maxima.memory, usage.memory)
 
 
 def _by_serial(watch: Watch) -> int:

@@ -74,7 +74,7 @@ class RingClient:
     def step(self) -> bool:
         """One request carried out, if there is a complete one and the guest is to be served now; FrameError."""
         connection = self.connection
-        if connection.closed or connection.ignored or connection.stalled:
+        if connection.ignored or connection.stalled:
             return False
         return self.daemon.step(connection) or (self.receive() and self.daemon.step(connection))
 
