@@ -6,7 +6,7 @@ RUNDIR ?= run
 EXAMPLE := XENSTORED_PATH=$(abspath $(RUNDIR))/socket
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo lint bench docs clean
+.PHONY: help run test demo lint bench figures docs clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -33,6 +33,14 @@ lint: .venv/stamp-test  ## ruff and mypy --strict
 
 bench: .venv/stamp-test  ## the figures of docs/bench.md, on this machine
 	$(BIN)/python -m pytest bench $(BENCH)
+
+figures: .venv/stamp-test  ## the same and the long forms, into docs/bench.md: on a quiet machine, 20 minutes
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	rm -f bench/results.json
+	$(BIN)/python -m pytest bench
+	$(BIN)/python -m bench.decade
+	$(BIN)/python -m bench.decade --jump
+	$(BIN)/python -m bench.results
 
 docs: .venv/stamp-test  ## what the documentation has from the code: each script in docs writes the pages it owns
 	set -e; for script in docs/*.py docs/*/*.py; do $(BIN)/python $$script; done

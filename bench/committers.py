@@ -1,13 +1,16 @@
-"""Who can commit one key at a time: ours on both stores, plain SQLite, git.
+"""Who can commit one key at a time: ours on both stores, plain SQLite, git's fast-import and its library.
 
 All do the same: a tree of KEYS paths with a value each; then, again and again, one key gets a new value, and that is
 a commit with author, message and time that can be found later. Each begins loaded. A lap ends with everything handed
-to the operating system for keeping (our tick, git's checkpoint); SQLite's transactions do that one by one.
+to the operating system for keeping (our tick, git's checkpoint); SQLite's transactions and libgit2's files do that one
+by one.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
+import os
 import random
 import sqlite3
 import subprocess
@@ -52,7 +55,8 @@ class Ours:
 
     operations = 2000
 
-    def __init__(self, name: str, store: rrdstore.Store, paths: tuple[str, ...]) -> None:
+    def __init__(self, name: str, store: rrdstore.Store, paths: tuple[str, ...], laps: int = 0) -> None:
+        """Loaded, and `laps` on: as many as it takes until each lap drops what it adds."""
         self.name = name
         self.store = store
         self.branch = store.branch("main")
@@ -62,6 +66,8 @@ class Ours:
                 for path in paths[begin : begin + LOADED_AT_ONCE]:
                     transaction.set(path, bytes(VALUE))
         store.tick()
+        for _ in range(laps):
+            self.lap()
 
     def lap(self) -> Lap:
         """Commits, and a tick at the end."""
@@ -120,17 +126,26 @@ class Sqlite:
 
 
 class Git:
-    """`git fast-import`, the fastest way into a git repository: one process, a stream of commits, one pack."""
+    """`git fast-import`, the fastest way into a git repository: one process, a stream of commits, one pack.
+
+    Whether glibc gives the top of git's heap back to the kernel after each object that is pressed, and gets it again
+    for the next, is chance and lasts for thousands of commits: four levels deep one costs 60 or 300 µs. `kept` tells
+    glibc not to, which is the best that git can do.
+    """
 
     name = "git fast-import"
 
-    def __init__(self, directory: Path, paths: tuple[str, ...], operations: int) -> None:
+    def __init__(self, directory: Path, paths: tuple[str, ...], operations: int, *, kept: bool = False) -> None:
         self.operations = operations
+        heap = {"MALLOC_TRIM_THRESHOLD_": str(1 << 28), "MALLOC_MMAP_THRESHOLD_": str(1 << 26)} if kept else {}
+        if kept:
+            self.name = f"{self.name}, heap kept"
         subprocess.run(["git", "init", "-q", "--bare", str(directory)], check=True)
         self.process = subprocess.Popen(
             ["git", "-C", str(directory), "fast-import", "--quiet", "--force"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            env={**os.environ, **heap},
         )
         self.changes = changes(paths)
         self._send([self._commit(0, [(path, bytes(VALUE)) for path in paths])])
@@ -164,3 +179,73 @@ class Git:
 
     def close(self) -> None:
         self.process.communicate()
+
+
+class Libgit2:
+    """git's library, by pygit2: a blob, a tree for each directory on the way, a commit, as files of their own.
+
+    Written to disk without fsync, as git does by itself. pygit2 (GPL 2 with an exception that lets anybody link to
+    it) is no dependency of ours, not even of the tests: who wants this rival installs the extra `bench`.
+    """
+
+    name = "libgit2"
+
+    def __init__(self, directory: Path, paths: tuple[str, ...], operations: int) -> None:
+        import pygit2  # noqa: PLC0415 - not everybody has it
+
+        self.operations = operations
+        self.repository = pygit2.init_repository(str(directory), bare=True)
+        self.signature = pygit2.Signature
+        self.blob, self.directory = pygit2.enums.FileMode.BLOB, pygit2.enums.FileMode.TREE
+        self.changes = changes(paths)
+        value = self.repository.create_blob(bytes(VALUE))
+        self.tree = self._loaded([path[1:].split("/") for path in paths], value)
+        self.head: list[object] = []
+        self._commit(0)
+
+    @staticmethod
+    def missing() -> str:
+        """Why it cannot take part, or nothing."""
+        return "" if importlib.util.find_spec("pygit2") else "pygit2 is not installed (the extra `bench`)"
+
+    def _loaded(self, paths: list[list[str]], value: object) -> object:
+        builder = self.repository.TreeBuilder()
+        below: dict[str, list[list[str]]] = {}
+        for name, *rest in paths:
+            if rest:
+                below.setdefault(name, []).append(rest)
+            else:
+                builder.insert(name, value, self.blob)
+        for name, rest in below.items():
+            builder.insert(name, self._loaded(rest, value), self.directory)
+        return builder.write()
+
+    def lap(self) -> Lap:
+        """Commits; each is on its way to the disk when it is made."""
+        work = [(path[1:].split("/"), value) for path, value in itertools.islice(self.changes, self.operations)]
+
+        def commit() -> None:
+            for number, (names, value) in enumerate(work):
+                self._set(names, value)
+                self._commit(number)
+
+        return timed(commit, self.operations)
+
+    def _set(self, names: list[str], value: bytes) -> None:
+        repository = self.repository
+        trees = [repository[self.tree]]
+        for name in names[:-1]:
+            trees.append(repository[trees[-1][name].id])
+        entry, mode = repository.create_blob(value), self.blob
+        for name, tree in zip(reversed(names), reversed(trees), strict=True):
+            builder = repository.TreeBuilder(tree)
+            builder.insert(name, entry, mode)
+            entry, mode = builder.write(), self.directory
+        self.tree = entry
+
+    def _commit(self, number: int) -> None:
+        by = self.signature(AUTHOR, AUTHOR, 1_700_000_000 + number, 0)
+        self.head = [self.repository.create_commit("refs/heads/main", by, by, MESSAGE, self.tree, self.head)]
+
+    def close(self) -> None:
+        self.repository.free()

@@ -1,4 +1,4 @@
-"""One-key commits in a tree of 10,000 keys: ours in memory and in a file, SQLite, git."""
+"""One-key commits in a tree of 10,000 keys: ours in memory and in a file, SQLite, git's fast-import and library."""
 
 from __future__ import annotations
 
@@ -8,39 +8,71 @@ import shutil
 import pytest
 
 import rrdstore
-from bench.committers import KEYS, SHAPES, Git, Ours, Sqlite
+from bench.committers import KEYS, SHAPES, Git, Libgit2, Ours, Sqlite
 
 TITLES = {
-    "flat": f"One-key commits, {KEYS:,} keys in one directory",
-    "nested": f"One-key commits, {KEYS:,} keys in 100 directories of 100",
-    "deep": f"One-key commits, {KEYS:,} keys four levels deep, 10 names in each directory",
+    "flat": f"{KEYS:,} keys in one directory",
+    "nested": f"{KEYS:,} keys in 100 directories of 100",
+    "deep": f"{KEYS:,} keys four levels deep, 10 names in each directory",
 }
-GIT_COMMITS = {
-    "flat": 100,
-    "nested": 500,
-    "deep": 500,
-}  # a lap: git writes the 10,000 names of a flat directory for every commit
+LAP = 2000
+RIVAL_LAP = {"flat": 100, "nested": LAP, "deep": LAP}
+"""Commits between two checkpoints; git and libgit2 write the 10,000 names of a flat directory for each."""
+EVERY = "last:4000"
+"""Two laps: every commit is stored, and dropped two laps later."""
 KEEP = "last:256 1s:5m 1m:2h 1h:2d 1d:30d 1w:1y *:64"
 SIZE = "64MiB"
+AGAINST_GIT = {"deep": 5, "nested": 3}
+FILE, MEMORY = "rrdstore, every commit stored", "rrdstore, memory"
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_one_key_commits(shape, benchmark, race, tmp_path):
+@pytest.fixture(scope="module")
+def rates():
+    """CPU microseconds of our commits, by shape, as they are found."""
+    return {}
+
+
+@pytest.mark.parametrize("shape", ["nested", "deep", "flat"])
+def test_one_key_commits(shape, benchmark, race, aim, rates, tmp_path):
     paths = SHAPES[shape]
-    here = race(TITLES[shape], "rrdstore, file")
+    here = race(f"One-key commits, {TITLES[shape]}", FILE)
+    ours = Ours(FILE, rrdstore.create(tmp_path / "a.rrdb", size=SIZE, keep=EVERY), paths, laps=2)
     contestants = [
-        Ours("rrdstore, file", rrdstore.create(tmp_path / "a.rrdb", size=SIZE, keep=KEEP), paths),
-        Ours("rrdstore, memory", rrdstore.memory(keep=KEEP), paths),
+        ours,
+        Ours(MEMORY, rrdstore.memory(keep=EVERY), paths, laps=2),
+        Ours("rrdstore, default policy", rrdstore.create(tmp_path / "d.rrdb", size=SIZE, keep=KEEP), paths),
         Sqlite("SQLite, synchronous=NORMAL", tmp_path / "n.db", paths, "NORMAL"),
     ]
     if shutil.which("git"):
-        contestants.append(Git(tmp_path / "git", paths, GIT_COMMITS[shape]))
+        contestants.append(Git(tmp_path / "git", paths, RIVAL_LAP[shape]))
+        contestants.append(Git(tmp_path / "kept", paths, RIVAL_LAP[shape], kept=True))
     else:
-        here.absent["git fast-import"] = "not installed"
+        here.absent[Git.name] = "not installed"
+    if missing := Libgit2.missing():
+        here.absent[Libgit2.name] = missing
+    else:
+        contestants.append(Libgit2(tmp_path / "libgit2", paths, RIVAL_LAP[shape]))
     with contextlib.ExitStack() as stack:
         for contestant in contestants:
             stack.callback(contestant.close)
         here.run(benchmark, contestants)
+        info = ours.store.info()
+    state = f"{TITLES[shape]}, {EVERY}, {SIZE}, {info.live / info.room:.0%} live"
+    cpu = {name: best.cpu for name, best in here.best.items()}
+    mean = {name: best.mean for name, best in here.best.items()}
+    rates[shape] = cpu[FILE]
+    if Git.name in cpu and shape in AGAINST_GIT:
+        bar, kept = AGAINST_GIT[shape], f"{Git.name}, heap kept"
+        aim(
+            "commits, git fast-import over ours, all laps", state, mean[Git.name] / mean[FILE], bar, "times", least=True
+        )
+        aim("commits, git with its heap kept over ours", state, cpu[kept] / cpu[FILE], bar, "times", least=True)
+    if Libgit2.name in cpu and shape == "nested":
+        aim("commits, libgit2 over ours", state, cpu[Libgit2.name] / cpu[FILE], 10, "times", least=True)
+    aim("commits in memory, of CPU", f"{TITLES[shape]}, {EVERY}", 1e6 / cpu[MEMORY], 50_000, "/s", least=True)
+    if shape == "flat" and "nested" in rates:
+        share = rates["nested"] / cpu[FILE]
+        aim("commits, our rate over that in 100 directories of 100", state, share, 0.5, "times", least=True)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -52,4 +84,4 @@ def test_one_key_commits_that_survive_a_power_loss_one_by_one(shape, benchmark, 
     rival = Sqlite("SQLite, synchronous=FULL", tmp_path / "f.db", paths, "FULL")
     ours.operations = rival.operations = 200
     with contextlib.closing(ours), contextlib.closing(rival):
-        race(f"{TITLES[shape]}, each synced to disk", ours.name).run(benchmark, [ours, rival])
+        race(f"One-key commits, {TITLES[shape]}, each synced to disk", ours.name).run(benchmark, [ours, rival])
