@@ -104,3 +104,4 @@ OPERATIONS: Final = (
 )
 
 BY_NAME: Final = {operation.name: operation for operation in OPERATIONS}
+NAMES: Final = {operation.number: operation.name for operation in OPERATIONS}

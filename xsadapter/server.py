@@ -6,7 +6,8 @@ Rules
    starve the others. After at most 64 rounds everything is sent and polled again.
 2. One send a connection, and one notification a ring, at the end of the rounds.
 3. Who is let in: `transport.listener`. When the store is ticked: `ticking`.
-4. SIGTERM and SIGINT end the loop between two polls; `close` then stores what was answered.
+4. SIGTERM and SIGINT end the loop between two polls; `close` then stores what was answered. SIGHUP opens the
+   audit log again; where something is shown each second it means that nobody looks any more, and ends the loop.
 5. A port is unmasked before its ring is looked at, so that nothing is missed; only rings whose port fired,
    or which have something to send, are touched.
 
@@ -36,6 +37,7 @@ from xsadapter.wire import FrameError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from xsadapter.audit import Audit
     from xsadapter.engine.daemon import Daemon
     from xsadapter.transport.hub import SimulatedXen
     from xsadapter.transport.listener import Listener
@@ -62,8 +64,9 @@ class Server:
         listeners: Sequence[Listener],
         each_second: Callable[[float], None] | None = None,
         xen: SimulatedXen | None = None,
+        audit: Audit | None = None,
     ) -> None:
-        self._daemon, self._each_second, self._xen = daemon, each_second, xen
+        self._daemon, self._each_second, self._xen, self._audit = daemon, each_second, xen, audit
         self._epoll = select.epoll()
         self._listeners = Listeners(self._epoll, listeners)
         self._ticking = Ticking(daemon)
@@ -74,7 +77,8 @@ class Server:
         self._rings: dict[int, RingClient] = {}
         """Rings touched in this turn, by port."""
         self._expire_at: float | None = None
-        self._stopping = False
+        self._stopping = self._reopening = False
+        self._awake, self._wake = socket.socketpair()
         self._second_at = 0.0
         for descriptor in xen.descriptors() if xen is not None else ():
             self._epoll.register(descriptor, _IN)
@@ -88,14 +92,12 @@ class Server:
 
         Only the main thread may call it: signals are its alone.
         """
-        awake, wake = socket.socketpair()
-        for end in (awake, wake):
+        for end in (self._awake, self._wake):
             end.setblocking(False)
-        self._epoll.register(awake, _IN)
-        signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
+        self._epoll.register(self._awake, _IN)
+        signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
         before = {
-            number: signal.signal(number, lambda _number, _frame: self.stop())
-            for number in (signal.SIGTERM, signal.SIGINT)
+            number: signal.signal(number, self._signalled) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         }
         gc.collect()
         gc.freeze()
@@ -109,9 +111,15 @@ class Server:
             for number, handler in before.items():
                 signal.signal(number, handler)
             signal.set_wakeup_fd(-1)
-            self._epoll.unregister(awake)
-            awake.close()
-            wake.close()
+            self._epoll.unregister(self._awake)
+            self._awake.close()
+            self._wake.close()
+
+    def _signalled(self, number: int, _: object) -> None:
+        if number == signal.SIGHUP and self._each_second is None:
+            self._reopening = True
+        else:
+            self.stop()
 
     def close(self) -> None:
         """Send what can be sent, end every connection, and store what was answered."""
@@ -119,6 +127,7 @@ class Server:
             self._send(client)
             self._end(client)
         self._report()
+        self._write_down()
         self._epoll.close()
         self._daemon.tick()
 
@@ -134,13 +143,18 @@ class Server:
                 self._accept(listener)
             elif self._xen is not None and descriptor in self._xen.descriptors():
                 self._ports(self._xen)
-            # What is left is the wake-up of a signal, whose handler has run: the loop ends.
+            elif descriptor == self._awake.fileno():
+                # A signal's wake-up, whose handler has run.
+                self._awake.recv(_EVENTS)
         if self._daemon.turns.held:
             self._daemon.turns.expire()
         if flow.resumed:
             self._resume()
         if self._ready:
             self._rounds()
+        if flow.trail.records:
+            # Before the answers: what was answered is in the audit log though the daemon is killed.
+            self._write_down()
         waiting = self._daemon.waiting
         if waiting:
             self._flush()
@@ -156,6 +170,8 @@ class Server:
             self._rings.clear()
         if self._daemon.notices:
             self._report()
+        if flow.trail.records or self._reopening:
+            self._write_down()
         self._timers()
 
     def _patience(self) -> float:
@@ -334,6 +350,16 @@ class Server:
             else:
                 _log.error("%s", notice.text, exc_info=notice.fault)
         self._daemon.notices.clear()
+
+    def _write_down(self) -> None:
+        """Write the audit log, or forget what nobody wants to know."""
+        if self._audit is None:
+            self._daemon.flow.trail.records.clear()
+            return
+        self._audit.write()
+        if self._reopening:
+            self._reopening = False
+            self._audit.reopen()
 
     def _timers(self) -> None:
         now = time.monotonic()

@@ -146,13 +146,26 @@ def test_xenstored_goes_to_the_background_and_returns_when_it_serves():
 
 def test_xenstored_takes_the_options_of_c_xenstored():
     with short_directory() as directory:
-        options = ["-N", "--memory", "-D", "-I", "-T", "trace", "--trace-control=+io", "-S", "1", "-Q", "nodes=5"]
+        options = [
+            "-N",
+            "--memory",
+            "-D",
+            "-I",
+            "-T",
+            str(directory / "trace"),
+            "--trace-control=+io",
+            "-S",
+            "1",
+            "-Q",
+            "nodes=5",
+        ]
         options += ["--quota", "watches=9", "-w", "watch-event=20", "--master-domid", "0", "-K", "-t", "20", "-V"]
         with running(directory, *options, program="xsadapter.cli.xenstored") as made, made.client() as client:
             assert client.read("/tool") == b""
-            for name in ("no-domain-init", "trace-file", "quota", "keep-orphans", "transaction"):
+            for name in ("no-domain-init", "quota", "keep-orphans", "transaction"):
                 assert f"--{name} is accepted and ignored" in made.log
             assert "--live-update" not in made.log
+            assert '"log":"io","what":"READ"' in (directory / "trace").read_text()
 
 
 @pytest.mark.parametrize("words", [("-N", "positional"), ("--nosuch",), ("-N", "--memory", "--size", "1MiB")])

@@ -81,7 +81,7 @@ def test_what_is_refused(peer, past, words, name):
 def test_help_names_every_verb(peer):
     reply = peer.ask("CONTROL", b"help\0")
     assert isinstance(reply, bytes)
-    for word in (b"help\n", b"print <string>", b"history info|log", b"at <when> <path>"):
+    for word in (b"help\t\n", b"print\t<string>", b"history\tinfo|log", b"at <when> <path>"):
         assert word in reply
 
 

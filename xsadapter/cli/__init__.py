@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from xsadapter.cli.links import install_links
+from xsadapter.cli.log import log
 from xsadapter.cli.run import run
 from xsadapter.cli.verbs import VERBS
 
@@ -24,5 +25,5 @@ def main() -> None:
     """  # noqa: D301 - the escape is click\'s mark: do not rewrap
 
 
-for command in (run, *VERBS, install_links):
+for command in (run, *VERBS, log, install_links):
     main.add_command(command)

@@ -12,7 +12,7 @@ import click
 import rrdstore
 from xsadapter import address
 from xsadapter.cli.history import DEFAULT_SIZE, Wanted
-from xsadapter.cli.options import client_socket
+from xsadapter.cli.options import Trace, client_socket, trace
 from xsadapter.cli.serving import Settings, serve
 from xsadapter.cli.status import LogAbove, Status
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 )
 @click.option("--pid-file", metavar="FILE", help="Write the process id there, and hold a lock on it.")
 @client_socket
+@trace
 @click.option("--simulated-xen", metavar="DIR", help="Serve the rings of a simulated hypervisor in DIR.")
 @click.option("--status/--no-status", default=None, help="A live status on the terminal.  [default: if there is one]")
 def run(
@@ -48,6 +49,9 @@ def run(
     sync: str,
     pid_file: str | None,
     client_sockets: tuple[ClientSocket, ...],
+    trace_file: str | None,
+    trace_control: tuple[tuple[str, bool], ...],
+    trace_size: int,
     simulated_xen: str | None,
     status: bool | None,
 ) -> None:
@@ -70,6 +74,7 @@ def run(
         socket=address.socket_path(socket, rundir),
         store=Wanted(None if memory else Path(store) if store else directory / "history.rrdb", size, keep, sync),
         client_sockets=client_sockets,
+        trace=Trace(Path(trace_file).absolute() if trace_file else None, trace_size, trace_control),
         pid_file=Path(pid_file) if pid_file else None,
         simulated_xen=Path(simulated_xen) if simulated_xen else None,
     )

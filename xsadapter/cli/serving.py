@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from xsadapter.audit import Audit
 from xsadapter.cli.history import Wanted, boot_id
 from xsadapter.cli.notify import notify
+from xsadapter.cli.options import Trace
 from xsadapter.cli.pidfile import PidFile
 from xsadapter.engine.daemon import Daemon
 from xsadapter.server import Server
@@ -40,6 +42,7 @@ class Settings:
     store: Wanted
     client_sockets: tuple[ClientSocket, ...] = ()
     """Sockets whose users are one domain each."""
+    trace: Trace = field(default_factory=Trace)
     pid_file: Path | None = None
     simulated_xen: Path | None = None
     """The directory of a simulated hypervisor (`transport.hub`), None for sockets alone."""
@@ -65,11 +68,17 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
         daemon = Daemon(store, xen)
         if xen is not None:
             xen.daemon = daemon
+        audit = Audit(daemon.flow.trail, settings.rundir, settings.trace.size)
+        undo.callback(audit.close)
+        for name, on in settings.trace.switches:
+            daemon.flow.trail.switch(name, on)
+        if settings.trace.path is not None:
+            audit.open(str(settings.trace.path))
         continued = daemon.begin(boot_id())
         _log.info("listening on %s, %s", settings.socket, "continuing this boot's tree" if continued else "a new tree")
         for client in settings.client_sockets:
             _log.info("listening on %s for domain %d", client.path, client.domid)
-        server = Server(daemon, listeners, None if status is None else status.painter(daemon), xen)
+        server = Server(daemon, listeners, None if status is None else status.painter(daemon), xen, audit)
         server.run(lambda: _ready(ready))
         notify("STOPPING=1")
         server.close()

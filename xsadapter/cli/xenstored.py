@@ -20,7 +20,7 @@ import click
 import rrdstore
 from xsadapter import address
 from xsadapter.cli.history import DEFAULT_SIZE, Wanted
-from xsadapter.cli.options import client_socket
+from xsadapter.cli.options import Trace, client_socket, trace
 from xsadapter.cli.pidfile import PidFileHeldError
 from xsadapter.cli.run import start_logging
 from xsadapter.cli.serving import Settings, serve
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("xsadapter")
 
 _WITH_VALUE: Final = (
-    ("-T", "--trace-file"),
-    ("--trace-control",),
     ("-E", "--entry-nb"),
     ("-S", "--entry-size"),
     ("-W", "--watch-nb"),
@@ -78,6 +76,7 @@ def _ignored_options(function: Callable[..., None]) -> Callable[..., None]:
 @click.option("--keep", metavar="POLICY", help="Which commits a new store keeps.  [default: the engine's]")
 @click.option("--sync", type=click.Choice(["tick", "commit", "none"]), default="tick", help="See xsadapter run.")
 @client_socket
+@trace
 @click.option("--simulated-xen", metavar="DIR", help="See xsadapter run.")
 @_ignored_options
 def main(
@@ -90,6 +89,9 @@ def main(
     keep: str | None,
     sync: str,
     client_sockets: tuple[ClientSocket, ...],
+    trace_file: str | None,
+    trace_control: tuple[tuple[str, bool], ...],
+    trace_size: int,
     simulated_xen: str | None,
     **others: Any,
 ) -> None:
@@ -112,6 +114,7 @@ def main(
             None if memory else Path(store).absolute() if store else directory / "history.rrdb", size, keep, sync
         ),
         client_sockets=tuple(each._replace(path=each.path.absolute()) for each in client_sockets),
+        trace=Trace(Path(trace_file).absolute() if trace_file else None, trace_size, trace_control),
         pid_file=Path(pid_file).absolute() if pid_file else None,
         simulated_xen=Path(simulated_xen).absolute() if simulated_xen else None,
     )

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from xsadapter.client.payloads import Names, names, string
 from xsadapter.errors import RequestError
-from xsadapter.operations import OPERATIONS, Kind
+from xsadapter.operations import NAMES, Kind
 from xsadapter.wire import pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
-_NAMES = {operation.number: operation.name for operation in OPERATIONS}
 
 
 def _nothing(_: bytes) -> None:
@@ -33,7 +32,7 @@ class Answer(Generic[T]):
         """Take the reply."""
         if kind == Kind.ERROR:
             name = payload.rstrip(b"\0").decode(errors="replace")
-            self._outcome = RequestError(name, _NAMES[self.kind], self.subject)
+            self._outcome = RequestError(name, NAMES[self.kind], self.subject)
         else:
             self._outcome = payload
 
@@ -45,7 +44,7 @@ class Answer(Generic[T]):
     def get(self) -> T:
         """The answer; raises the RequestError it was, LookupError before the pipeline is done."""
         if self._outcome is None:
-            raise LookupError(f"{_NAMES[self.kind]} {self.subject}: its pipeline is not done")
+            raise LookupError(f"{NAMES[self.kind]} {self.subject}: its pipeline is not done")
         if isinstance(self._outcome, RequestError):
             raise self._outcome
         return self._decode(self._outcome)

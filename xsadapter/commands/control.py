@@ -5,6 +5,8 @@ Rules
    parameters that its row does not allow, is EINVAL.
 2. An answer in words is text and a NUL, `OK` if there is nothing to say; what would exceed a payload is cut after
    a whole line, and the last line then says so. An answer in bytes goes out as it is.
+3. `log` and `logfile` are C xenstored's, for the audit log (`engine.trail`). A file that cannot be written is EINVAL;
+   C answers OK.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from xsadapter.commands import history, inspection
 from xsadapter.engine.notices import Notice, escaped
+from xsadapter.engine.trail import SWITCHES
 from xsadapter.errors import RequestError
 from xsadapter.wire import OK, PAYLOAD_MAX
 
@@ -36,7 +39,8 @@ class Verb(NamedTuple):
 
 
 def _help(_: Daemon, _parameters: list[bytes]) -> str:
-    return "".join(f"{verb.usage}\n" for verb in VERBS.values())
+    spelled = (verb.usage.partition(" ") for verb in VERBS.values())
+    return "".join(f"{name}\t{parameters}\n" for name, _, parameters in spelled)
 
 
 def _print(daemon: Daemon, parameters: list[bytes]) -> str:
@@ -44,9 +48,37 @@ def _print(daemon: Daemon, parameters: list[bytes]) -> str:
     return ""
 
 
+def _log(daemon: Daemon, parameters: list[bytes]) -> str:
+    trail = daemon.flow.trail
+    match parameters:
+        case []:
+            lines = (f"{name:<3}: {'on' if name in trail.switches else 'off'}\n" for name in SWITCHES)
+            return f"Log switches, the log is {'on' if trail.on else 'off'}:\n{''.join(lines)}"
+        case [b"on"]:
+            trail.turn(True)
+        case [b"off"]:
+            trail.turn(False)
+        case [word]:
+            try:
+                trail.switch(word[1:].decode("ascii"), {b"+": True, b"-": False}[word[:1]])
+            except (KeyError, UnicodeDecodeError):
+                raise RequestError("EINVAL") from None
+    return ""
+
+
+def _logfile(daemon: Daemon, parameters: list[bytes]) -> str:
+    try:
+        daemon.flow.trail.sink.open(parameters[0].decode())
+    except (OSError, ValueError):  # also of bytes that are no text, or hold what no path may hold
+        raise RequestError("EINVAL") from None
+    return ""
+
+
 VERBS: Final = {
     b"help": Verb(0, 0, _help, "help"),
     b"print": Verb(1, 1, _print, "print <string>"),
+    b"log": Verb(0, 1, _log, "log [on|off|+<switch>|-<switch>]"),
+    b"logfile": Verb(1, 1, _logfile, "logfile <file>"),
     b"check": Verb(0, 0, inspection.check, "check"),
     b"memreport": Verb(0, 0, inspection.memreport, "memreport"),
     b"quota": Verb(0, 3, inspection.quota, "quota [set <name> <value>|<domid>|max [-r]]"),

@@ -9,5 +9,6 @@
 - events: what a change tells the watchers: the net effect
 - private: what the daemon keeps in the tree for itself
 - notices: what the shell should log
+- trail: what auditors are to know
 - daemon: the state that all connections share, and the carrying out of one request
 """

@@ -31,7 +31,7 @@ from xsadapter.engine.turns import Later, Turns
 from xsadapter.engine.view import Live, View
 from xsadapter.engine.watches import Watches
 from xsadapter.errors import RequestError
-from xsadapter.operations import Kind, TransactionUse
+from xsadapter.operations import NAMES, Kind, TransactionUse
 from xsadapter.wire import ERROR_PAYLOADS
 
 if TYPE_CHECKING:
@@ -136,6 +136,8 @@ class Daemon:
         connection.identities = self.domains.identities(connection.domain)
         connection.live = Live(self.head, connection)
         self.connections[connection.serial] = connection
+        if self.flow.trail.obj:
+            self.flow.trail.object("CREATE", "connection", connection)
         return connection
 
     def disconnect(self, connection: Connection) -> None:
@@ -143,6 +145,8 @@ class Daemon:
         if not connection.closed:
             connection.closed = True
             self.reset(connection)
+            if self.flow.trail.obj:
+                self.flow.trail.object("DESTROY", "connection", connection)
             self.turns.forget(connection)
             connection.clear()
             connection.domain.clients.discard(connection)
@@ -196,6 +200,7 @@ class Daemon:
         self.operations += 1
         if not connection.privileged:
             self.flow.cause = Outstanding(connection.domain)
+        failure = b""
         try:
             reply = self._carry_out(connection, kind, transaction, payload)
         except Later:
@@ -203,19 +208,25 @@ class Daemon:
             self.operations -= 1
             return False
         except RequestError as error:
-            connection.reply(Kind.ERROR, request, transaction, ERROR_PAYLOADS[error.name])
+            failure = ERROR_PAYLOADS[error.name]
+            connection.reply(Kind.ERROR, request, transaction, failure)
         except rrdstore.StoreError as error:
-            connection.reply(Kind.ERROR, request, transaction, self._refused(connection, kind, error))
+            failure = self._refused(connection, kind, error)
+            connection.reply(Kind.ERROR, request, transaction, failure)
         except Exception as error:  # noqa: BLE001 - rule 2: a bug must not take the other clients down
             what = f"conn {connection.serial}: type {kind} {escaped(payload[:80])}"
             if is_due(connection.domain, "bug", self.flow):
                 self.notices.append(Notice(f"{what}: answered EIO after a bug", error))
             connection.late.clear()
-            connection.reply(Kind.ERROR, request, transaction, ERROR_PAYLOADS["EIO"])
+            failure = ERROR_PAYLOADS["EIO"]
+            connection.reply(Kind.ERROR, request, transaction, failure)
         else:
             connection.reply(kind, request, transaction, reply)
         finally:
             self.flow.cause = None
+        if self.flow.trail.io:
+            answer = failure.rstrip(b"\0").decode() or "OK"
+            self.flow.trail.request(connection, NAMES.get(kind, str(kind)), transaction, payload, answer)
         return True
 
     def remember_listing(self, path: str, names: tuple[str, ...], packed: bytes) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from xsadapter.engine.notices import Notice
 from xsadapter.engine.quotas import QUIET, QUOTAS
+from xsadapter.engine.trail import Trail
 from xsadapter.errors import RequestError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Message(bytes):
 class Flow:
     """One for all connections of a daemon."""
 
-    __slots__ = ("cause", "ended", "event_timeout", "notices", "now", "resumed", "waiting")
+    __slots__ = ("cause", "ended", "event_timeout", "notices", "now", "resumed", "trail", "waiting")
 
     def __init__(self) -> None:
         self.waiting: list[Connection] = []
@@ -66,6 +67,8 @@ class Flow:
         """Those that ended by what others did: whoever carries their bytes is to let go."""
         self.notices: list[Notice] = []
         """What the shell is to log."""
+        self.trail = Trail()
+        """What auditors are to know."""
         self.cause: Outstanding | None = None
         """The request that is being carried out, if it is an unprivileged connection's."""
         self.now = 0.0
@@ -76,6 +79,8 @@ class Flow:
 def refused(domain: Domain, quota: str, flow: Flow) -> RequestError:
     """The error of a refusal by a quota, which is counted, and logged unless it just was."""
     count = domain.refusals[quota] = domain.refusals.get(quota, 0) + 1
+    if flow.trail.acc:
+        flow.trail.refused(domain, quota)
     if is_due(domain, quota, flow):
         limit = domain.limits[quota]
         flow.notices.append(Notice(f"domain {domain.domid} is at its quota {quota} of {limit}: refused {count} times"))

@@ -63,6 +63,8 @@ def introduce(daemon: Daemon, domid: int, port: int) -> None:
         raise RequestError("EINVAL") from error
     domain.connection = connection
     domain.shut = False
+    if daemon.flow.trail.obj:
+        daemon.flow.trail.domain("CREATE", domain)
     if domid:
         specials.tell(daemon.watches, daemon.head.tree, specials.INTRODUCE, domid)
 
@@ -118,6 +120,8 @@ def bury(daemon: Daemon, domain: Domain) -> None:
             daemon.domains.aim(servant, None)
     daemon.domains.forget(domain)
     _end(daemon, domain)
+    if daemon.flow.trail.obj:
+        daemon.flow.trail.domain("DESTROY", domain)
 
 
 def _end(daemon: Daemon, domain: Domain) -> None:
@@ -151,6 +155,9 @@ def _remove(daemon: Daemon, domain: Domain) -> None:
             change.set(path, node.value, meta=_without(node.meta, domain.domid))
     daemon.head.moved()
     daemon.accounts.changed(daemon.store.diff(before, daemon.head.tree))
+    if daemon.flow.trail.changes:
+        changes = [("RM", path) for path in removed] + [("SET_PERMS", path) for path in listed_]
+        daemon.flow.trail.changed(None, changes, daemon.head, daemon.flow.now)
     tell(daemon.watches, ((path, True) for path in removed), before, daemon.head.tree)
 
 

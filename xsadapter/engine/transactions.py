@@ -87,6 +87,8 @@ class Transaction:
         self._made: dict[str, None] = {}
         self._memory = 0
         self._poisoned, self._ended = False, again
+        if connection.flow.trail.obj and not again:
+            connection.flow.trail.object("CREATE", "transaction", connection)
         if guest is not None and not again:
             usage, maxima = guest.domain.usage, guest.domain.maxima
             usage.transactions += 1
@@ -120,6 +122,10 @@ class Transaction:
             self.abort()
         if done._changes:
             self._head.settle(before)
+            trail = self._connection.flow.trail
+            if trail.changes:
+                changes = (change.partition(" ")[::2] for change in done._changes)
+                trail.changed(self._connection, changes, self._head, self._connection.flow.now)
             tell(self._head.watches, done._effects.items(), before, self._head.tree)
 
     def abort(self) -> None:
@@ -128,6 +134,8 @@ class Transaction:
         if not self._ended:
             self._ended = True
             self._head.turns.ended(self._connection, self.began)
+            if self._connection.flow.trail.obj:
+                self._connection.flow.trail.object("DESTROY", "transaction", self._connection)
             if self._guest is not None:
                 usage = self._guest.domain.usage
                 usage.transactions -= 1
@@ -281,6 +289,9 @@ class Transaction:
             if found != outcome or self._connection.closed:
                 again.abort()
                 self._head.turns.lost(self._connection, paths)
+                trail = self._connection.flow.trail
+                if trail.changes:
+                    trail.conflict(self._connection, paths, self.began, len(self._requests))
                 raise RequestError("EAGAIN")
         return again
 

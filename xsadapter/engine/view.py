@@ -98,6 +98,9 @@ class Live:
         more = len(value) - len(old.value)
         if more:
             head.accounts.grew(old.meta, more)
+        trail = self._connection.flow.trail
+        if trail.changes:
+            trail.changed(self._connection, ((operation, path),), head, self._connection.flow.now)
         if head.watches.count:
             tell(head.watches, ((path, False),), before, head.tree)
 
@@ -124,7 +127,7 @@ class Live:
         before = self._moved()
         for above, _ in created:
             self._head.accounts.came(above, self._head.tree.stat(above))
-        self._tell(path, before)
+        self._tell(operation, path, before)
 
     def permit(self, operation: str, path: str, meta: bytes) -> None:
         """See View."""
@@ -135,7 +138,7 @@ class Live:
         before = self._moved()
         self._head.accounts.went(path, old)
         self._head.accounts.came(path, self._head.tree.stat(path))
-        self._tell(path, before)
+        self._tell(operation, path, before)
 
     def remove(self, operation: str, path: str) -> None:
         """See View."""
@@ -145,14 +148,17 @@ class Live:
         before = self._moved()
         for gone, node in before.descend(path):
             self._head.accounts.went(gone, node)
-        self._tell(path, before, removed=True)
+        self._tell(operation, path, before, removed=True)
 
     def _moved(self) -> rrdstore.Tree:
         before = self._head.tree
         self._head.moved()
         return before
 
-    def _tell(self, path: str, before: rrdstore.Tree, removed: bool = False) -> None:
+    def _tell(self, operation: str, path: str, before: rrdstore.Tree, removed: bool = False) -> None:
+        trail = self._connection.flow.trail
+        if trail.changes:
+            trail.changed(self._connection, ((operation, path),), self._head, self._connection.flow.now)
         tell(self._head.watches, ((path, removed),), before, self._head.tree)
 
 

@@ -77,6 +77,8 @@ class Watches:
         place.here.append(watch)
         connection.watches[path, token] = watch
         self.count += 1
+        if connection.flow.trail.obj:
+            connection.flow.trail.object("CREATE", "watch", connection, path=path)
         _charge(watch, 1)
 
     def remove(self, watch: Watch) -> None:
@@ -92,6 +94,8 @@ class Watches:
             del place.below[name]
         del watch.connection.watches[watch.path, watch.token]
         self.count -= 1
+        if watch.connection.flow.trail.obj:
+            watch.connection.flow.trail.object("DESTROY", "watch", watch.connection, path=watch.path)
         _charge(watch, -1)
 
     def remove_all(self, connection: Connection) -> None:
