@@ -205,7 +205,7 @@ MUTATIONS = (
     broken(
         10,
         "the largest gap goes first",
-        POLICY + " history",
+        "policy/test_pressure.py history",
         (TIERS, "best = min(inner, default=None)", "best = max(inner, default=None)"),
     ),
     broken(

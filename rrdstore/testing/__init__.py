@@ -1,6 +1,6 @@
 """What the tests of programs that use rrdstore need, and of storages for it: shipped so that nobody writes it again.
 
-`ManualClock` needs nothing; nor do the homes of stores (`Home`, `MemoryHome`, `JournalledHome`, `FileHome`) and
+`ManualClock` needs nothing; nor do the homes of stores (`Home` and its kinds) and
 `ModelStore`, the store that never forgets. `StoreMachine`, which drives a store at random beside the model, needs
 hypothesis: `pip install 'rrdstore[test]'`. Without it, asking for the machine is NotInstalled, and nothing else is.
 """
@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 
 from rrdstore.errors import NotInstalled
 from rrdstore.testing.clock import SECOND, START, ManualClock
-from rrdstore.testing.homes import HOMES, FileHome, Home, JournalledHome, MemoryHome, NarrowHome, SmallFileHome
+from rrdstore.testing.homes import (
+    HOMES,
+    FileHome,
+    Home,
+    JournalledHome,
+    MemoryHome,
+    NarrowHome,
+    SmallFileHome,
+    StorageHome,
+)
 from rrdstore.testing.model import ModelStore
 
 if TYPE_CHECKING:
@@ -29,6 +38,7 @@ __all__ = [
     "ModelStore",
     "NarrowHome",
     "SmallFileHome",
+    "StorageHome",
     "StoreMachine",
 ]
 

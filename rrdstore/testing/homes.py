@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from rrdstore.store import opening
 from rrdstore.store.ledger import Ledger
@@ -21,6 +21,8 @@ from rrdstore.testing.journalled import Disk, Failed, Journalled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from rrdstore.storage.protocol import Storage
 
 _IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
@@ -107,14 +109,29 @@ class JournalledHome(Home):
             storage.fail_tick = False
 
 
-class FileHome(Home):
-    """A file of `size`, in a directory of its own: in memory if there is a place, nothing is asked of the disk."""
-
-    size = "8MiB"
+class FolderHome(Home):
+    """A directory of its own: in memory if there is a place, nothing is asked of the disk."""
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="rrdstore-test-", dir=_IN_MEMORY))
+
+    def image(self) -> Self:
+        """A copy of all files, as they are."""
+        home = type(self)()
+        home.clock = ManualClock(self.clock.wall())
+        shutil.copytree(self.folder, home.folder, dirs_exist_ok=True)
+        return home
+
+    def end(self) -> None:
+        """Remove the directory."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class FileHome(FolderHome):
+    """A file of `size`."""
+
+    size = "8MiB"
 
     @property
     def path(self) -> Path:
@@ -129,16 +146,21 @@ class FileHome(Home):
         """The store as it was left."""
         return opening.open(self.path, readonly=readonly, clock=self.clock)
 
-    def image(self) -> FileHome:
-        """A copy of all files, as they are."""
-        home = type(self)()
-        home.clock = ManualClock(self.clock.wall())
-        shutil.copytree(self.folder, home.folder, dirs_exist_ok=True)
-        return home
 
-    def end(self) -> None:
-        """Remove the directory."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+class StorageHome(FolderHome):
+    """Stores on a storage of your own, which keeps what it keeps in `folder`."""
+
+    def storage(self, *, readonly: bool) -> Storage:
+        """The storage, opened: a new one if there is nothing in the folder yet."""
+        raise NotImplementedError
+
+    def create(self, keep: str) -> Store:
+        """A new store with this policy for main."""
+        return Store.begin(self.storage(readonly=False), self.clock, type(self).__name__, keep)
+
+    def open(self, *, readonly: bool = False) -> Store:
+        """The store as it was left."""
+        return Store(Ledger(self.storage(readonly=readonly), self.clock, type(self).__name__))
 
 
 class NarrowHome(JournalledHome):

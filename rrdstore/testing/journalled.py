@@ -14,40 +14,17 @@ from typing import TYPE_CHECKING
 from rrdstore.errors import StoreError
 from rrdstore.storage.layout import CELL
 from rrdstore.storage.protocol import BranchState, Entry, Problem, Progress, SeriesState, State, Tick, Usage
-from rrdstore.tree import edit
-from rrdstore.tree.node import Node
-from rrdstore.tree.tree import Tree
+from rrdstore.tree.plain import Flat, flat, grown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rrdstore.history.commit import Key, Record
-    from rrdstore.tree.node import Bucket, Wide
-
-Content = dict[str, tuple[bytes, bytes, int, int]]
-"""Of each path: value, meta, created, modified."""
+    from rrdstore.tree.node import Bucket, Node, Wide
 
 
 class Failed(StoreError):
     """What was asked for."""
-
-
-def content(root: Node) -> Content:
-    """What is in a tree."""
-    return {path: (node.value, node.meta, node.created, node.modified) for path, node in Tree(root).descend()}
-
-
-def grown(tree: Content) -> Node:
-    """The tree again, of new objects."""
-    value, meta, created, modified = tree["/"]
-    root, mark = Node(value, meta, created, modified), edit.new_edit()
-    for path, (value, meta, created, modified) in tree.items():
-        if path != "/":
-            names = tuple(path[1:].split("/"))
-            root = edit.put(root, names, value, meta, created, mark)
-            if modified != created:
-                root = edit.put(root, names, value, meta, modified, mark)
-    return root
 
 
 @dataclass
@@ -59,7 +36,7 @@ class Disk:
     number: int = 0
     line: int = 0
     commits: dict[int, Record] = field(default_factory=dict)
-    trees: dict[int, Content] = field(default_factory=dict)
+    trees: dict[int, Flat] = field(default_factory=dict)
     branches: tuple[BranchState, ...] = ()
     tags: dict[str, Key] = field(default_factory=dict)
     pins: frozenset[int] = frozenset()
@@ -153,7 +130,7 @@ class Journalled:
             assert not record.stored
             assert record.number not in commits
             assert record.root is not None
-            trees[record.number] = content(record.root)
+            trees[record.number] = flat(record.root)
         for record in tick.store:
             record.root_number = record.top = record.number + 1
         for record in [*tick.store, *tick.changed]:
@@ -213,6 +190,6 @@ def as_stored(record: Record) -> Record:
     return stored
 
 
-def weight(tree: Content) -> int:
+def weight(tree: Flat) -> int:
     """Bytes of a tree that shares nothing."""
     return 256 + sum(len(path) + len(value) + len(meta) for path, (value, meta, _, _) in tree.items())
