@@ -201,6 +201,15 @@ class Rings:
             if self._release([key[1]]):
                 return key[1]
 
+    @property
+    def buried(self) -> tuple[int, ...]:
+        """How many slots of each tier have a tombstone. O(slots)."""
+        self._settle()
+        firsts = (
+            isinstance(track, Doubling) and track.first is not None and track.first_dead for track in self._tracks
+        )
+        return tuple(len(track.dead) + first for track, first in zip(self._tracks, firsts, strict=True))
+
     def reasons(self, number: int) -> tuple[Reason, ...]:
         """Why the commit stays, one reason a slot that holds it; empty if no tier keeps it. O(slots)."""
         self._settle()

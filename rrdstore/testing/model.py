@@ -239,6 +239,11 @@ class ModelStore(Past):
         """The most commits that the tiers of all branches can keep."""
         return sum(retention.most(line.keep) for line in self.names.values())
 
+    def tombstones(self, name: str) -> tuple[int, ...]:
+        """How many slots of each tier of a branch hold what pressure took."""
+        line = self.line(name)
+        return retention.tombstones(line.keep, line.offered, line.buried)
+
     def as_it_is(self) -> ModelStore:
         """A copy that later commits and reliefs leave alone."""
         twin = copy(self)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
 import rrdstore
+from rrdstore.policy import Rings
 from rrdstore.store.commit import Commit
 from rrdstore.testing import calls
 from rrdstore.testing.calls import content, microseconds, refusal
@@ -52,10 +53,17 @@ class Questions:
         if not self.home.presses:
             return act()
         ids, tiers = set(self.store.plan().ids), [[fill.used for fill in b.tiers] for b in self.store.info().branches]
+        names = self.store.ledger.history.names
+        dead = [line.rings.buried for _, line in sorted(names.items()) if isinstance(line.rings, Rings)]
         while True:
             before = self.model.as_it_is()
             done = act()
-            if self.model.kept() == ids and [self.model.fill(name) for name in sorted(self.model.names)] == tiers:
+            living = sorted(self.model.names)
+            if (
+                self.model.kept() == ids
+                and [self.model.fill(name) for name in living] == tiers
+                and [self.model.tombstones(name) for name in living] == dead
+            ):
                 return done
             self.model = before
             assert self.model.relieve() is not None, "gone, and neither the policy nor pressure says so"

@@ -112,6 +112,14 @@ def kept(policy: str, keys: Sequence[Key], buried: Collection[tuple[int, str, Ke
     return {number for found in picks(policy, keys, buried) for held in found.values() for _, number in held}
 
 
+def tombstones(policy: str, keys: Sequence[Key], buried: Collection[tuple[int, str, Key]]) -> tuple[int, ...]:
+    """How many slots of each tier hold one of these."""
+    return tuple(
+        sum((index, what, key) in buried for (what, _), key in slots(tier, keys).items())
+        for index, tier in enumerate(tiers(policy))
+    )
+
+
 def words(policy: str, keys: Sequence[Key], buried: Collection[tuple[int, str, Key]], number: int) -> set[str]:
     """The tiers that keep a commit, as the policy writes them."""
     found = zip(tiers(policy), picks(policy, keys, buried), strict=True)

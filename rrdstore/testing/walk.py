@@ -116,7 +116,7 @@ NEEDS: dict[str, Callable[[StoreMachine], object]] = {
     "close_and_open": lambda machine: machine.home.reopens,
     "crash": lambda machine: machine.home.reopens,
     "fill": lambda machine: machine.home.presses,
-    "fail_to_settle": lambda machine: machine.home.fails,
+    "fail_to_settle": lambda machine: machine.home.fails and not machine.home.presses,
 }
 """Of some rules, when they can be called."""
 

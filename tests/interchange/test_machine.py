@@ -31,12 +31,15 @@ def said(lines):
 class Restoring(StoreMachine):
     """A machine whose store is exchanged for what was restored of its dump."""
 
+    files = FileHome
+
     @rule(to_file=st.booleans())
     def dump_and_restore(self, to_file):
         """Nothing is different afterwards but where it lives; what was open ended with the old store."""
         self.leave()
         old, left, lines = self.store, self.home, dumped(self.store)
-        self.home = FileHome() if to_file else MemoryHome()
+        self.files = type(left) if isinstance(left, FileHome) else self.files
+        self.home = self.files() if to_file else MemoryHome()
         self.home.clock = self.clock
         if to_file:
             self.store = interchange.restore(self.home.path, lines, self.home.size, clock=self.clock)
