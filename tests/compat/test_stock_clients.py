@@ -69,6 +69,36 @@ def test_a_relative_path_is_below_the_clients_own_domain(daemon):
     assert ok(daemon, "xenstore-read", "/local/domain/0/rel") == "1\n"
 
 
+def test_one_program_for_all(daemon):
+    assert ok(daemon, "xenstore", "write", "/a", "1") == ""
+    assert ok(daemon, "xenstore", "read", "-p", "/a") == "/a: 1\n"
+    assert ok(daemon, "xenstore", "ls", "-f", "/a") == ""
+    assert daemon.run("xenstore", "exists", "/no").returncode == 1
+
+
+@pytest.mark.parametrize("name", ["our_xenstored", "c_xenstored"])
+def test_control(name, need, request):
+    need(peers.XEN / "xenstore-control")
+    daemon = request.getfixturevalue(name)
+    control = peers.XEN / "xenstore-control"
+    for words in (
+        ["check"],
+        ["print", "text"],
+        ["log", "on"],
+        ["log", "off"],
+        ["logfile", str(daemon.directory / "t")],
+    ):
+        assert ok(daemon, control, *words) == "OK\n", words
+    known = {line.split("\t")[0] for line in ok(daemon, control, "help").splitlines()}
+    assert {"check", "log", "logfile", "print", "quota", "quota-soft", "help", "memreport"} <= known
+    assert "nodes" in ok(daemon, control, "quota")
+    assert "memory" in ok(daemon, control, "quota", "0")
+    for words in (["nosuch"], ["quota", "set", "nosuch", "1"], ["check", "more"], ["print"], ["log", "maybe"]):
+        done = daemon.run(control, *words)
+        assert (done.returncode, done.stdout) == (3, ""), words
+        assert done.stderr.startswith("Command not supported")
+
+
 @pytest.mark.parametrize("path", ["/a//b", "/a/", "/a b", "/" + "x" * 3100])
 def test_paths_that_cannot_be(daemon, path):
     assert daemon.run("xenstore-write", path, "1").returncode == 1
