@@ -23,6 +23,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from xsadapter.engine.trail import Record
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -152,6 +154,8 @@ class Audit:
         self.close()
         self._path, self._files = place, (mine, guests)
         self._trail.turn(True)
+        # Whatever the switches say: who reads it is to see where a daemon began, and that none may have ended before.
+        self._trail.records.append(Record(False, {"what": "OPEN", "pid": os.getpid()}))
 
     def reopen(self) -> None:
         """Open the files again by their names: something may have moved them away. What fails is told in the log."""
@@ -173,7 +177,7 @@ class Audit:
             if not lines:
                 continue
             if self._lost[guest]:
-                lost = file.write([line({"log": "obj", "what": "LOST", "lines": self._lost[guest]}, moment)])
+                lost = file.write([line({"what": "LOST", "lines": self._lost[guest]}, moment)])
                 if lost:
                     self._lost[guest] += len(lines)
                     continue

@@ -21,9 +21,10 @@ VALUES = st.recursive(TEXT | st.integers() | st.none(), lambda inner: st.lists(i
 
 
 def said(directory, name="log"):
-    """Every line of the files of a log, the oldest first."""
+    """Every line of the files of a log, the oldest first, but for those that say that it was opened."""
     files = [directory / f"{name}.{number}" for number in (3, 2, 1)] + [directory / name]
-    return [json.loads(text) for file in files if file.exists() for text in file.read_bytes().decode().splitlines()]
+    found = [json.loads(text) for file in files if file.exists() for text in file.read_bytes().decode().splitlines()]
+    return [each for each in found if each["what"] != "OPEN"]
 
 
 def size(directory):
@@ -77,6 +78,9 @@ def audit(directory, whole=LEAST):
     trail = Trail()
     made = Audit(trail, directory, whole)
     made.open("log")
+    made.write()
+    [opened] = (directory / "log").read_text().splitlines()
+    assert (json.loads(opened)["what"], json.loads(opened)["pid"]) == ("OPEN", os.getpid())
     return trail, made
 
 
