@@ -21,7 +21,8 @@ from rrdstore.interchange.delta import Step, applied
 from rrdstore.interchange.line import Line, decode, read, where, whole
 from rrdstore.interchange.series import LoadedSeries
 from rrdstore.policy import Rings, parse
-from rrdstore.storage.protocol import BranchState, State
+from rrdstore.storage import lineage
+from rrdstore.storage.protocol import BranchState, Problem, State
 from rrdstore.store.config import MAIN
 from rrdstore.store.limits import check_name
 from rrdstore.tree.digest import digest
@@ -30,7 +31,7 @@ from rrdstore.tree.node import Node, new_node
 from rrdstore.tree.path import split
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 
 @dataclass(slots=True)
@@ -88,7 +89,18 @@ def read_all(lines: Iterable[str]) -> Loading:
         raise Corrupt(where(number + 1), "the end of the text", "a line 'end'")
     if not any(branch.name == MAIN for branch in made.branches.values()):
         raise Corrupt("dump", "no branch main", "one")
+    for problem in _contradictions(made):
+        raise Corrupt(f"dump, {problem.where}", problem.found, problem.expected)
     return made
+
+
+def _contradictions(made: Loading) -> Iterator[Problem]:
+    """What lines that are right by themselves say against each other."""
+    for record in made.records.values():
+        if record.branch not in made.branches:
+            yield Problem(f"commit {record.number}", f"branch {record.branch}", "a line of that branch")
+        yield from lineage.links(record, made.records)
+    yield from lineage.branches([*made.branches.values()], made.records)
 
 
 def _begin(made: Loading, line: Line, number: int) -> None:

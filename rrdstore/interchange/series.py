@@ -77,8 +77,11 @@ class LoadedSeries:
             raise Corrupt(where(number, "column"), found, expected)
         try:
             column = Column.decode(record, index, self.rings)
+            flaw = column.flaw()
         except (UnicodeDecodeError, struct.error, ValueError, OverflowError) as error:
             raise Corrupt(where(number, "record"), str(error), "one that a store wrote") from None
+        if flaw:
+            raise Corrupt(where(number, "record"), flaw, "one that a store wrote")
         if column.path != line["path"]:
             raise Corrupt(where(number, "path"), f"{line['path']!r:.40}", f"{column.path!r:.40}, as the record says")
         self.records[index] = record

@@ -16,11 +16,12 @@ O(tiers) when the finest bucket is over. A bucket is closed by the next change; 
 from __future__ import annotations
 
 from copy import copy
+from math import isinf
 from struct import Struct
 from typing import TYPE_CHECKING
 
 from rrdstore.series.declaration import PATH_BYTES
-from rrdstore.series.number import UNKNOWN
+from rrdstore.series.number import LIMIT, UNKNOWN
 from rrdstore.series.ring import Opened
 
 if TYPE_CHECKING:
@@ -162,3 +163,23 @@ class Column:
                 at += _TIER.size
             column.closes = min(opened.end for opened in column._opened)
         return column
+
+    def flaw(self) -> str:
+        """What no changes can have led to; "" if nothing is. For records from elsewhere. O(tiers)."""
+        if not self.path:
+            return ""
+        if not self.born <= self.since or (self.absent != PRESENT and self.absent > self.since):
+            return f"born {self.born}, since {self.since}, absent {self.absent}"
+        values = [self.value, self._least, self._greatest]
+        totals = [(self._total, self._known)]
+        for ring, each in zip(self._rings, self._opened, strict=True):
+            start, known = ring.start(each.bucket), each.known + self._known
+            if not start <= self.since < each.end or not 0 <= each.known <= known <= self.since - start:
+                return f"{known} us known of a bucket at {start}, at {self.since}"
+            values += [each.before, each.least, each.greatest]
+            totals.append((each.total, each.known))
+        if any(abs(value) > LIMIT and not isinf(value) for value in values):
+            return f"numbers above {LIMIT:g}"
+        if not all(abs(total) <= LIMIT * known for total, known in totals):
+            return "a sum above what numbers can come to"
+        return ""

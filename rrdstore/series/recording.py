@@ -111,7 +111,7 @@ class Recording:
             column.absent = PRESENT
             insort(self._present, path)
         self._touched.add(column.index)
-        for ring, cell in column.change(rt, number(value)):
+        for ring, cell in column.change(max(rt, column.since), number(value)):
             self._put(ring, cell, column)
 
     def _remove(self, path: str, rt: int) -> None:
@@ -119,6 +119,7 @@ class Recording:
         if column is None or column.absent != PRESENT:
             return
         self._touched.add(column.index)
+        rt = max(rt, column.since)  # of a dump whose newest commits had gone before they were read
         for ring, cell in column.change(rt, UNKNOWN):
             self._put(ring, cell, column)
         column.absent = rt

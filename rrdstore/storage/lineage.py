@@ -34,14 +34,15 @@ def commits(kept: KeptTable, superblock: Superblock) -> Iterator[Problem]:
             expected = f"a root below {record.top}, and that up to {superblock.top}"
             yield Problem(where, f"root {record.root_number}, top {record.top}", expected)
         if not one.ghost:
-            yield from _grafts(record, records)
+            yield from links(record, records)
     if len(kept) != superblock.kept:
         yield Problem("the superblock", f"{superblock.kept} commits", f"{len(kept)}")
     if superblock.top >= superblock.next:
         yield Problem("the superblock", f"next object {superblock.next}", f"one above {superblock.top}")
 
 
-def _grafts(record: Record, records: Mapping[int, Record]) -> Iterator[Problem]:
+def links(record: Record, records: Mapping[int, Record]) -> Iterator[Problem]:
+    """What a kept commit stands on, against the others."""
     where = f"commit {record.number}"
     for graft in record.grafts:
         if graft not in records or graft >= record.number:

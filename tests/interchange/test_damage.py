@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 import rrdstore
 from rrdstore import interchange
+from rrdstore.testing import ManualClock
 
 
 def example():
@@ -26,8 +28,20 @@ def example():
         return lines
 
 
-LINES = example()
-FIELDS = [(at, name) for at, line in enumerate(LINES[:-1]) for name in json.loads(line)]
+def recorded():
+    clock = ManualClock()
+    with rrdstore.memory("last:2 1s:4 1M:2", series=["/n/*:2"], clock=clock) as store:
+        for value in (b"1", b"nan", b"2.5", b"-1e99", b"1e999", b"\xff", b"7" * 40):
+            store.branch("main").set("/n/a", value)
+            clock.advance(1.5)
+        lines: list[str] = []
+        interchange.dump(store, lines.append)
+        return lines
+
+
+LINES, RECORDED = example(), recorded()
+FIELDS = [(LINES, at, name) for at, line in enumerate(LINES[:-1]) for name in json.loads(line)]
+FIELDS += [(RECORDED, at, name) for at, line in enumerate(RECORDED[:-1]) if at > 3 for name in json.loads(line)]
 SMALL = st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.floats(allow_nan=False)
 VALUES = st.recursive(SMALL, lambda some: st.lists(some, max_size=3) | st.dictionaries(st.text(max_size=2), some))
 
@@ -43,12 +57,17 @@ def test_the_example_is_a_dump():
     assert interchange.load(proved(LINES[:-1])).pins
 
 
+def changed(where, value):
+    """A proved dump in which one field is another."""
+    lines, at, name = where
+    line = json.loads(lines[at])
+    line[name] = value
+    return proved([*lines[:at], json.dumps(line) + "\n", *lines[at + 1 : -1]])
+
+
 @given(st.sampled_from(FIELDS), VALUES)
 def test_a_field_that_cannot_be_is_an_error_and_nothing_else(where, value):
-    at, name = where
-    line = json.loads(LINES[at])
-    line[name] = value
-    lines = proved([*LINES[:at], json.dumps(line) + "\n", *LINES[at + 1 : -1]])
+    lines = changed(where, value)
     try:
         interchange.load(lines).close()
     except rrdstore.StoreError:
@@ -61,19 +80,44 @@ def test_a_field_that_cannot_be_is_an_error_and_nothing_else(where, value):
 
 
 @given(st.sampled_from(FIELDS), VALUES | st.integers(-(1 << 70), 1 << 70))
-@settings(max_examples=40)
+@settings(max_examples=30)
 def test_a_file_is_made_of_it_or_none_is(tmp_path_factory, where, value):
-    at, name = where
-    line = json.loads(LINES[at])
-    line[name] = value
     folder = tmp_path_factory.mktemp("restored")
     try:
-        with interchange.restore(
-            folder / "a.rrdb", proved([*LINES[:at], json.dumps(line) + "\n", *LINES[at + 1 : -1]]), "3MiB"
-        ) as made:
+        with interchange.restore(folder / "a.rrdb", changed(where, value), "3MiB") as made:
             assert made.check() == []
     except rrdstore.StoreError:
         assert list(folder.iterdir()) == []
+
+
+NUMBERS = st.sampled_from([-1, 0, 1, 2, 1 << 31, 1 << 64, 10**400, None, 0.5, float("nan"), float("inf"), "1", True])
+
+
+@given(st.lists(st.lists(NUMBERS, min_size=7, max_size=7), max_size=3))
+def test_cells_that_cannot_be_are_an_error_and_nothing_else(cells):
+    at = next(at for at, line in enumerate(RECORDED) if line.startswith('{"column"'))
+    try:
+        with interchange.load(changed((RECORDED, at, "cells"), cells)) as store:
+            store.series("/n/*")
+    except rrdstore.Corrupt as error:
+        said = str(error)
+    else:
+        return
+    assert f"line {at + 1}, cells" in said
+
+
+@given(st.data())
+def test_a_record_of_a_column_that_cannot_be_is_an_error_and_nothing_else(data):
+    at = next(at for at, line in enumerate(RECORDED) if line.startswith('{"column"'))
+    record = bytearray(base64.b64decode(json.loads(RECORDED[at])["record"]))
+    for place in data.draw(st.lists(st.integers(0, len(record) - 1), min_size=1, max_size=8)):
+        record[place] = data.draw(st.sampled_from([0, 1, 127, 128, 255]))
+    try:
+        with interchange.load(changed((RECORDED, at, "record"), base64.b64encode(record).decode())) as store:
+            store.series("/n/*")
+            store.branch("main").set("/n/a", b"1")
+    except rrdstore.StoreError:
+        pass
 
 
 @pytest.mark.parametrize(
