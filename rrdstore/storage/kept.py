@@ -12,10 +12,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rrdstore.history.authors import greatest
-from rrdstore.storage.layout import KEPT, KEPT_A_PAGE
+from rrdstore.storage.layout import CHARGE, KEPT, KEPT_A_PAGE
 from rrdstore.storage.names import Names
 from rrdstore.storage.records import Dying, Kept, kept_rows, read_kept
-from rrdstore.storage.storing import LENGTH_BITS, MOST_REPLACED
+from rrdstore.storage.storing import LENGTH, LENGTH_BITS, MOST_REPLACED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -123,6 +123,16 @@ class KeptTable:
             return Dying(kept.record.root_number, floor, 0)
         heir = self.commits[after]
         return Dying(kept.record.root_number, floor, heir.record.root_number, _handed_on(kept, heir, floor))
+
+    def frees(self, number: int) -> int:
+        """Bytes that dropping a commit frees, at least; 0 if it is not known."""
+        kept, after = self.commits.get(number), self._beside.get(number, ())
+        if kept is None or len(after) != 1:
+            return 0
+        (heir,) = after
+        floor = self.commits[kept.before].record.top if kept.before else 0
+        border = (floor + 1) << LENGTH_BITS
+        return sum(max(CHARGE, one & LENGTH) for one in self.commits[heir].replaced or () if one >= border)
 
     def changes(self) -> dict[int, bytes]:
         """The rows that changed since the table was read, or asked this; LimitReached."""

@@ -72,6 +72,10 @@ class Memory:
         """Nothing is counted."""
         return 0
 
+    def frees(self, commit: Record) -> int:  # noqa: ARG002 - the protocol's
+        """Nothing is counted."""
+        return 0
+
     def check(self, progress: Progress | None = None) -> list[Problem]:  # noqa: ARG002 - the protocol's
         """Nothing to go wrong."""
         return []

@@ -225,6 +225,10 @@ class Storage(Source, Protocol):
         """Bytes of all objects that these stored commits reach together; O(objects). Asked under byte pressure only."""
         ...
 
+    def frees(self, commit: Record) -> int:
+        """Bytes that dropping this stored commit frees, at least; 0 where nobody remembers. O(what it has alone)."""
+        ...
+
     def check(self, progress: Progress | None = None) -> list[Problem]:
         """Everything verified that can be; empty is clean. `progress(done, all)` is called now and then."""
         ...

@@ -161,6 +161,10 @@ class RingReader:
         """Bytes and fill now; of the journal what the last `state` saw."""
         return usage(self._container, self._journal.used)
 
+    def frees(self, commit: Record) -> int:  # noqa: ARG002 - the protocol's
+        """Nothing is dropped here."""
+        return 0
+
     def check(self, progress: Progress | None = None) -> list[Problem]:
         """As the writer's, but while one is at work only what two checks in a row agree on."""
         held = self._container

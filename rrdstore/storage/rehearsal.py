@@ -77,6 +77,10 @@ class Rehearsal:
         """Bytes of what is there."""
         return self._below.weigh(commits)
 
+    def frees(self, commit: Record) -> int:
+        """What is there would free."""
+        return self._below.frees(commit)
+
     def check(self, progress: Progress | None = None) -> list[Problem]:
         """What is wrong with what is there."""
         return self._below.check(progress)

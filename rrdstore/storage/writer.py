@@ -106,6 +106,10 @@ class RingWriter:
         """What the objects that these commits reach count for; O(objects)."""
         return weigh((commit.root_number for commit in commits), self._ticks.freeing.references, self._objects.weight)
 
+    def frees(self, commit: Record) -> int:
+        """What the objects count for that the commit stored beside this one replaced, and the one before has not."""
+        return self._ticks.kept.frees(commit.number)
+
     def cells(self, addresses: Sequence[int]) -> bytes:
         """Cells of series, as of the last tick."""
         return cells.cells(self._container, addresses)

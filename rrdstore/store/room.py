@@ -4,10 +4,11 @@ Rule: every container on the way to a changed place is written again, whole, wit
 it, and so are the value and the commit's record. That much is reserved when a change is acknowledged, and
 given back at the tick, when the true figure is known. Reservations add up until then, dropped commits or
 not: what a dropped commit changed is stored with the next one.
-If it does not fit: a tick; then commits beyond the policy go (docs/semantics.md, rule 10), a slack more than
+If it does not fit: a tick; then commits beyond the policy go (docs/semantics.md, rule 10), some more than
 needed, so that it is not done again for each commit; and if what nothing may thin leaves no room,
 StoreFull, before anything was thinned in vain.
-Cost: O(edits x depth x 32) a change. Pressure: O(objects) once in a while.
+Cost: O(edits x depth x 32) a change. Pressure: O(slots log slots) for each commit that goes; what nothing may thin is
+weighed, O(objects), only where it is not known what those that go leave, as after an opening.
 """
 
 from __future__ import annotations
@@ -79,8 +80,9 @@ class Room:
         if lacking > thinnable:
             raise StoreFull(cost, max(0, cost - lacking + thinnable))
         log.warning("%s: thinning beyond the policy to stay within the size", self._ledger.path)
-        slack, batch = 2 * storage.largest, 1
-        while lacking + slack > 0 and history.relieve():
+        slack, batch, thinned = 2 * storage.largest, 1, 0
+        while (lacking > 0 or (lacking + slack > 0 and thinned < BATCH)) and history.relieve():
+            thinned += 1
             if len(history.gone) >= batch:
                 tick()
                 lacking = storage.lacking(cost, shrinks=shrinks)
@@ -91,11 +93,18 @@ class Room:
             raise StoreFull(cost, max(0, cost - lacking))
 
     def _thinnable(self, storage: Storage, history: History, lacking: int) -> int:
-        """Bytes that thinning would free, at least; weighed anew only if what was known does not suffice."""
+        """Bytes that thinning would free, at least; what is held is weighed only if nothing else says enough."""
         live = storage.usage().live
-        if self._held < 0 or live - self._held < lacking:
-            held = (history.graph.records.get(number) for number in history.holds.numbers())
-            self._held = storage.weigh([record for record in held if record is not None and record.stored])
+        if self._held >= 0 and live - self._held >= lacking:
+            return live - self._held
+        records, holds, freed = history.graph.records, history.holds, 0
+        for number in history.graph.numbers:
+            if number not in holds and records[number].stored:
+                freed += storage.frees(records[number])
+                if freed >= lacking:
+                    return freed
+        held = (records.get(number) for number in holds.numbers())
+        self._held = storage.weigh([record for record in held if record is not None and record.stored])
         return live - self._held
 
 

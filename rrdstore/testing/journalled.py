@@ -174,6 +174,10 @@ class Journalled:
         """Bytes of some trees, which share nothing."""
         return sum(weight(self.disk.trees[record.number]) for record in commits)
 
+    def frees(self, commit: Record) -> int:  # noqa: ARG002 - the protocol's
+        """Not remembered."""
+        return 0
+
     def check(self, progress: Progress | None = None) -> list[Problem]:  # noqa: ARG002 - the protocol's
         """Nothing to go wrong."""
         return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from typing import TYPE_CHECKING
 
@@ -128,3 +129,36 @@ def test_names_are_reserved_for_even_if_their_values_are_empty(leaves):
             store.tick()
             assert store.info().live - live <= change_cost(before.root, (Edit("/0", b""),)) - RECORD
     home.end()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_commit_that_is_thinned_frees_what_was_foretold_at_least(seed, tmp_path):
+    """Sets, removals, reverts and a fork that merges: what is remembered of commits promises no more than there is."""
+    choose, exact, told = random.Random(seed), 0, 0
+    with rrdstore.create(tmp_path / "s.rrdb", size="8MiB", keep="last:60", sync="none") as store:
+        main, storage, history = store.branch("main"), store.ledger.storage, store.ledger.history
+        main.set("/a", b"begun")
+        work = main.fork("work", "last:20")
+        for number in range(80):
+            where = choose.choice((main, main, work))
+            if number % 20 == 19:
+                with contextlib.suppress(rrdstore.Conflict):
+                    main.merge(work)
+            elif number % 9 == 8 and "/b" in where:
+                where.remove("/b")
+            else:
+                value = b"%0*d" % (choose.choice((1, 300, 9000)), number % 3)
+                where.set(f"/{choose.choice('abc')}/{choose.randrange(40)}/{where.name}", value)
+        store.tick()
+        while True:
+            before, live = dict(history.graph.records), store.info().live
+            foretold = {number: storage.frees(record) for number, record in before.items()}
+            if not history.relieve():
+                break
+            (gone,) = before.keys() - history.graph.records.keys()
+            store.tick()
+            freed = live - store.info().live
+            assert foretold[gone] <= freed
+            exact, told = exact + (foretold[gone] == freed > 0), told + (freed > 0)
+        assert exact > told // 2 > 10
+        assert store.check() == []
