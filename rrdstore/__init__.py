@@ -53,6 +53,7 @@ from rrdstore.store.estimate import Estimate, estimate
 from rrdstore.store.history import foreseen as forecast
 from rrdstore.store.history import read_times
 from rrdstore.store.history import tried as replay
+from rrdstore.store.holding import HeldBy
 from rrdstore.store.mending import Lost
 from rrdstore.store.opening import DEFAULT_SIZE, create, memory, open  # noqa: A004 - `rrdstore.open` is what a user expects
 from rrdstore.store.repair import Repaired, repair
@@ -91,6 +92,7 @@ __all__ = [
     "Fill",
     "Forecast",
     "Held",
+    "HeldBy",
     "Info",
     "InvalidName",
     "InvalidPath",

@@ -47,6 +47,7 @@ def json_fill(tier: rrdstore.Fill) -> dict[str, Any]:
         "rows": tier.rows,
         "oldest": json_micros(tier.oldest),
         "newest": json_micros(tier.newest),
+        "pressed": tier.pressed,
     }
 
 

@@ -39,22 +39,25 @@ def plan(branch: str, keep: str | None, summary: bool, width: int | None, plain:
 
     First the commits: which stay by which rules, which go and who took their place. Then one line a tier: the
     newest commit is at the right, age grows to the left on a scale of powers, a higher mark is more commits.
-    Nothing goes until a policy changes: commits leave as newer ones take their places. JSON: {branch, keep: {id:
-    [reason]}, drop: {id: id of the winner}, tiers: [{tier, slots, commits: [id]}]}, a reason being {rule, start,
+    Nothing goes until a policy changes: commits leave as newer ones take their places. JSON: {branch, pressed, keep:
+    {id: [reason]}, drop: {id: id of the winner}, tiers: [{tier, slots, commits: [id]}]}, a reason being {rule, start,
     end, until, commits}.
     """
     with reading() as store:
         head, planned = store.branch(branch).head, store.plan(keep, branch)
         made, ids = planned.branches[branch], planned.ids
         slots = [tier.slots for tier in forecast(made.policy).tiers]
+        pressed = planned.pressed.get(branch, 0)
     if as_json:
-        print_json(_json_plan(branch, made, ids, slots))
+        print_json(_json_plan(branch, made, ids, slots, pressed))
         return
     if not summary:
         print_plan(made, ids)
         click.echo()
     now = (head.time - _EPOCH) // timedelta(microseconds=1)
     print_tiers(rows_of(made.policy.tiers, made.picks, slots), now, width, plain)
+    if pressed:
+        click.echo(f"{pressed} slots were emptied beyond the policy, for want of room")
 
 
 def print_plan(made: Plan, ids: Mapping[int, str]) -> None:
@@ -71,9 +74,10 @@ def _rules(reasons: Iterable[Reason]) -> Iterable[str]:
     return dict.fromkeys(shown(reason.rule) for reason in reasons)
 
 
-def _json_plan(branch: str, made: Plan, ids: Mapping[int, str], slots: list[int]) -> dict[str, Any]:
+def _json_plan(branch: str, made: Plan, ids: Mapping[int, str], slots: list[int], pressed: int) -> dict[str, Any]:
     return {
         "branch": branch,
+        "pressed": pressed,
         "keep": {ids[number]: [_json_reason(reason) for reason in why] for number, why in made.keep.items()},
         "drop": {ids[number]: ids[winner] for number, winner in made.drop.items()},
         "tiers": [

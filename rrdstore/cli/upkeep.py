@@ -11,7 +11,7 @@ import click
 
 import rrdstore
 from rrdstore.cli.opening import config_file, json_option, reading
-from rrdstore.cli.output import columns, duration, json_fill, print_json, shown
+from rrdstore.cli.output import columns, duration, json_fill, json_micros, print_json, shown
 from rrdstore.cli.program import verb
 
 if TYPE_CHECKING:
@@ -131,10 +131,10 @@ def info(as_json: bool) -> None:
     """Show size, fill and reach.
 
     Of the files, the journal, and each tier of each branch. JSON: {path, uuid, epoch, size, used, files, room,
-    live, objects, journal, journal_used, ticks, commits, kept, bound, unstored, tags, pins, series: [{pattern,
-    paths, used, present, surplus}], branches: [{name,
-    head, keep, wanted, kept, made, tiers: [{tier, used, rows, oldest, newest}]}]}; bytes, and times. `wanted` is the
-    policy that --config asks for, if it is another.
+    live, objects, journal, journal_used, ticks, commits, kept, bound, unstored, tags, pins, degraded, full,
+    pressed, held: {by, since, lost_since}, series: [{pattern, paths, used, present, surplus}], branches: [{name,
+    head, keep, wanted, kept, made, tiers: [{tier, used, rows, oldest, newest, pressed}]}]}; bytes, and times. `wanted`
+    is the policy that --config asks for, if it is another; `pressed` are slots that were emptied for want of room.
     """
     with reading(warn=False) as store:
         found = store.info()
@@ -157,6 +157,12 @@ def _table(found: rrdstore.Info) -> Iterator[str]:
         ("kept by hand", f"{found.tags} tags, {found.pins} pins"),
     ]
     yield from columns(rows)
+    if found.pressed:
+        yield f"degraded: {found.pressed} slots were emptied beyond the policy, for want of room"
+    if found.full:
+        yield "degraded: full; a change thins beyond the policy, or is refused"
+    if found.held is not None:
+        yield f"held by {shown(found.held.by)} since {json_micros(found.held.since)}"
     for each in found.series:
         yield ""
         yield f"series {shown(each.pattern)}  {each.used} of {each.paths} columns have a path, {each.present} there now"
@@ -198,8 +204,20 @@ def _json_info(found: rrdstore.Info) -> dict[str, Any]:
         "unstored": found.unstored,
         "tags": found.tags,
         "pins": found.pins,
+        "degraded": found.degraded,
+        "full": found.full,
+        "pressed": found.pressed,
+        "held": None if found.held is None else _json_held(found.held),
         "series": [asdict(each) for each in found.series],
         "branches": [_json_branch(branch) for branch in found.branches],
+    }
+
+
+def _json_held(held: rrdstore.HeldBy) -> dict[str, Any]:
+    return {
+        "by": held.by,
+        "since": json_micros(held.since),
+        "lost_since": json_micros(held.lost_since),
     }
 
 

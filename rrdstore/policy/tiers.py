@@ -45,6 +45,8 @@ class Fill:
     rows: int
     oldest: int | None
     newest: int | None
+    pressed: int = 0
+    """Slots that byte pressure emptied, and no newer commit has filled since."""
 
 
 class Rings:
@@ -178,7 +180,8 @@ class Rings:
         for track in self._tracks:
             keys = track.picks()
             oldest, newest = (keys[0][0], keys[-1][0]) if keys else (None, None)
-            fills.append(Fill(str(track.tier), len(keys), slots_of(track.tier), oldest, newest))
+            pressed = len(track.dead) + (isinstance(track, Doubling) and track.first is not None and track.first_dead)
+            fills.append(Fill(str(track.tier), len(keys), slots_of(track.tier), oldest, newest, pressed))
         return tuple(fills)
 
     def relieve(self, protected: Container[int]) -> int | None:

@@ -23,7 +23,7 @@ from rrdstore.series.ring import EMPTY, Cell, rings
 from rrdstore.tree.pattern import Pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from rrdstore.series.declaration import Declared
     from rrdstore.series.ring import Ring
@@ -223,6 +223,10 @@ class Recording:
         cells, touched = self._storing
         self.cells, self._touched = {**cells, **self.cells}, touched | self._touched
         self.ticked()
+
+    def owe(self, cells: Mapping[int, bytes], columns: Iterable[int]) -> None:
+        """These cells, and the records of these columns, are not stored yet: the next tick has them."""
+        self.cells, self._touched = {**cells, **self.cells}, self._touched.union(columns)
 
     def written(self, column: Column) -> Iterator[tuple[int, int, bytes]]:
         """Tier, bucket and bytes of each cell of a column that its rings still have, oldest first of each tier."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rrdstore.errors import Corrupt, StoreError
-from rrdstore.storage import cells, lineage
+from rrdstore.storage import cells, lineage, net
 from rrdstore.storage.codec import decode
 from rrdstore.storage.container import file_size
 from rrdstore.storage.journal import SUFFIX
@@ -92,11 +92,20 @@ def _rows(held: Container, kept: KeptTable, superblock: Superblock, ring: Journa
                 yield from lineage.names({}, read_pins(held.rows("pin")), records)
         except StoreError as fault:
             yield _problem(fault, f"table {table}")
-    entries, wrong = ring.verified(superblock.generation, superblock.start)
+    entries, data, wrong = ring.verified(superblock.generation, superblock.start)
     if wrong:
         yield _problem(wrong, ring.path)
-    elif states:
-        yield from lineage.entries(entries, states, superblock)
+        return
+    last = superblock.number
+    try:
+        if data:
+            found = net.decode(data)
+            states, last = found.branches, found.number
+    except Corrupt as fault:
+        yield _problem(fault, ring.path)
+        return
+    if states:
+        yield from lineage.entries(entries, states, last)
 
 
 def _marked(

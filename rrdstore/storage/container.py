@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 WAIT = 250
 """Milliseconds to wait for another process that holds the log, before it is known to hold it for longer."""
 
+_NAMED = 1.0
+"""Seconds for which it is believed that the same process holds the log: the kernel takes 20 ms to list all locks."""
 _WRITTEN_AT_ONCE = 4 << 20
 """Bytes in a transaction of creation."""
 _FORBIDDEN = ("attempt to write a readonly", "unable to open")
@@ -51,6 +54,8 @@ class Container:
         self._full = False
         self.held = False
         """Whether somebody has kept the log from being written back when it had to be, and nobody waits for him."""
+        self._wait = WAIT
+        self._named, self._named_until = "", 0.0
         self._written_back_at = layout.wal // 2
         self.meta = {key: value for key, value in self._all("SELECT k, v FROM meta") if key != "superblock"}
         self.uuid: bytes = bytes.fromhex(self.meta["uuid"])
@@ -134,7 +139,12 @@ class Container:
             elif not durable and self._full:
                 self._full = False
                 self.execute("PRAGMA synchronous = NORMAL")
-            self.execute("BEGIN IMMEDIATE")
+            self._patient(0 if self.held else WAIT)
+            try:
+                self.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as fault:
+                self.held = str(fault) in _BUSY
+                raise
             try:
                 yield
                 self.execute("COMMIT")
@@ -162,7 +172,7 @@ class Container:
             return
         if self.checkpoint(wait=must and not self.held):
             self._written_back_at = share // 2
-            self.held = False
+            self.held, self._named_until = False, 0.0
         elif must:
             self.held = True
             raise Held(self.path, self.holder())
@@ -171,12 +181,23 @@ class Container:
 
     def checkpoint(self, *, wait: bool = True) -> bool:
         """Write the log back and truncate it; False if somebody still reads from it."""
-        self.execute(f"PRAGMA busy_timeout = {WAIT if wait else 0}").fetchone()
-        try:
-            busy, _, _ = self.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        finally:
-            self.execute(f"PRAGMA busy_timeout = {WAIT}").fetchone()
+        self._patient(WAIT if wait else 0)
+        busy, _, _ = self.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return not busy
+
+    def probe(self) -> None:
+        """Held if whoever held the log does so still; he is not waited for."""
+        if self.held:
+            with self.lock, faults(self.path):
+                if not self.checkpoint(wait=False):
+                    raise Held(self.path, self.holder())
+                self.held, self._named_until = False, 0.0
+
+    def _patient(self, wait: int) -> None:
+        """How many milliseconds to wait for another process from now on."""
+        if wait != self._wait:
+            self._wait = wait
+            self.execute(f"PRAGMA busy_timeout = {wait}").fetchone()
 
     def log_size(self) -> int:
         """Bytes of the log now."""
@@ -193,8 +214,11 @@ class Container:
         return [row[0] for row in self._all("PRAGMA quick_check(20)") if row[0] != "ok"]
 
     def holder(self) -> str:
-        """Who keeps the log from being written back, as far as the system tells."""
-        return holder(self.path)
+        """Who keeps the log from being written back, as far as the system tells; asked once a second at most."""
+        now = time.monotonic()
+        if now >= self._named_until:
+            self._named, self._named_until = holder(self.path), now + _NAMED
+        return self._named
 
     def close(self) -> None:
         """Close; the last one to do so writes the log back and removes it."""

@@ -9,12 +9,17 @@ A record counts if the ones before it do: its checksum begins with the last one'
 a generation with the store and the generation, so neither a torn record nor anything behind it, nor what
 an earlier round left, is read.
 
-    file    = magic:8 uuid:16 size:u64 pid:u64 generation:u64 boot:u64 end:u64, records from byte 64
+    file    = magic:8 uuid:16 size:u32 net:u32 pid:u32 epoch:u32 generation:u64 boot:u64 end:u64, records from byte 64
     record  = length:u32 checksum:u32 generation:u64 entry, to a multiple of 8
               length 0 ends them, length 2^32 - 1 says that they go on at byte 64
     entry   = number:u64 branch:u64 rt:i64 wall:i64 epoch:u32 edits:u32 opaque:u32 parents:u8 author:u8 message:u16
               parents (number:u64 epoch:u32), author, message, opaque
               edits (path:u32 flags:u8 (1 value, 2 meta) value:u32 meta:u32, then these)
+
+Where ticks cannot be true (another process holds the log), `put_off` writes a net behind the records: all that a
+tick would bring, as records of a new generation (`part = 0:u64 index:u32 of:u32 bytes`). When it is there in whole, one
+store of `net` in the head makes it what counts, and all that lay before it is free: the ring goes on, and a kill
+at any byte leaves the one or the other.
 
 The length is stored last, then in the head where the records end, and of which generation the last is. So a record
 that cannot be read, or a generation that is not the store's, is damage and is named, unless the machine was
@@ -36,7 +41,24 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 from rrdstore.errors import Corrupt, Held, Locked, Unwritable
-from rrdstore.storage.ring import HEAD, MAGIC, PREFIX, RECORD, START, TURN, doubt, encode, first, salvaged, walked
+from rrdstore.storage.holder import UNKNOWN
+from rrdstore.storage.ring import (
+    HEAD,
+    MAGIC,
+    PREFIX,
+    RECORD,
+    START,
+    TURN,
+    begins,
+    doubt,
+    encode,
+    first,
+    head_of,
+    part,
+    salvaged,
+    sorted_out,
+    walked,
+)
 
 if TYPE_CHECKING:
     from rrdstore.storage.protocol import Entry
@@ -46,7 +68,13 @@ log = logging.getLogger("rrdstore")
 SUFFIX = "-ring"
 _GENERATION, _BOOT, _END = 5, 6, 7
 """Where in the head, in words of 64 bits."""
+_NET, _EPOCH = 7, 9
+"""The same, in words of 32 bits."""
 _PID = 32
+_ASKED_EVERY = 256
+"""Entries that are not written between two attempts at a tick."""
+_PARTS = 16
+"""A part of a net is at most this part of the ring."""
 
 
 class Journal:
@@ -68,8 +96,12 @@ class Journal:
         """Where the first record lies, where the next one goes, and where its generation began."""
         self._limit = self.size
         """Where what is free from `_at` on ends."""
-        self._held = False
+        self._held_by = ""
         self._due = self.size // 2
+        self.net = b""
+        """The net that `recover` found, which the entries come after."""
+        self.forgotten = -1
+        """How many entries since the cut were taken and not written, while none is (`forget`); -1: all are."""
 
     # Records
 
@@ -77,25 +109,38 @@ class Journal:
         """The entries from a generation and byte on, in order, and what is wrong with the rest, if it is.
 
         The second is to be raised if this is where the store's begin still: then entries that were acknowledged are
-        lost. Without one, appending goes on behind the entries.
+        lost. Without one, appending goes on behind the entries. If there is a newer net, from there on.
         """
-        said, end = self._head[_GENERATION], self._head[_END]
-        self.reset(generation, start, ended=False)
-        entries = []
-        for entry, at, check, own in walked(self._view, self._begin, self._generation, self._uuid, self.path):
-            entries.append(entry)
-            if own != self._generation:
-                self._generation, self._cut = own, self._at
-            self._at, self._seed = at, check
-        self._limit = self.size if self._at >= self._begin else self._begin
-        fault = self._doubt(generation, said, end)
+        said, end, net = self._head[_GENERATION], self._head[_END], self._words[_NET]
+        wanted, begin = begins(self._view, generation, start)
+        entries, fault = self._walked(wanted, begin, said, end)
+        if wanted != generation and not self._same_boot and (fault or not self.net):
+            log.warning("%s: a net that did not reach the disk is passed over", self.path)
+            entries, fault = self._walked(generation, start, generation, START)
+        if self._readonly and net != self._words[_NET]:  # It was written meanwhile, and maybe over what was read.
+            return self.recover(generation, start)
         if fault is None and not self._readonly:
             # From here on the ring is this writer's.
+            if not self.net:
+                self._words[_NET] = 0
             self._head[_GENERATION], self._head[_END], self._head[_BOOT] = self._generation, self._at, boot()
             if self._at < self.size:
                 self._words[self._at >> 2] = 0
             self._same_boot = True
         return entries, fault
+
+    def _walked(self, generation: int, start: int, said: int, end: int) -> tuple[list[Entry], Corrupt | None]:
+        """The entries from there on, `net` what lies before them, and what is wrong."""
+        self.reset(generation, start, ended=False)
+        records = []
+        for record, at, check, own in walked(self._view, self._begin, self._generation, self._uuid, self.path):
+            records.append(record)
+            if own != self._generation:
+                self._generation, self._cut = own, self._at
+            self._at, self._seed = at, check
+        self._limit = self.size if self._at >= self._begin else self._begin
+        entries, self.net, torn = sorted_out(records, self.path)
+        return entries, torn or self._doubt(generation, said, end)
 
     def _doubt(self, wanted: int, said: int, end: int) -> Corrupt | None:
         """What is wrong if the head says that the records go to `end` of generation `said`."""
@@ -107,22 +152,41 @@ class Journal:
         log.warning("%s; the machine was started anew since, so this is what was not yet on the disk", fault)
         return None
 
-    def verified(self, generation: int, start: int) -> tuple[list[Entry], Corrupt | None]:
-        """What the file holds from there on as of now, read again, and what is wrong with it. O(ring)."""
-        entries, _, fault = salvaged(bytes(self._view), self.path, self._uuid, generation, start)
-        return entries, fault
+    def verified(self, generation: int, start: int) -> tuple[list[Entry], bytes, Corrupt | None]:
+        """What the file holds from there on as of now, read again: entries, the net before them, a fault. O(ring)."""
+        entries, net, _, fault = salvaged(bytes(self._view), self.path, self._uuid, generation, start)
+        return entries, net, fault
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the last writer, as far as the head says; to be raised before anything is appended."""
+        return self._words[_EPOCH]
+
+    @epoch.setter
+    def epoch(self, epoch: int) -> None:
+        self._words[_EPOCH] = epoch
 
     def append(self, entry: Entry, *, flush: bool = False) -> bool:
         """Put an entry behind the last; False if it takes more than a quarter of the ring or of what is left; Held."""
+        if self.forgotten >= 0:
+            self.forgotten += 1
+            return True
         data = encode(entry)
+        if self._put(data, flush=flush):
+            self._head[_END], self._head[_GENERATION] = self._at, self._generation
+            return True
+        if self._held_by and len(data) <= self.size // 4:
+            raise Held(self.path.removesuffix(SUFFIX), self._held_by)
+        return False
+
+    def _put(self, data: bytes, *, flush: bool) -> bool:
+        """A record behind the last, if it fits; the head does not say so yet."""
         at = self._at
         end = at + PREFIX + len(data)
         follows = end + (-end & 7)
         if len(data) > self.size // 4 or follows + 4 > self._limit:
             at = self._turned(len(data), flush=flush)
             if not at:
-                if self._held and len(data) <= self.size // 4:
-                    raise Held(self.path, "whoever holds the store's log, and is full")
                 return False
             end = at + PREFIX + len(data)
             follows = end + (-end & 7)
@@ -133,7 +197,6 @@ class Journal:
         words = self._words
         words[follows >> 2] = 0
         words[at >> 2] = len(data)
-        self._head[_END], self._head[_GENERATION] = follows, self._generation
         if flush:
             self._flush(at, follows + 4)
         self._at, self._seed = follows, check
@@ -165,6 +228,7 @@ class Journal:
         if self._at != self._cut:
             self._generation += 1
             self._cut, self._seed = self._at, first(self._uuid, self._generation)
+        self.forgotten = min(self.forgotten, 0)
 
     def rest(self) -> tuple[int, int]:
         """Generation and byte of what came after the cut; the start of the ring if that is nothing yet."""
@@ -181,13 +245,63 @@ class Journal:
                 self._head[_GENERATION] = generation
         self._begin = start
         self._limit = self.size if self._at >= start else start
-        self._held = False
         self._due = self.size // 2
+        if ended:
+            self._held_by = ""
+            self._words[_NET] = 0
+            if not self.forgotten:
+                self.forgotten = -1
 
-    def hold(self) -> None:
+    def hold(self, by: str = UNKNOWN) -> None:
         """A tick failed because another process holds the log: it is due again when some more is full."""
-        self._held = True
+        self._held_by = by
         self._due = self.used + self.size // 32
+
+    def forget(self) -> None:
+        """From here on entries are taken and not written, until a tick or a net has all that there is."""
+        self.forgotten = 0
+
+    # Nets
+
+    def put_off(self, data: bytes, *, gains: bool, flush: bool) -> bool:
+        """Put a net in the place of all records; False, and nothing has changed, if it does not fit.
+
+        With `gains`, also if it takes more than half of what they take.
+        """
+        step = self.size // _PARTS
+        pieces = [data[at : at + step] for at in range(0, len(data), step)]
+        records = [part(index, len(pieces), piece) for index, piece in enumerate(pieces)]
+        if (gains and 2 * len(data) > self.used) or not self._fits(records):
+            return False
+        was = self._at, self._seed, self._generation, self._cut, self._limit
+        try:
+            self._generation += 1
+            self._cut, self._seed = self._at, first(self._uuid, self._generation)
+            for record in records:
+                self._put(record, flush=flush)  # Where it goes on at the start, the cut does too.
+        except BaseException:
+            self._at, self._seed, self._generation, self._cut, self._limit = was
+            raise
+        self._words[_NET] = self._cut
+        self._head[_END], self._head[_GENERATION] = self._at, self._generation
+        if flush:
+            self._flush(0, START)
+        self._begin = self._cut
+        self._limit = self.size if self._at >= self._begin else self._begin
+        self._due = max(self.size // 2, self.used + self.size // 32)
+        self.forgotten = -1
+        return True
+
+    def _fits(self, records: list[bytes]) -> bool:
+        """Whether these fit behind the last record, and around the end."""
+        at, limit = self._at, self._limit
+        for data in records:
+            if (at + PREFIX + len(data) + 7) // 8 * 8 + 4 > limit:
+                if limit == self._begin or START + PREFIX + len(data) + 16 > self._begin:
+                    return False
+                at, limit = START, self._begin
+            at = (at + PREFIX + len(data) + 7) // 8 * 8
+        return True
 
     @property
     def used(self) -> int:
@@ -196,8 +310,8 @@ class Journal:
 
     @property
     def due(self) -> bool:
-        """Whether half of the ring is full, or some more where a tick was put off."""
-        return self.used > self._due
+        """Whether half of the ring is full, or some more where a tick was put off; now and then if none is written."""
+        return self.used > self._due if self.forgotten < 0 else not self.forgotten % _ASKED_EVERY
 
     def close(self) -> None:
         """Let go of the file and of its lock."""
@@ -225,7 +339,7 @@ def lock(path: str, *, make: bool = False) -> int:
     except OSError as fault:
         head = os.pread(descriptor, HEAD.size, 0)
         os.close(descriptor)
-        pid = HEAD.unpack(head)[3] if len(head) == START else 0
+        pid = head_of(head).pid if len(head) == START else 0
         raise Locked(path.removesuffix(SUFFIX), pid or None) from fault
     return descriptor
 
@@ -234,7 +348,7 @@ def fill(descriptor: int, path: str, size: int, uuid: bytes, generation: int) ->
     """Write a whole empty ring, all of it once, so that its blocks are there when they are mapped; Unwritable."""
     try:
         os.ftruncate(descriptor, 0)
-        head = HEAD.pack(MAGIC, uuid, size, 0, generation, boot(), START)
+        head = HEAD.pack(MAGIC, uuid, size, 0, 0, 0, generation, boot(), START)
         at = os.pwrite(descriptor, head, 0)
         zeros = bytes(1 << 16)
         while at < size:
@@ -250,11 +364,11 @@ def attach(descriptor: int, path: str, size: int, uuid: bytes, *, readonly: bool
     found = os.fstat(descriptor).st_size
     if len(head) < HEAD.size or found != size:
         raise Corrupt(path, f"{found} bytes", f"{size} bytes")
-    magic, owner, said, *_ = HEAD.unpack(head)
+    magic, owner, said, *_ = head_of(head)
     if magic != MAGIC or owner != uuid or said != size:
         raise Corrupt(path, f"the head of another file ({magic!r}, store {owner.hex()})", f"store {uuid.hex()}")
     if not readonly:
-        os.pwrite(descriptor, os.getpid().to_bytes(8, "little"), _PID)
+        os.pwrite(descriptor, os.getpid().to_bytes(4, "little"), _PID)
     return Journal(path, descriptor, uuid, readonly=readonly)
 
 

@@ -104,10 +104,9 @@ def names(tags: Mapping[str, Key], pins: frozenset[int], records: Mapping[int, R
         yield Problem("a pin", f"commit {number}", "a kept commit")
 
 
-def entries(pending: Sequence[Entry], states: Sequence[BranchState], superblock: Superblock) -> Iterator[Problem]:
-    """The journal against what it goes on from."""
+def entries(pending: Sequence[Entry], states: Sequence[BranchState], last: int) -> Iterator[Problem]:
+    """The journal against what it goes on from: these branches, and the number of the last commit."""
     idents = {state.id for state in states if state.name}
-    last = superblock.number
     for entry in pending:
         where = f"the journal, commit {entry.number}"
         if entry.number <= last:

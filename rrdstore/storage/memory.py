@@ -23,7 +23,7 @@ class Memory:
     forgets_trees = False
     max_branches = max_tags = max_pins = max_snapshots = max_slots = 0
     largest = 0
-    due = False
+    due = unjournalled = False
 
     def __init__(self, series: SeriesState | None = None) -> None:
         self._series = series
@@ -53,6 +53,13 @@ class Memory:
     def ticking(self, tick: Tick) -> Iterator[bool]:  # noqa: ARG002 - the protocol's
         """There is nothing to do."""
         return iter(())
+
+    def put_off(self, tick: Tick, *, gains: bool = False) -> bool:  # noqa: ARG002 - the protocol's
+        """Nobody is in the way of a tick."""
+        return False
+
+    def forget(self) -> None:
+        """There is no journal."""
 
     def root(self, commit: Record) -> Node:
         """The tree the commit holds."""

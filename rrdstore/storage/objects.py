@@ -65,6 +65,8 @@ class Objects:
         self.slice_pages = container.layout.wal // 2 // FRAME
         """How many pages one transaction may change."""
         self.segments = Segments(container)
+        self._epoch = 0
+        """Of this opening, if it is for writing: no transaction may have said so yet."""
         self._load_own()
 
     def load(self) -> None:
@@ -73,8 +75,16 @@ class Objects:
             self.segments.load()
             self._load_own()
 
+    def begin_epoch(self, least: int) -> int:
+        """The epoch of this opening, above all that were; written with the next transaction, whenever that is."""
+        self._epoch = max(self.superblock.epoch, least) + 1
+        self.superblock.epoch, self.superblock.clean = self._epoch, 0
+        return self._epoch
+
     def _load_own(self) -> None:
         self.superblock = self._container.superblock()
+        if self._epoch:
+            self.superblock.epoch, self.superblock.clean = self._epoch, 0
         locations = array("I")
         for at, row in enumerate(self._container.rows("loc")):
             locations += read_numbers(row, "loc", at)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from rrdstore.history.commit import Edit, Key, Record
+    from rrdstore.history.history import Due
     from rrdstore.tree.node import Node
 
 
@@ -78,6 +79,15 @@ class SeriesTick:
 
 
 @dataclass(frozen=True, slots=True)
+class PutOff:
+    """What a tick that was put off is to bring: the journal has it, the tables do not."""
+
+    due: Due
+    """The fresh ones have their trees in memory."""
+    series: SeriesTick | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """All that a store is, as of the last tick, and the journal since."""
 
@@ -97,6 +107,8 @@ class State:
     """None if none were declared."""
     line: int = 0
     """The highest branch id ever given out as of the tick; at least that of each branch."""
+    put_off: PutOff | None = None
+    """What of it a net of the journal has, and no table; None if there is no net."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +219,23 @@ class Storage(Source, Protocol):
         The records of `tick` are the storage's until the end, so nobody changes them. `state` and another tick
         abandon it; `check` is not to be asked meanwhile.
         """
+        ...
+
+    def put_off(self, tick: Tick, *, gains: bool = False) -> bool:
+        """Put a whole tick in the journal, in the place of all its entries, as another process is in the way of a true.
+
+        False, and nothing has changed, if it does not fit; with `gains` also if it takes more than half of what the
+        entries take. What it is to store, drop and change is still to be brought by the next tick.
+        """
+        ...
+
+    @property
+    def unjournalled(self) -> bool:
+        """Whether entries are taken and forgotten, for want of room and by the owner's choice, until a tick has all."""
+        ...
+
+    def forget(self) -> None:
+        """Be so from now on: `append` takes everything, and what comes is lost if the process ends before a tick."""
         ...
 
     def root(self, commit: Record) -> Node:

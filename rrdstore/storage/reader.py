@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 from rrdstore.errors import Corrupt, ReadOnly, Thinned
-from rrdstore.storage import cells, check, journal
+from rrdstore.storage import cells, check, journal, netting
 from rrdstore.storage.codec import decode, references
 from rrdstore.storage.container import file_size
 from rrdstore.storage.freeing import weigh
@@ -44,7 +44,7 @@ class RingReader:
 
     readonly = True
     forgets_trees = True
-    due = False
+    due = unjournalled = False
 
     def __init__(self, held: Container) -> None:
         self._container, layout = held, held.layout
@@ -72,10 +72,12 @@ class RingReader:
             if held.superblock().tick == superblock.tick:
                 if fault:
                     raise fault
-                return State(
-                    held.uuid, superblock.epoch, superblock.number, kept.records(), branches, tags, pins, pending,
+                epoch = max(superblock.epoch, self._journal.epoch)
+                state = State(
+                    held.uuid, epoch, superblock.number, kept.records(), branches, tags, pins, pending,
                     series, superblock.line,
                 )  # fmt: skip
+                return netting.applied(state, self._journal.net, kept, self.root) if self._journal.net else state
         raise Corrupt(held.path, f"another tick at each of {_ATTEMPTS} attempts", "a moment of rest to read in")
 
     # Objects
@@ -189,6 +191,14 @@ class RingReader:
     def ticking(self, tick: Tick) -> Iterator[bool]:
         """ReadOnly."""
         self._refuse(tick)
+
+    def put_off(self, tick: Tick, *, gains: bool = False) -> bool:  # noqa: ARG002 - the protocol's
+        """ReadOnly."""
+        self._refuse(tick)
+
+    def forget(self) -> None:
+        """ReadOnly."""
+        raise ReadOnly(f"store {self._container.path}")
 
     def _refuse(self, what: Entry | Tick) -> NoReturn:
         raise ReadOnly(f"store {self._container.path} (commit {what.number})")

@@ -25,7 +25,7 @@ class Rehearsal:
     readonly = False
     forgets_trees = False
     largest = 0
-    due = False
+    due = unjournalled = False
 
     def __init__(self, below: Storage) -> None:
         self._below = below
@@ -60,6 +60,13 @@ class Rehearsal:
     def ticking(self, tick: Tick) -> Iterator[bool]:  # noqa: ARG002 - the protocol's
         """Forgotten as well."""
         return iter(())
+
+    def put_off(self, tick: Tick, *, gains: bool = False) -> bool:  # noqa: ARG002 - the protocol's
+        """Nobody is in the way of a tick."""
+        return False
+
+    def forget(self) -> None:
+        """There is no journal."""
 
     def root(self, commit: Record) -> Node:
         """The tree of a commit that is there."""

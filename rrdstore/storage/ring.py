@@ -6,7 +6,7 @@ Rule: grammar and reasons are those of `journal`, which writes them. Pure.
 from __future__ import annotations
 
 from struct import Struct, error
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
 from rrdstore.errors import Corrupt
@@ -14,11 +14,31 @@ from rrdstore.history.commit import Edit, Key
 from rrdstore.storage.protocol import Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 MAGIC = b"rrdring1"
-HEAD = Struct("<8s16sQQQQQ")
+HEAD = Struct("<8s16s4I3Q")
 START = HEAD.size
+
+
+class Head(NamedTuple):
+    """The first bytes of the file."""
+
+    magic: bytes
+    uuid: bytes
+    size: int
+    net: int
+    """The byte at which the newest net lies; 0 is none."""
+    pid: int
+    epoch: int
+    """Of the writer, if no transaction could say so."""
+    generation: int
+    """Of the last record."""
+    boot: int
+    end: int
+    """Where the last record ends."""
+
+
 RECORD = Struct("<IQ")
 """Checksum and generation; the length goes before them."""
 PREFIX = 4 + RECORD.size
@@ -27,6 +47,35 @@ _ENTRY = Struct("<QQqqIIIBBH")
 _PARENT = Struct("<QI")
 _EDIT = Struct("<IBII")
 _HAS_VALUE, _HAS_META = 1, 2
+_PART = Struct("<QII")
+
+
+class Part(NamedTuple):
+    """One of the records that a net is cut into."""
+
+    place: int
+    of: int
+    data: bytes
+
+
+def part(place: int, of: int, data: bytes) -> bytes:
+    """A part of a net as bytes."""
+    return _PART.pack(0, place, of) + data
+
+
+def head_of(data: bytes | memoryview) -> Head:
+    """The head of a ring; struct.error."""
+    return Head(*HEAD.unpack_from(data))
+
+
+def begins(view: bytes | memoryview, generation: int, start: int) -> tuple[int, int]:
+    """Generation and byte of the first record that counts, the last tick's being these: a newer net's, if one is."""
+    net = head_of(view).net
+    if START <= net <= len(view) - PREFIX:
+        own = RECORD.unpack_from(view, net + 4)[1]
+        if own > generation:
+            return own, net
+    return generation, start
 
 
 def first(uuid: bytes, generation: int) -> int:
@@ -36,10 +85,14 @@ def first(uuid: bytes, generation: int) -> int:
 
 def walked(
     view: memoryview, begin: int, generation: int, uuid: bytes, path: str
-) -> Iterator[tuple[Entry, int, int, int]]:
-    """The records from a byte on: each entry, where it ends, its checksum and generation; Corrupt."""
+) -> Iterator[tuple[Entry | Part, int, int, int]]:
+    """The records from a byte on: each entry, where it ends, its checksum and generation; Corrupt.
+
+    A part of a net that is not where the records begin is one that a crash cut short, and ends them.
+    """
     at, seed = begin, first(uuid, generation)
     turned = begun = False
+    parts = 0
     while True:
         found = _record(view, at, generation, seed, path)
         if found is None:
@@ -52,12 +105,16 @@ def walked(
                 continue
             else:
                 return
+        if isinstance(found[0], Part):
+            if found[0].place != parts or (begun and not parts):
+                return
+            parts += 1
         entry, at, seed = found
         begun = True
         yield entry, at, seed, generation
 
 
-def _record(view: memoryview, at: int, generation: int, seed: int, path: str) -> tuple[Entry, int, int] | None:
+def _record(view: memoryview, at: int, generation: int, seed: int, path: str) -> tuple[Entry | Part, int, int] | None:
     """The record at a byte, if it is whole and the next: its entry, where it ends, its checksum."""
     if at + PREFIX > len(view):
         return None
@@ -100,30 +157,41 @@ def _rank(at: int, begin: int, size: int) -> int:
 
 def salvaged(
     data: bytes, path: str, uuid: bytes, generation: int | None, start: int = START
-) -> tuple[list[Entry], bytes, Corrupt | None]:
-    """The entries from a generation and byte on in the bytes of a ring, whose it is, and what is wrong with it.
+) -> tuple[list[Entry], bytes, bytes, Corrupt | None]:
+    """The entries from a generation and byte on in the bytes of a ring, the net before them, whose it is, and a fault.
 
     With no generation, from the first of the last two that there are. O(ring).
     """
     if len(data) < START or not data.startswith(MAGIC):
-        return [], b"", Corrupt(path, f"{len(data)} bytes that begin with {data[:8]!r}", "a journal")
-    _, owner, size, _, said, _, end = HEAD.unpack_from(data)
-    if uuid and owner != uuid:
-        return [], b"", Corrupt(path, f"the journal of store {owner.hex()}", f"store {uuid.hex()}")
+        return [], b"", b"", Corrupt(path, f"{len(data)} bytes that begin with {data[:8]!r}", "a journal")
+    head = head_of(data)
+    if uuid and head.uuid != uuid:
+        return [], b"", b"", Corrupt(path, f"the journal of store {head.uuid.hex()}", f"store {uuid.hex()}")
     view = memoryview(data)
-    wanted, begin = (generation, start) if generation is not None else _oldest(view, said, owner, path)
-    entries: list[Entry] = []
+    wanted, begin = (generation, start) if generation is not None else _oldest(view, head.generation, head.uuid, path)
+    wanted, begin = begins(view, wanted, begin)
+    records: list[Entry | Part] = []
     read, fault = (wanted, begin), None
     try:
-        for entry, at, _, own in walked(view, begin, wanted, owner, path):
-            entries.append(entry)
+        for record, at, _, own in walked(view, begin, wanted, head.uuid, path):
+            records.append(record)
             read = own, at
     except Corrupt as found:
         fault = found
-    fault = fault or doubt(path, wanted, begin, read, (said, end), len(data))
-    if fault is None and size != len(data):
-        fault = Corrupt(path, f"{len(data)} bytes", f"{size} bytes")
-    return entries, owner, fault
+    fault = fault or doubt(path, wanted, begin, read, (head.generation, head.end), len(data))
+    if fault is None and head.size != len(data):
+        fault = Corrupt(path, f"{len(data)} bytes", f"{head.size} bytes")
+    entries, net, torn = sorted_out(records, path)
+    return entries, net, head.uuid, fault or torn
+
+
+def sorted_out(records: Sequence[Entry | Part], path: str) -> tuple[list[Entry], bytes, Corrupt | None]:
+    """The entries among these, the bytes of the net that lies before them, and what is wrong if it is not whole."""
+    entries = [record for record in records if isinstance(record, Entry)]
+    parts = [record for record in records if isinstance(record, Part)]
+    if parts and len(parts) != parts[0].of:
+        return [], b"", Corrupt(path, f"{len(parts)} parts of a net", f"{parts[0].of}")
+    return entries, b"".join(one.data for one in parts), None
 
 
 def _oldest(view: memoryview, said: int, uuid: bytes, path: str) -> tuple[int, int]:
@@ -159,8 +227,11 @@ def encode(entry: Entry) -> bytes:
     return b"".join(parts)
 
 
-def decode(data: bytes) -> Entry:
-    """The entry of these bytes; struct.error, UnicodeDecodeError."""
+def decode(data: bytes) -> Entry | Part:
+    """The entry, or the part of a net, of these bytes; struct.error, UnicodeDecodeError."""
+    if not any(data[:8]):
+        _, place, of = _PART.unpack_from(data)
+        return Part(place, of, data[_PART.size :])
     number, branch, rt, wall, epoch, edit_count, opaque_size, parent_count, author_size, message_size = (
         _ENTRY.unpack_from(data)
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rrdstore.errors import Corrupt, NoStore, StoreError
-from rrdstore.storage import journal, schema
+from rrdstore.storage import journal, netting, schema
 from rrdstore.storage.layout import LOCATIONS_A_ROW, MIB, ROW, Layout, plan
 from rrdstore.storage.names import Names
 from rrdstore.storage.objects import HEADER, Missing, assembled, header, unpack, whole
@@ -279,7 +279,12 @@ class Salvage:
             return
         last = max((kept.record.number for kept in found.kept), default=0)
         where = (found.superblock.generation, found.superblock.start) if found.superblock else (None, 0)
-        entries, uuid, fault = salvaged(data, name, found.uuid, *where)
+        entries, net, uuid, fault = salvaged(data, name, found.uuid, *where)
+        if net:
+            try:
+                entries = netting.entries(net) + entries
+            except Corrupt as wrong:
+                fault = fault or wrong
         found.uuid = found.uuid or uuid
         if fault:
             self._wrong(fault)

@@ -88,6 +88,11 @@ class Ticking:
     def begin(self, tick: Tick) -> Steps:
         """The steps of a tick; what is journalled from now on is of the next one. Errors as `protocol.Storage.tick`."""
         self.abandon()
+        try:
+            self._container.probe()
+        except Held as fault:
+            self._journal.hold(fault.by)
+            raise
         self._journal.cut()
         self._steps = self._run(tick)
         return self._steps
@@ -106,7 +111,7 @@ class Ticking:
             for record in tick.store:
                 record.root_number = record.top = 0
             if isinstance(fault, Held):
-                self._journal.hold()
+                self._journal.hold(fault.by)
             try:
                 self.load()
             except StoreError:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rrdstore.errors import Corrupt, Held, StoreError
-from rrdstore.storage import cells, check
+from rrdstore.storage import cells, check, netting
 from rrdstore.storage.codec import decode
 from rrdstore.storage.freeing import weigh
 from rrdstore.storage.objects import Missing, Objects
@@ -46,11 +46,10 @@ class RingWriter:
         self._objects, self._parts = Objects(held), Parts()
         self._ticks = Ticking(held, ring, self._objects, self.load)
         self._closed = False
-        superblock = self._objects.superblock
-        superblock.epoch += 1
-        superblock.clean = 0
-        self._objects.commit(durable=True)
-        with suppress(Held):  # A reader is in the way; the next tick tries again.
+        # If a reader is in the way, the journal's head says the epoch until a transaction can.
+        self._journal.epoch = self._objects.begin_epoch(ring.epoch)
+        with suppress(Held):
+            self._objects.commit(durable=True)
             self._ticks.settle()
 
     # What there is
@@ -68,7 +67,7 @@ class RingWriter:
         pending, fault = self._journal.recover(superblock.generation, superblock.start)
         if fault:
             raise fault
-        return State(
+        state = State(
             self._container.uuid,
             superblock.epoch,
             superblock.number,
@@ -80,6 +79,7 @@ class RingWriter:
             cells.state(self._container),
             superblock.line,
         )
+        return netting.applied(state, self._journal.net, ticks.kept, self.root) if self._journal.net else state
 
     def root(self, commit: Record) -> Node:
         """The tree of a stored commit; from memory if it is the newest of its branch."""
@@ -138,7 +138,25 @@ class RingWriter:
         """Put a commit in the journal; False if it has to be stored straight. Held."""
         return self._journal.append(entry, flush=self._flush)
 
+    @property
+    def unjournalled(self) -> bool:
+        """Whether the journal takes entries and forgets them."""
+        return self._journal.forgotten >= 0
+
+    def forget(self) -> None:
+        """Be so until a tick or a net has all that there is."""
+        self._journal.forget()
+
     # Ticks
+
+    def put_off(self, tick: Tick, *, gains: bool = False) -> bool:
+        """Put a tick in the journal as its net; Unwritable, Corrupt, LimitReached, TooLarge, nothing changed then."""
+        ticks = self._ticks
+        ticks.abandon()
+        if ticks.stale:
+            ticks.load()
+        data = netting.made(tick, ticks.kept, self.root, self._layout)
+        return self._journal.put_off(data, gains=gains, flush=self._flush)
 
     def tick(self, tick: Tick) -> None:
         """Store, drop and change; Held, LimitReached, TooLarge, Unwritable, Corrupt: nothing has changed then."""

@@ -40,6 +40,7 @@ class Branching:
         check_limit("branches", len(history.lines), storage.max_branches)
         policy = parse(keep if keep is not None else ledger.config.keep(name) or BRANCH_DEFAULT)
         require_slots(history.names, MAIN, name, policy, storage.max_slots)
+        ledger.holding.check()
         if origin is None and storage.forgets_trees:
             # Before there is a branch that has no commit yet, in case there is no room for it.
             ledger.room.require(change_cost(EMPTY, ()), shrinks=False)

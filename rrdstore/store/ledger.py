@@ -12,13 +12,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from rrdstore.errors import Closed, ReadOnly, StoreError
+from rrdstore.errors import Closed, Held, ReadOnly, StoreError
 from rrdstore.history.commit import AUTHOR_BYTES, MESSAGE_BYTES, Edit, Key, Record, commit_id, cut
 from rrdstore.history.history import History
 from rrdstore.storage.protocol import Entry
 from rrdstore.store.branching import Branching
 from rrdstore.store.commit import Commit
 from rrdstore.store.config import MAIN, Config
+from rrdstore.store.holding import Holding
 from rrdstore.store.leases import Leases
 from rrdstore.store.loading import load
 from rrdstore.store.merging import applied
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from rrdstore.history.clock import Clock, RetentionClock
     from rrdstore.series import Recording
     from rrdstore.storage.protocol import Storage
+    from rrdstore.store.holding import WhenHeld
     from rrdstore.store.watch import Watches
     from rrdstore.tree.node import Node
 
@@ -53,6 +55,9 @@ class Ledger:
         """Commits that open snapshots and transactions stand on."""
         self.branching = Branching(self)
         """How branches come to be and come together."""
+        self.holding = Holding(self)
+        """Whether another process keeps it from being written."""
+        self.when_held: WhenHeld = "fail"
         self.closed = False
         self.config = Config()
         """What the program that opened it asks for."""
@@ -73,15 +78,26 @@ class Ledger:
     # Opening and ending
 
     def close(self) -> None:
-        """Store everything and let go of the storage."""
+        """Store everything and let go of the storage; what another process keeps from being stored is journalled.
+
+        Held, and nothing is let go of, if changes are in memory only.
+        """
         if self.closed:
             return
         try:
             if not self.storage.readonly:
                 self.tick()
-        finally:
-            self.closed = True
-            self.storage.close()
+        except Held:
+            if self.holding.lost:
+                raise
+        except BaseException:
+            self._let_go()
+            raise
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self.closed = True
+        self.storage.close()
 
     # Commits
 
@@ -123,7 +139,10 @@ class Ledger:
             if bounded:
                 if journalled:
                     entry = (number, epoch, line.id, parents, rt, wall, author, message, edits, opaque)
-                    journalled = storage.append(tuple.__new__(Entry, entry))
+                    try:
+                        journalled = storage.append(tuple.__new__(Entry, entry))
+                    except Held as fault:
+                        journalled = self.holding.append(Entry(*entry), fault)
                 self.room.reserve(cost)
             self.admit(line, record, edits)
         except BaseException as fault:
@@ -198,6 +217,8 @@ class Ledger:
             return self.ticks.run(seconds)
         except BaseException as fault:
             self.ticks.failed()
+            if isinstance(fault, Held):
+                self.holding.noted(fault)
             self._follow(fault)
             raise
 
@@ -228,8 +249,10 @@ class Ledger:
         try:
             self.leases.end_all()
             self.ticks.run(always=True, true=True)
-        except BaseException:
+        except BaseException as fault:
             self.ticks.failed()
+            if isinstance(fault, Held) and self.holding.settled(fault):
+                return
             if self.storage.forgets_trees:
                 self._go_back()
             raise
@@ -241,6 +264,8 @@ class Ledger:
 
     def _go_back(self) -> None:
         """Be what the storage has. If it cannot say, nothing can be trusted that is here: the store is closed."""
+        if self.holding.lost:
+            return  # It has less than was acknowledged.
         try:
             load(self)
         except BaseException:
@@ -251,7 +276,9 @@ class Ledger:
     def try_tick(self) -> None:
         """A slice of a tick if it can be done now; what is journalled can wait, so a failure is only logged."""
         try:
-            self.tick(SLICE)
+            self.tick(None if self.holding.lost else SLICE)
+        except Held as error:
+            self.holding.waits(error)
         except (StoreError, OSError) as error:
             log.warning("%s: tick put off: %s", self.path, error)
 

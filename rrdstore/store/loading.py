@@ -38,6 +38,11 @@ def load(ledger: Ledger) -> list[tuple[Record, bytes]]:
     ledger.retention = RetentionClock(ledger.clock, Stamp(last.rt, last.wall) if last else None)
     ledger.rooted = set()
     ledger.series = loaded(state.series, ledger.storage)
+    if state.put_off is not None:
+        history.uncut(state.put_off.due)
+        if ledger.series is not None and state.put_off.series is not None:
+            ledger.series.owe(state.put_off.series.cells, state.put_off.series.records)
+        ledger.room.reserve(ledger.room.counted())
     recovered = [(_again(ledger, entry), entry.opaque) for entry in state.pending]
     if state.pending:
         newest = state.pending[-1]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rrdstore.history.clock import Clock
     from rrdstore.storage.protocol import Storage
     from rrdstore.store.config import ConfigLike
+    from rrdstore.store.holding import WhenHeld
 
 Sync = Literal["tick", "commit", "none"]
 """When bytes are forced to the disk: at each tick, before each answer, or when the system likes.
@@ -45,13 +46,15 @@ def create(
     series: Iterable[str] | None = None,
     clock: Clock | None = None,
     sync: Sync = "tick",
+    when_held: WhenHeld = "fail",
     progress: Callable[[int, int], object] | None = None,
 ) -> Store:
     """A new store in a file that never grows beyond `size`, with `keep` as the policy of main.
 
     What is not given `config` says, a `Config` or the path of a file, and then DEFAULT_SIZE and DEFAULT; new
     branches take their policies from it too. `series` are `PATTERN:PATHS` each: numbers to consolidate for ever
-    (docs/series.md). Writes all of the file once, calling `progress(bytes done, bytes in all)`. Exists, PolicyError,
+    (docs/series.md). `when_held` as in `open`. Writes all of the file once, calling `progress(bytes done, bytes in
+    all)`. Exists, PolicyError,
     ConfigError, SeriesError, TooSmall naming the least size that policy and series need.
     """
     wish = Config.of(config)
@@ -60,7 +63,9 @@ def create(
     room = room_of(parse_series(wish.series if series is None else series, policy))
     storage = ringfile.create(os.fspath(path), wanted, slots=policy.slots, sync=sync, progress=progress, series=room)
     with _closed_on_error(storage):
-        return Store.begin(storage, clock or SystemClock(), os.fspath(path), str(policy), wish)
+        store = Store.begin(storage, clock or SystemClock(), os.fspath(path), str(policy), wish)
+        store.ledger.when_held = when_held
+        return store
 
 
 def open(  # noqa: A001 - `rrdstore.open` is what a user expects
@@ -72,11 +77,16 @@ def open(  # noqa: A001 - `rrdstore.open` is what a user expects
     rehearse: bool = False,
     clock: Clock | None = None,
     sync: Sync = "tick",
+    when_held: WhenHeld = "fail",
 ) -> Store:
     """An existing store. One process may write; any number may read meanwhile with `readonly`.
 
     With `rehearse` it is opened for reading too, and takes all changes, which end with it: a dry run.
     After a crash nothing acknowledged is lost. NoStore, Locked, Corrupt, ConfigError, PolicyError.
+
+    `when_held` says what becomes of changes while another process holds the file's log, by a transaction that it keeps
+    open, and the journal is full: refused, Held, or with "memory" made in memory alone until it goes, which `info`
+    and the log say.
 
     `keep` is the policy that main should have, `config` (a `Config` or the path of a file) what every branch
     should have: nothing is changed by them, but where the store disagrees a PolicyDiffers warning says so, and
@@ -87,7 +97,9 @@ def open(  # noqa: A001 - `rrdstore.open` is what a user expects
     if rehearse:
         storage = Rehearsal(storage)
     with _closed_on_error(storage):
-        return Store(Ledger(storage, clock or SystemClock(), os.fspath(path)), wish)
+        store = Store(Ledger(storage, clock or SystemClock(), os.fspath(path)), wish)
+        store.ledger.when_held = when_held
+        return store
 
 
 @contextmanager

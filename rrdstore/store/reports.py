@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rrdstore.history.branch import Line
     from rrdstore.history.commit import Record
     from rrdstore.series import Fill as SeriesFill
+    from rrdstore.store.holding import HeldBy
     from rrdstore.store.ledger import Ledger
 
 
@@ -47,6 +48,8 @@ class Plans:
     others: Mapping[int, tuple[Reason, ...]]
     """The commits of deleted branches that are held, by number."""
     ids: Mapping[int, str]
+    pressed: Mapping[str, int] = field(default_factory=dict)
+    """Of each branch, by name, how many of its slots byte pressure has emptied, if any."""
 
     @property
     def keep(self) -> dict[str, tuple[Reason, ...]]:
@@ -106,6 +109,20 @@ class Info:
     ticks: int = 0
     series: tuple[SeriesFill, ...] = ()
     """Of each declared pattern, how full its columns are."""
+    held: HeldBy | None = None
+    """Which other process keeps the store from being written back, if one does, and since when."""
+    full: bool = False
+    """Whether even the smallest change has to thin first, or is refused."""
+
+    @property
+    def pressed(self) -> int:
+        """Slots that byte pressure emptied, of all branches: what the policy would have kept, had there been room."""
+        return sum(tier.pressed for branch in self.branches for tier in branch.tiers)
+
+    @property
+    def degraded(self) -> bool:
+        """Whether it keeps less than its policies say, is full, or has changes in memory only."""
+        return self.pressed > 0 or self.full or (self.held is not None and self.held.lost_since is not None)
 
 
 LEASES = (TRANSACTION, SNAPSHOT)
@@ -149,7 +166,13 @@ def plans(ledger: Ledger, keep: str | None = None, branch: str | None = None) ->
         for number, record in records.items()
         if branch is None and (record.branch not in history.lines or not history.lines[record.branch].name)
     }
-    return Plans(made, others, {number: commit_id(ledger.uuid, record.key) for number, record in records.items()})
+    ids = {number: commit_id(ledger.uuid, record.key) for number, record in records.items()}
+    pressed = {
+        name: sum(tier.pressed for tier in line.rings.fill())
+        for name, line in history.names.items()
+        if name in made and isinstance(line.rings, Rings)
+    }
+    return Plans(made, others, ids, {name: count for name, count in pressed.items() if count})
 
 
 def explain(ledger: Ledger, name: str) -> Explanation:
@@ -196,6 +219,8 @@ def info(ledger: Ledger) -> Info:
         journal_used=usage.journal_used,
         ticks=usage.ticks,
         series=() if ledger.series is None else ledger.series.fill(),
+        held=ledger.holding.now,
+        full=ledger.room.full,
     )
 
 

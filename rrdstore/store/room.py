@@ -16,13 +16,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, cast
 
-from rrdstore.errors import StoreFull, TooLarge
+from rrdstore.errors import Held, StoreFull, TooLarge
 from rrdstore.storage.layout import CHARGE
+from rrdstore.tree.edit import EMPTY
 from rrdstore.tree.node import BITS, FANOUT, SMALL, Bucket, Node, Stub, Wide, child, entries, name_hash, part, weight
 from rrdstore.tree.path import split
 
 if TYPE_CHECKING:
-    from rrdstore.history.commit import Edit
+    from rrdstore.history.commit import Edit, Record
     from rrdstore.history.history import History
     from rrdstore.storage.protocol import Storage
     from rrdstore.store.ledger import Ledger
@@ -65,6 +66,36 @@ class Room:
         """A tick is true: what was reserved when it began is stored."""
         self.reserved -= reserved
 
+    @property
+    def full(self) -> bool:
+        """Whether even the smallest change has to thin first, or is refused."""
+        storage = self._ledger.storage
+        return storage.forgets_trees and storage.lacking(RECORD + CHARGE + self.reserved, shrinks=False) > 0
+
+    def counted_again(self) -> None:
+        """Reserve what storing everything would take now, where it is put off: what was thinned since takes nothing."""
+        reserved = self.counted()
+        if reserved < self.reserved:
+            self._held -= self.reserved - reserved if self._held >= 0 else 0
+            self.reserved = reserved
+
+    def counted(self) -> int:
+        """The most bytes that storing everything takes that is not stored. O(what differs)."""
+        history = self._ledger.history
+        stored: dict[int, Record] = {}
+        for record in (*history.graph.records.values(), *history.gone):
+            if record.top > 0 and record.number > getattr(stored.get(record.branch), "number", 0):
+                stored[record.branch] = record
+        reserved, newest = 0, {branch: self._ledger.root(record) for branch, record in stored.items()}
+        for _, record in sorted(history.fresh.items()):
+            if record.branch not in newest and record.branch in history.lines:
+                fork = history.graph.records.get(history.lines[record.branch].fork)
+                newest[record.branch] = EMPTY if fork is None else self._ledger.root(fork)
+            root = self._ledger.root(record)
+            reserved += tree_cost(root, newest.get(record.branch))
+            newest[record.branch] = root
+        return reserved
+
     def require(self, cost: int, *, shrinks: bool) -> None:
         """Thin until `cost` bytes more fit; StoreFull, TooLarge, and what `tick` raises: nothing was changed."""
         storage, history, tick = self._ledger.storage, self._ledger.history, self._ledger.tick
@@ -72,7 +103,13 @@ class Room:
             raise TooLarge("one change", cost, storage.largest)
         if storage.lacking(cost + self.reserved, shrinks=shrinks) <= 0:
             return
-        tick()
+        try:
+            tick()
+        except Held:
+            self.counted_again()
+            if storage.lacking(cost + self.reserved, shrinks=shrinks) > 0:
+                raise
+            return
         lacking = storage.lacking(cost, shrinks=shrinks)
         if lacking <= 0:
             return
@@ -118,6 +155,32 @@ def change_cost(root: Node, edits: tuple[Edit, ...]) -> int:
     for edit in edits:
         charges.add(root, split(edit.path), edit)
     return RECORD + charges.total()
+
+
+def tree_cost(root: Node, beside: Node | None) -> int:
+    """The most bytes that storing a commit with this tree beside another takes. O(what differs)."""
+    cost = RECORD
+    stack: list[tuple[Node | Kids | Stub, Node | Kids | Stub | None]] = [] if root is beside else [(root, beside)]
+    while stack:
+        here, there = (one.load() if one.__class__ is Stub else one for one in stack.pop())
+        inside, kids, was = 0, here, there
+        if isinstance(here, Node):
+            inside = len(here.value) + len(here.meta)
+            kids, was = here.kids, there.kids if isinstance(there, Node) else None
+        if kids is None:
+            cost += _object(inside)
+            continue
+        cost += _object(inside + _inside(cast("Kids", kids)))
+        pairs: list[tuple[Node | Kids | Stub, Node | Kids | Stub | None]]
+        if kids.__class__ is Bucket:
+            olds = was.names if was.__class__ is Bucket else {}
+            pairs = [(node, olds.get(name)) for name, node in kids.names.items() if node.__class__ is not Node]
+        else:
+            sets = was.slots if was.__class__ is Wide else [None] * FANOUT
+            pairs = [(one, sets[at]) for at, one in enumerate(cast("Wide", kids).slots) if one is not None]
+        # By content too would be wrong: what is not the same object is written.
+        stack += [(one, old) for one, old in pairs if one is not old and not (old and 0 < one.number == old.number)]
+    return cost
 
 
 def _rewrite_cost(root: Node, edit: Edit) -> int:

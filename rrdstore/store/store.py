@@ -161,6 +161,7 @@ class Store:
         ledger = self.ledger
         ledger.check_writable()
         check_name("tag", name)
+        ledger.holding.check()
         record = ledger.kept(_name(commit))
         check_limit("tags", len(ledger.history.tags), ledger.storage.max_tags)
         ledger.history.tag(name, record.key)
@@ -180,6 +181,7 @@ class Store:
         if record.number in ledger.history.pins:
             return
         check_limit("pins", len(ledger.history.pins), ledger.storage.max_pins)
+        ledger.holding.check()
         ledger.history.pin(record.number)
         ledger.settle()
 

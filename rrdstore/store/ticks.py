@@ -90,7 +90,21 @@ class Ticks:
         history = self._ledger.history
         return bool(history.fresh or history.gone or history.changed)
 
+    def put_off(self, *, gains: bool) -> bool:
+        """Have the storage put all that a tick would bring in its journal; whether that fits. No tick is under way."""
+        tick = self._cut()
+        try:
+            return self._ledger.storage.put_off(tick, gains=gains)
+        finally:
+            self.failed()
+
     def _begin(self) -> None:
+        tick = self._cut()
+        self._reserved = self._ledger.room.reserved
+        self._steps = self._ledger.storage.ticking(tick)
+
+    def _cut(self) -> Tick:
+        """All that there is to be brought, which is the tick's until it has ended or failed."""
         ledger, history = self._ledger, self._ledger.history
         branches = [
             BranchState(
@@ -110,7 +124,7 @@ class Ticks:
         due = self._due = history.cut()
         live = {**due.fresh, **due.changed}
         self._authors = [(live[copy.number], copy, copy.authors) for copy in (*fresh, *changed) if copy.authors]
-        self._tick = Tick(
+        self._tick = tick = Tick(
             ledger.number,
             fresh,
             tuple(due.gone),
@@ -121,8 +135,7 @@ class Ticks:
             None if ledger.series is None else SeriesTick(*ledger.series.cut()),
             history.last_line,
         )
-        self._reserved = ledger.room.reserved
-        self._steps = ledger.storage.ticking(self._tick)
+        return tick
 
     def _ended(self) -> None:
         """The tick is true."""
@@ -140,4 +153,5 @@ class Ticks:
         if self._ledger.series is not None:
             self._ledger.series.ticked()
         self._ledger.room.settled(self._reserved)
+        self._ledger.holding.over()
         self._ledger.forget_trees(due.fresh)

@@ -76,6 +76,7 @@ def tune(ledger: Ledger, name: str, keep: str, *, dry_run: bool) -> Tuned:
     changes = str(policy) != line.keep
     tuned = _tuned(ledger, line, made, rings, applied=changes and not dry_run)
     if tuned.applied:
+        ledger.holding.check()
         line.keep, line.rings = str(policy), rings
         for number in made.drop:
             ledger.history.let_go(number)

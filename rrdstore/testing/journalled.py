@@ -59,6 +59,7 @@ class Journalled:
     max_tags = 5
     max_pins = 5
     max_snapshots = max_slots = 0
+    unjournalled = False
     longest_entry = 600
     due_at = 12
 
@@ -149,6 +150,14 @@ class Journalled:
         disk.records = {**disk.records, **(tick.series.records if tick.series else {})}
         self.ticks += 1
         yield True
+
+    def put_off(self, tick: Tick, *, gains: bool = False) -> bool:  # noqa: ARG002 - the protocol's
+        """There is no place for it here."""
+        return False
+
+    def forget(self) -> None:
+        """Nothing is ever forgotten here."""
+        raise AssertionError("asked for where no tick is put off")
 
     def root(self, commit: Record) -> Node:
         """The tree of a stored commit, of new objects."""

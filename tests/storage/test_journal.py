@@ -25,7 +25,7 @@ EDITS = st.one_of(
 )
 ENTRIES = st.builds(
     Entry,
-    NUMBERS,
+    st.integers(1, (1 << 64) - 1),
     EPOCHS,
     NUMBERS,
     st.lists(st.builds(Key, NUMBERS, EPOCHS), max_size=3).map(tuple),

@@ -103,7 +103,7 @@ def test_a_statement_that_fails_in_the_middle_of_a_tick_in_steps(path):
         true = False
         with failing(storage, after) as has_failed, suppress(Unwritable):
             for true in storage.ticking(past.due()):
-                pending.append(entry(len(pending)))
+                pending.append(entry(1 + len(pending)))
                 assert storage.append(pending[-1])
                 kept = len(pending)
                 if true:

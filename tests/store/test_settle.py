@@ -229,6 +229,28 @@ class TestRoom:
         assert main.head.number == 121
         assert next(iter(store.info().branches)).made == 121
 
+    def test_pressure_is_seen_in_info_and_plan_and_passes(self, home):
+        store, main = self.filled(home, "last:20", 20_000)
+        info = store.info()
+        assert (info.pressed, info.full, info.degraded, store.plan().pressed) == (0, False, False, {})
+        for n in range(40):
+            home.clock.advance(1)
+            main.set("/a", bytes(1500 + n))
+        info = store.info()
+        assert info.degraded
+        assert 20 - info.kept <= info.pressed == store.plan().pressed["main"] == info.branches[0].tiers[0].pressed
+        home.storage.room = info.live + 300
+        assert store.info().full
+        main.remove("/a")
+        home.storage.room = 20_000
+        main.set("/a", b"small")
+        assert store.info().pressed > 0
+        for n in range(20):
+            main.set("/a", b"small %d" % n)
+        info = store.info()
+        assert (info.pressed, info.full, info.degraded, store.plan().pressed) == (0, False, False, {})
+        assert info.kept == 20
+
     def test_hardly_more_gives_way_than_is_needed(self, home):
         store, main = self.filled(home, "last:200", 60_000)
         kept = lost = 1
