@@ -97,7 +97,7 @@ def read_all(lines: Iterable[str]) -> Loading:
 def _contradictions(made: Loading) -> Iterator[Problem]:
     """What lines that are right by themselves say against each other."""
     for record in made.records.values():
-        if record.branch not in made.branches:
+        if record.branch and record.branch not in made.branches:
             yield Problem(f"commit {record.number}", f"branch {record.branch}", "a line of that branch")
         yield from lineage.links(record, made.records)
     yield from lineage.branches([*made.branches.values()], made.records)
