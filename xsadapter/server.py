@@ -353,12 +353,12 @@ class Server:
 
     def _write_down(self) -> None:
         """Write the audit log, or forget what nobody wants to know."""
+        reopening, self._reopening = self._reopening, False
         if self._audit is None:
             self._daemon.flow.trail.records.clear()
             return
         self._audit.write()
-        if self._reopening:
-            self._reopening = False
+        if reopening:
             self._audit.reopen()
 
     def _timers(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -125,15 +126,25 @@ def test_what_cannot_be_written_is_counted_and_told(monkeypatch, caplog):
         made.close()
 
 
+def test_what_is_answered_is_in_the_log():
+    with short_directory() as directory:
+        options = ["--memory", "--no-status", "--trace-file", str(directory / "trace")]
+        with running(directory, *options) as daemon, daemon.client() as client:
+            for number in range(100):
+                client.write(f"/a/{number}", b"v")
+                assert said(directory, "trace")[-1]["path"] == f"/a/{number}"
+
+
 @pytest.mark.parametrize("kind", ["link", "pipe", "directory"])
 def test_only_a_file_of_its_own_is_written(kind):
-    with short_directory() as directory:
+    with short_directory() as directory, contextlib.ExitStack() as held:
         place = directory / "log"
         if kind == "link":
             (directory / "precious").write_text("")
             place.symlink_to(directory / "precious")
         elif kind == "pipe":
             os.mkfifo(place)
+            held.callback(os.close, os.open(place, os.O_RDONLY | os.O_NONBLOCK))
         else:
             place.mkdir()
         trail = Trail()

@@ -159,6 +159,9 @@ def test_a_conflict_names_both_sides(daemon, peer, other, trail, reads, change, 
     peer.ask("DIRECTORY", reads.encode() + b"\0", number)
     other.ask(*change)
     other.ask("WRITE", b"/elsewhere\0x")
+    if reads != "/d" and change[1] != b"/d\0":
+        # It lies above, but is no reason.
+        other.ask("WRITE", b"/d\0x")
     peer.ask("WRITE", b"/out\0v", number)
     assert peer.ask("TRANSACTION_END", b"T\0", number) == "EAGAIN"
     [(log, what, author, requests, paths, sides)] = taken(
@@ -173,21 +176,30 @@ def test_a_conflict_names_both_sides(daemon, peer, other, trail, reads, change, 
 def test_nobody_is_named_who_had_nothing_to_do_with_it(daemon, peer, other, trail):
     trail.switch("wrl", True)
     daemon.flow.now = 1.0
-    other.ask("RM", b"/d\0")
     other.ask("WRITE", b"/d/a\0old")
-    trail.changed(other.connection, [("RM", "/d")], daemon.head, 1.5)
+    other.ask("RM", b"/d\0")
+    other.ask("WRITE", b"/d/a\0again")
     daemon.flow.now = 2.0
     number = peer.start()
     peer.ask("READ", b"/d/a\0", number)
+    trail.switch("wrl", False)
     other.ask("WRITE", b"/d/a\0new")
-    # So much has happened since that the write is not remembered; what is, was before the transaction began.
+    trail.switch("wrl", True)
+    for path in ("/d/a", "/d/a"):
+        trail.changed(other.connection, [("WRITE", path)], daemon.head, 1.5)
+    assert peer.ask("TRANSACTION_END", b"T\0", number) == "EAGAIN"
+    # The write was not seen; what was seen of this path came before the transaction began.
+    assert taken(trail, "what", "against") == [("CONFLICT", [])]
+
+
+def test_only_so_many_paths_are_remembered(daemon, other, trail):
+    trail.switch("wrl", True)
+    other.ask("WRITE", b"/d/a\0v")
     for distance in range(4095):
         trail.changed(other.connection, [("WRITE", f"/far/{distance}")], daemon.head, 3.0)
     assert trail._last("/d/a") is not None
     trail.changed(other.connection, [("WRITE", "/far/4095")], daemon.head, 3.0)
-    trail.changed(other.connection, [("RM", "/d")], daemon.head, 1.5)
-    assert peer.ask("TRANSACTION_END", b"T\0", number) == "EAGAIN"
-    assert taken(trail, "what", "against") == [("CONFLICT", [])]
+    assert trail._last("/d/a") is None
 
 
 def test_the_end_of_a_domain_is_a_side_of_a_conflict(daemon, peer, other, trail):
