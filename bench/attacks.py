@@ -32,6 +32,7 @@ class Attack:
 
 PAGE = "security/test_hostile_page.py security/test_rules.py daemon/test_ring.py security/test_advisories_ring.py"
 RING, IDENTITY = "security/test_advisories_ring.py", "security/test_advisories_identity.py"
+CONFINED, TRAIL, AUDIT = "daemon/test_confined.py", "daemon/test_trail.py", "daemon/test_audit.py"
 MEMORY, RULES = "security/test_advisories_memory.py", "security/test_rules.py"
 
 ATTACKS = (
@@ -94,6 +95,36 @@ ATTACKS = (
     Attack("transactions of a reset stay", "engine/daemon.py", "            transaction.abort()\n", "            pass\n", "security daemon/test_accounts.py"),
     Attack("the socket is closed to others too late", "transport/socket.py", "before = os.umask(0o177)", "before = os.umask(0)", RULES),
     Attack("quotas begin off", "engine/quotas.py", "quota.name: quota.default for quota in QUOTAS.values()", "quota.name: 0 for quota in QUOTAS.values()", RULES),
+    Attack("clients confined to a domain have a turn each", "server.py", "if client.connection.domid in served or self._ready", "if self._ready", CONFINED),
+    Attack("any user comes in", "transport/listener.py", "if confined.uid is not None and who.uid != confined.uid:", "if False:", CONFINED),
+    Attack("any number comes in", "transport/listener.py", "self.clients >= _CONFINED_MAX", "False", CONFINED),
+    Attack("nobody comes in again", "transport/listener.py", "        if listener.full:\n            self._poll.modify(listener.socket, select.EPOLLIN)\n        listener.clients", "        listener.clients", CONFINED),
+    Attack("who is confined is not", "engine/lives.py", "connection = daemon.connect(peer, domid, privileged=False)", "connection = daemon.connect(peer, domid)", CONFINED),
+    Attack("clients outlive their domain", "engine/lives.py", "        daemon.disconnect(client)\n", "        pass\n", CONFINED),
+    Attack("their sockets outlive it", "engine/lives.py", "        daemon.flow.ended.append(client)\n", "", CONFINED),
+    Attack("clients that went are remembered", "engine/daemon.py", "            connection.domain.clients.discard(connection)\n", "", CONFINED),
+    Attack("targets are the ring's alone", "engine/domains.py", "(domain.connection, *domain.clients)", "(domain.connection,)", CONFINED),
+    Attack("who has too much outstanding is read", "transport/stream.py", " or connection.stalled\n", "\n", CONFINED),
+    Attack("who has too much outstanding is served", "transport/stream.py", " or (self.confined and connection.stalled)", "", CONFINED),
+    Attack("who waits for a turn is read", "transport/stream.py", "connection.held is not None", "False", CONFINED),
+    Attack("a client socket is the daemon's", "transport/socket.py", "os.chown(path, client.uid, -1)", "pass", CONFINED),
+    Attack("a bad frame fills the log", "server.py", 'if is_due(connection.domain, "frame", self._daemon.flow):', "if True:", CONFINED),
+    Attack("changes before a transaction are sides of its conflict", "engine/trail.py", "found.time >= began", "True", TRAIL),
+    Attack("whatever lies above is a side", "engine/trail.py", "change.operation == _REMOVED", "True", TRAIL),
+    Attack("the trail remembers for ever", "engine/trail.py", "if len(known) > _RECENT:", "if False:", TRAIL),
+    Attack("guests' records are not marked", "engine/trail.py", "Record(not connection.privileged,", "Record(False,", TRAIL),
+    Attack("refusals are not marked", "engine/trail.py", "Record(bool(domain.domid), fields)", "Record(False, fields)", TRAIL),
+    Attack("whole payloads are recorded", "engine/trail.py", "escaped(payload[:_SHOWN])", "escaped(payload)", TRAIL),
+    Attack("records without a place", "engine/trail.py", "self.on = on and self.sink.ready", "self.on = on", TRAIL),
+    Attack("lines are not ASCII", "audit.py", "ensure_ascii=True", "ensure_ascii=False", AUDIT),
+    Attack("files grow", "audit.py", "self._used += written", "pass", AUDIT),
+    Attack("half a line stays", "audit.py", "os.ftruncate(self._descriptor, self._used)", "pass", AUDIT),
+    Attack("links are followed", "audit.py", " | os.O_NOFOLLOW", "", AUDIT),
+    Attack("pipes are written", "audit.py", "if not stat.S_ISREG(", "if False and not stat.S_ISREG(", AUDIT),
+    Attack("guests write beside the toolstack", "audit.py", "if record.guest is bool(guest)", "if True", AUDIT),
+    Attack("another size does not hold", "audit.py", "if size > room:", "if False:", AUDIT),
+    Attack("a line longer than a file", "audit.py", "if len(each) > self._most or not", "if not", AUDIT),
+    Attack("answers come before the log", "server.py", "            self._write_down()\n        waiting", "            pass\n        waiting", AUDIT),
 )  # fmt: skip
 
 
