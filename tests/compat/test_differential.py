@@ -1,18 +1,14 @@
 """The same bytes to Debian's C xenstored and to ours: the same replies and the same events, but for a list.
 
-Scripts are fixed requests on one privileged connection. The listed differences are the deliberate ones of
-docs/xenstore.md that a script here meets; each names both answers, so that one that goes away is noticed. The random
-test keeps to what C 4.17 survives and answers by its rules (it aborts on some malformed paths), and has no changes
-by others while a transaction is open, where C has no snapshot. Events are compared as sets, since C lists children
-in the order of creation; so are directories.
+Scripts are fixed requests on one privileged connection; random ones are in test_conversations.py. The listed
+differences are the deliberate ones of docs/xenstore.md that a script here meets; each names both answers, so that one
+that goes away is noticed. Events are compared as sets, since C lists children in the order of creation; so are
+directories.
 """
 
-import itertools
 import struct
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from tests.compat import peers
 from tests.daemon.conversation import NUMBERS, cut, pair
@@ -252,38 +248,3 @@ def test_a_deliberate_difference(both, script, theirs, ours):
         wire.ask("RM", b"/s\0")
         wire.close()
         assert reply == expected, daemon.name
-
-
-names = st.lists(st.sampled_from([b"a", b"b", b"c"]), max_size=3).map(b"/".join)
-lists = st.lists(st.sampled_from([b"n0", b"r5", b"b6", b"w7", b"n0"]), min_size=1, max_size=3)
-requests = st.one_of(
-    st.tuples(st.sampled_from(["READ", "DIRECTORY", "GET_PERMS", "MKDIR", "RM"]), names, st.just(b"")),
-    st.tuples(st.just("WRITE"), names, st.sampled_from([b"", b"1", b"two"])),
-    st.tuples(st.just("SET_PERMS"), names, lists.map(lambda found: b"".join(entry + b"\0" for entry in found))),
-    st.tuples(st.sampled_from(["WATCH", "UNWATCH"]), names, st.sampled_from([b"t\0", b"u\0"])),
-    st.tuples(st.just("TRANSACTION_START"), st.none(), st.just(b"\0")),
-    st.tuples(st.just("TRANSACTION_END"), st.none(), st.sampled_from([b"T\0", b"T\0", b"F\0"])),
-)
-counter = itertools.count()
-
-
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(requests, max_size=30))
-def test_random_requests(both, asked):
-    place = b"/random%d" % next(counter)
-    wires = [Wire(daemon) for daemon in both]
-    transaction = 0
-    try:
-        for operation, name, rest in asked:
-            if operation == "TRANSACTION_START" and transaction:
-                continue
-            payload = rest if name is None else (place + b"/" + name).rstrip(b"/") + b"\0" + rest
-            c, ours = (wire.ask(operation, payload, transaction) for wire in wires)
-            assert ours == c, (operation, payload, transaction)
-            if operation == "TRANSACTION_START":
-                transaction = int(ours[0][:-1])
-            elif operation == "TRANSACTION_END":
-                transaction = 0
-    finally:
-        for wire in wires:
-            wire.close()

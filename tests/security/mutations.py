@@ -9,6 +9,8 @@ and readers are bounded; now and then: every account is what a recount finds, an
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from tests.daemon.conversation import Host, Peer, cut, fresh_daemon, ring_of
@@ -16,7 +18,7 @@ from tests.daemon.test_accounts import check
 from tests.daemon.test_ring import Guest
 from xsadapter.engine import lives
 from xsadapter.engine.quotas import QUOTAS
-from xsadapter.operations import OPERATIONS
+from xsadapter.operations import OPERATIONS, Kind
 from xsadapter.transport.ring import RingClient
 from xsadapter.wire import FRAME_MAX, HEADER, FrameError, pack
 
@@ -53,7 +55,31 @@ WORDS = (
     *(name.encode() for name in QUOTAS), b"v" * 2000, bytes(4000),
 )  # fmt: skip
 _KINDS = tuple(operation.number for operation in OPERATIONS)
-_OFTEN = (2, 1, 3, 11, 11, 11, 12, 13, 14, 4, 5, 6, 6, 7, 22)
+PLACES = (b"/a", b"/a/b", b"/a/b/c", b"x", b"x/y", b"/local/domain/5", b"/local/domain/5/x", b"/", b"@releaseDomain")
+DOMIDS = (b"5", b"6", b"7", b"8", b"9", b"0")
+VALUES = (b"", b"1", b"v" * 100, b"v" * 2000, bytes(4000))
+LISTS = (b"n0", b"n5", b"b6", b"r7", b"w32757", b"b9")
+TOKENS = (b"t", b"token", b"\xff\n\x1b")
+NAMES = tuple(name.encode() for name in QUOTAS)
+_FORMS = {
+    Kind.CONTROL: ((b"help", b"check", b"memreport", b"quota", b"domains", b"watches", b"transactions"),),
+    **dict.fromkeys((Kind.DIRECTORY, Kind.READ, Kind.GET_PERMS, Kind.MKDIR, Kind.RM), (PLACES,)),
+    **dict.fromkeys((Kind.WATCH, Kind.UNWATCH), (PLACES, TOKENS)),
+    **dict.fromkeys((Kind.TRANSACTION_START, Kind.RESET_WATCHES), ((b"",),)),
+    Kind.TRANSACTION_END: ((b"T", b"T", b"F"),),
+    Kind.INTRODUCE: (DOMIDS[:-1], NUMBERS, (b"7",)),
+    **dict.fromkeys((Kind.RELEASE, Kind.GET_DOMAIN_PATH, Kind.IS_DOMAIN_INTRODUCED, Kind.RESUME), (DOMIDS,)),
+    Kind.WRITE: (PLACES, VALUES),
+    Kind.SET_PERMS: (PLACES, LISTS, LISTS),
+    Kind.SET_TARGET: (DOMIDS, DOMIDS),
+    Kind.DIRECTORY_PART: (PLACES, (b"0", b"2", b"5")),
+    Kind.GET_FEATURE: (DOMIDS,),
+    Kind.SET_FEATURE: (DOMIDS, (b"0", b"4", b"15")),
+    Kind.GET_QUOTA: (NAMES,),
+    Kind.SET_QUOTA: (DOMIDS, NAMES, (b"0", b"5", b"100", b"100000")),
+}
+"""What a request of each kind may well say, word by word."""
+_OFTEN = (2, 1, 3, 11, 11, 11, 12, 13, 14, 4, 4, 5, 5, 5, 6, 6, 7, 22)
 
 
 class World:
@@ -65,6 +91,8 @@ class World:
         self.daemon = fresh_daemon(self.host)
         self.toolstack = Peer(self.daemon)
         self.streams = [Peer(self.daemon), Peer(self.daemon)]
+        self.answered: Counter[str] = Counter()
+        """What the streams were answered, by kind; an error is one of its own."""
         self.rings: dict[int, tuple[Guest, RingClient]] = {}
         for domid in GUESTS:
             self.introduce(domid)
@@ -82,12 +110,25 @@ class World:
         """One request, well-formed but for its meaning, or broken."""
         chance = self.chance
         kind = chance.choice(_OFTEN if chance.random() < 0.7 else _KINDS)
-        words = chance.choices(WORDS, k=chance.choice([0, 1, 1, 2, 2, 2, 3, 4]))
-        if kind not in {0, 6, 7, 8, 9, 10, 21, 23, 24, 25, 26} and words:
-            words[0] = chance.choice(PATHS)
+        words = [chance.choice(choices) for choices in _FORMS[kind]] if chance.random() < 0.6 else self.words(kind)
         payload = b"".join(word + b"\0" for word in words)[: chance.choice([60, 4096, 4096, 4096])]
-        frame = pack(kind, chance.getrandbits(32), chance.choice([0, 0, 0, 1, 1, 2, 3, 2**32 - 1]), payload)
-        return self.mutated(frame) if chance.random() < 0.5 else frame
+        if kind == Kind.WRITE:
+            payload = payload[:-1]
+        frame = pack(kind, chance.getrandbits(32), chance.choice([0] * 8 + [1, 1, 2, 3, 2**32 - 1]), payload)
+        if chance.random() < 0.5:
+            frame = self.mutated(frame)
+            if chance.random() < 0.99 and len(frame) >= HEADER.size:
+                # Most of them stay in step, or a client would say nothing of sense after its first mutation.
+                payload = frame[HEADER.size :][: FRAME_MAX - HEADER.size]
+                frame = frame[:12] + len(payload).to_bytes(4, sys.byteorder) + payload
+        return frame
+
+    def words(self, kind: int) -> list[bytes]:
+        """Any number of any words."""
+        words = self.chance.choices(WORDS, k=self.chance.choice([0, 1, 1, 2, 2, 2, 3, 4]))
+        if _FORMS[kind] and _FORMS[kind][0] is PLACES and words:
+            words[0] = self.chance.choice(PATHS)
+        return words
 
     def mutated(self, frame: bytes) -> bytes:
         chance = self.chance
@@ -129,9 +170,6 @@ class World:
     def stream(self, at: int) -> None:
         peer = self.streams[at]
         data = self.request()
-        if self.chance.random() < 0.95 and len(data) >= HEADER.size:
-            # Most of them stay in step, or a stream would be over with its first mutation.
-            data = data[:12] + (min(len(data) - 16, 4096)).to_bytes(4, "little") + data[16 : 16 + 4096]
         try:
             peer.connection.reader.feed(data)
             self.rest(lambda: self.daemon.step(peer.connection))
@@ -139,7 +177,7 @@ class World:
             self.daemon.disconnect(peer.connection)
             self.streams[at] = Peer(self.daemon)
             return
-        cut(b"".join(peer.connection.output))
+        self.answered.update(message.kind for message in cut(b"".join(peer.connection.output)))
         peer.connection.sent_all()
 
     def ring(self, domid: int) -> None:
@@ -212,9 +250,9 @@ class World:
         self.check()
         left = {domain.domid for domain in self.daemon.domains}
         assert left == {0}, left
-        for peer in (*self.streams, self.toolstack):
-            self.daemon.disconnect(peer.connection)
-        assert not self.daemon.connections
+        for connection in list(self.daemon.connections.values()):
+            assert connection.domid == 0, connection.author
+            self.daemon.disconnect(connection)
         assert not self.daemon.watches.count
         assert not self.daemon.turns.held
         assert not self.daemon.turns._claims

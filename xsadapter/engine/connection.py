@@ -115,10 +115,9 @@ class Connection:
         self._queue_event(HEADER.pack(Kind.WATCH_EVENT, 0, 0, len(payload)) + payload, self.flow.cause)
 
     def initial_event(self, path: str, token: bytes) -> None:
-        """Have a new watch's first event follow the reply that is about to be queued."""
+        """Have a new watch's first event follow the reply that is about to be queued; it fits, as the request did."""
         payload = b"%b\0%b\0" % (path.encode("ascii"), token)
-        if len(payload) <= PAYLOAD_MAX:
-            self.late.append(HEADER.pack(Kind.WATCH_EVENT, 0, 0, len(payload)) + payload)
+        self.late.append(HEADER.pack(Kind.WATCH_EVENT, 0, 0, len(payload)) + payload)
 
     def sent(self, count: int) -> None:
         """Take the first `count` bytes off the queue. O(messages taken)."""

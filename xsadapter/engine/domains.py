@@ -119,15 +119,12 @@ class Domains:
 
     def forget(self, domain: Domain) -> None:
         """It is dead, and all that it had is gone."""
-        if self._known.get(domain.domid) is domain and domain.domid:
-            del self._known[domain.domid]
+        del self._known[domain.domid]
 
     def aim(self, domain: Domain, target: Domain | None) -> None:
         """Give a domain the rights of another, besides its own; None takes them back."""
         if domain.target is not None:
-            before = self._known.get(domain.target)
-            if before is not None:
-                before.servants.discard(domain.domid)
+            self._known[domain.target].servants.discard(domain.domid)
         domain.target = None if target is None else target.domid
         if target is not None:
             target.servants.add(domain.domid)

@@ -115,9 +115,7 @@ def bury(daemon: Daemon, domain: Domain) -> None:
     _remove(daemon, domain)
     daemon.domains.aim(domain, None)
     for domid in list(domain.servants):
-        servant = daemon.domains.get(domid)
-        if servant is not None:
-            daemon.domains.aim(servant, None)
+        daemon.domains.aim(daemon.domains.record(domid), None)
     daemon.domains.forget(domain)
     _end(daemon, domain)
     if daemon.flow.trail.obj:
@@ -177,13 +175,10 @@ def _found(tree: rrdstore.Tree, domain: Domain, *, keep: bool) -> tuple[list[str
 def _named(tree: rrdstore.Tree, domain: Domain) -> Iterator[tuple[str, rrdstore.Node]]:
     """Every node in the areas that name it."""
     for place in list(domain.places):
-        node = tree.get(place)
-        if node is None:
-            continue
         if whole(place, domain):
             yield from tree.descend(place)
         else:
-            yield place, node
+            yield place, tree.stat(place)
 
 
 def _below(path: str, tops: set[str]) -> bool:
