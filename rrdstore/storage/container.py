@@ -8,7 +8,7 @@ No handle on a blob stays open: SQLite could not truncate the log then.
 
     meta (k text primary key, v)              written once at creation, but for `superblock`
     branch, pin, dying, segm, loc (id, d)     rows of 4,032 bytes
-    tag (id, d) 276 bytes     kept (id, d) 261 bytes     seg (id, d) one segment each
+    tag (id, d) 276 bytes     kept (id, d) 165 bytes     seg (id, d) one segment each
     column, series (id, d)                    rows of 4,032 bytes, if series were declared
 
 The main file is opened by SQLite alone: closing any other descriptor of it would drop SQLite's locks.

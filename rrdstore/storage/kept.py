@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rrdstore.history.authors import greatest
-from rrdstore.storage.layout import CHARGE, KEPT, KEPT_A_PAGE
+from rrdstore.storage.layout import CHARGE, KEPT, KEPT_A_PAGE, KEPT_ROWS
 from rrdstore.storage.names import Names
 from rrdstore.storage.records import Dying, Kept, kept_rows, read_kept
 from rrdstore.storage.storing import LENGTH, LENGTH_BITS, MOST_REPLACED
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class KeptTable:
     """All stored commits by number. Changes are collected until `changes` is asked for the rows to be written.
 
-    At most `links` rows may go to links that find no place in their commit's own row.
+    At most `links` rows may go to links that find no place in the rows that every commit has.
     """
 
     def __init__(self, rows: Sequence[bytes], links: int, names: Sequence[bytes]) -> None:
@@ -46,7 +46,7 @@ class KeptTable:
             self._beside.setdefault(kept.before, set()).add(kept.record.number)
             taken.update(kept.rows)
         self._free = sorted(set(range(len(rows))) - taken, reverse=True)
-        self._links = links - (len(taken) - len(self.commits))
+        self._links = links - sum(max(0, len(kept.rows) - KEPT_ROWS) for kept in self.commits.values())
 
     def __len__(self) -> int:
         return len(self.commits)
@@ -109,7 +109,7 @@ class KeptTable:
         self._touched.discard(number)
         self._ghosts.discard(number)
         self._emptied.update(kept.rows)
-        self._links += max(0, len(kept.rows) - 1)
+        self._links += max(0, len(kept.rows) - KEPT_ROWS)
         siblings = self._beside[before]
         siblings.discard(number)
         if after:
@@ -140,9 +140,9 @@ class KeptTable:
         rows = dict.fromkeys(self._emptied, bytes(KEPT))
         for number in sorted(self._touched):
             kept = self.commits[number]
-            self._links += max(0, len(kept.rows) - 1)
+            self._links += max(0, len(kept.rows) - KEPT_ROWS)
             written = kept_rows(kept, self._links, self._authors(kept.record))
-            self._links -= len(written) - 1
+            self._links -= max(0, len(written) - KEPT_ROWS)
             while len(kept.rows) < len(written):
                 kept.rows += (self._free.pop(),)
             for row in kept.rows[len(written) :]:

@@ -27,9 +27,11 @@ FRAME = PAGE + 24
 """A page in the log."""
 ROW = 4032
 """Bytes of a fixed row that has a page to itself."""
-KEPT = 317
-KEPT_A_PAGE = 12
-"""The record of a kept commit, and how many lie on a page."""
+KEPT = 165
+KEPT_A_PAGE = 23
+"""A row of a kept commit, and how many lie on a page."""
+KEPT_ROWS = 2
+"""The rows that any commit finds: the longest author and message, eight authors, two parents and four grafts."""
 NAMES_A_ROW = 98
 """Authors that a row of their table names."""
 TAG = 276
@@ -41,10 +43,10 @@ LOCATIONS_A_ROW = (ROW - 4) // 4
 CELL = 40
 CELLS_A_ROW = 100
 """Of series: a row of one ring of one path, and how many lie in a row of the table."""
-CHARGE = 192
+CHARGE = 96
 """What the smallest object counts for."""
-GRAIN = 16
-"""Objects begin at multiples of this many bytes (of more above 64 GiB)."""
+GRAIN = 8
+"""Objects begin at multiples of this many bytes (of more above 32 GiB)."""
 SPARE = 3
 """Segments that only the cleaner may take."""
 TOMBSTONE = 20
@@ -104,7 +106,7 @@ class Layout:
     @property
     def kept_rows(self) -> int:
         """Rows for kept commits, and for links that do not fit in their own."""
-        return self.commits + self.links
+        return KEPT_ROWS * self.commits + self.links
 
     @property
     def links(self) -> int:

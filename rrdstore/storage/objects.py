@@ -5,9 +5,9 @@ modulo their count) is taken is skipped. An object larger than a piece may be be
 themselves, and a list of them; freeing it frees these first. Every object carries number, length, kind
 and a checksum, compared whenever it is read.
 
-    object   = number:u64 kind_and_length:u32 checksum:u32 bytes, padded to a multiple of the grain
-    kind_and_length = length + (kind << 24) + (levels of pieces << 28)
-    checksum = CRC-32 of the bytes, begun with the low 32 bits of number xor kind_and_length
+    object   = number:u48 length:u16 tag:u8 checksum:u32 bytes, padded to a multiple of the grain
+    tag      = kind + (levels of pieces << 4)
+    checksum = CRC-32 of the bytes, begun with the low 32 bits of number xor (length + (tag << 24))
     pieces   = total:u64, then the number:u64 of each
     location = 0 (none), or 1 + (segment x segment size + offset) / grain      u32, 1,007 a row of `loc`
 
@@ -35,10 +35,13 @@ if TYPE_CHECKING:
 
     from rrdstore.storage.container import Container
 
-_HEADER = Struct("<QII")
+_HEADER = Struct("<QBI")
 HEADER = _HEADER.size
-_LENGTH = (1 << 24) - 1
+_NUMBER_BITS = 48
+_NUMBER = (1 << _NUMBER_BITS) - 1
 _LOW = (1 << 32) - 1
+_LOOK = 2048
+"""New bytes after which it is looked whether the transaction has become large enough."""
 _CANDIDATES = 32
 _MOVED_AT_ONCE = 64
 """Objects that a step of the cleaner moves."""
@@ -60,7 +63,7 @@ class Objects:
     def __init__(self, container: Container) -> None:
         self._container, self._layout = container, container.layout
         self._lock = container.lock
-        self.grain, self._piece = container.layout.grain, container.layout.piece
+        self.grain, self.most = container.layout.grain, container.layout.piece - HEADER
         self.count = container.layout.locations
         self.slice_pages = container.layout.wal // 2 // FRAME
         """How many pages one transaction may change."""
@@ -90,11 +93,12 @@ class Objects:
             locations += read_numbers(row, "loc", at)
         self._locations = locations[: self.count]
         self._changed: set[int] = set()
+        self._look_at = _LOOK
 
     # Numbers and bytes
 
-    def number(self) -> int:
-        """The next number."""
+    def _free_number(self) -> int:
+        """The next number whose place is free."""
         superblock = self.superblock
         number = superblock.next
         for _ in range(self.count):
@@ -104,45 +108,45 @@ class Objects:
             number += 1
         raise StoreFull(CHARGE, 0)
 
-    def add(self, kind: int, data: bytes) -> int:
+    def add(self, kind: int, data: bytes | bytearray) -> int:
         """Keep these bytes under the next number; StoreFull, Held, Unwritable."""
-        number = self.number()
-        self.write(number, kind, data)
-        return number
-
-    def write(self, number: int, kind: int, data: bytes) -> int:
-        """Keep these bytes under a number from `number()`: how many they take, 0 if in pieces. Errors as `add`."""
-        if len(data) <= self._piece - HEADER:
-            return self._put(number, kind, data)
-        levels = 0
-        while len(data) > self._piece - HEADER:
-            data = self._cut(data)
-            levels += 1
-        self._put(number, kind | levels << 4, data)
-        return 0
-
-    def _cut(self, data: bytes) -> bytes:
-        step = self._piece - HEADER
-        numbers = []
-        for at in range(0, len(data), step):
-            numbers.append(self.number())
-            self._put(numbers[-1], PIECE, data[at : at + step])
-        return Struct(f"<{len(numbers) + 1}Q").pack(len(data), *numbers)
-
-    def _put(self, number: int, tag: int, data: bytes) -> int:
         length = len(data)
-        word = length | tag << 24
-        size = -(-(HEADER + length) // self.grain) * self.grain
+        if length > self.most:
+            return self._add_in_pieces(kind, data)
         with self._lock:
+            superblock, segments = self.superblock, self.segments
+            number = superblock.next
+            if self._locations[number % self.count]:
+                number = self._free_number()
+            else:
+                superblock.next = number + 1
+            size = -(-(HEADER + length) // self.grain) * self.grain
             buffer, at = self._place(number, size, NEW)
-            _HEADER.pack_into(buffer, at, number, word, crc32(data, (number ^ word) & _LOW))
-            buffer[at + HEADER : at + HEADER + length] = data
-            superblock = self.superblock
+            _HEADER.pack_into(
+                buffer,
+                at,
+                number | length << _NUMBER_BITS,
+                kind,
+                crc32(data, (number ^ (length | kind << 24)) & _LOW),
+            )
+            at += HEADER
+            buffer[at : at + length] = data
             superblock.objects += 1
             superblock.charged += max(CHARGE, size)
-            if self.pages > self.slice_pages:
-                self.commit()
-        return size
+            if segments.fresh >= self._look_at:
+                self._look_at = segments.fresh + _LOOK
+                if self.pages > self.slice_pages:
+                    self.commit()
+        return number
+
+    def _add_in_pieces(self, kind: int, data: bytes | bytearray) -> int:
+        """The same for what is too large: its head has the number of the whole."""
+        step, tag = self.most, kind
+        while len(data) > step:
+            numbers = [self.add(PIECE, data[at : at + step]) for at in range(0, len(data), step)]
+            data = Struct(f"<{len(numbers) + 1}Q").pack(len(data), *numbers)
+            tag += 1 << 4
+        return self.add(tag, data)
 
     def _place(self, number: int, size: int, stream: int) -> tuple[bytearray, int]:
         """The place of an object from now on: in which bytes, and where in them."""
@@ -206,13 +210,13 @@ class Objects:
             if not location:
                 return
             segment, offset = divmod((location - 1) * self.grain, self._layout.segment)
-            found, word, _ = _HEADER.unpack_from(self.segments.read(segment), offset)
+            found, size, tag = header(self.segments.read(segment), offset)
             if found != number:
                 return
-            if word >> 28:
+            if tag >> 4:
                 for piece in self.pieces(number):
                     self.free(piece)
-            length = whole(word & _LENGTH, self.grain)
+            length = whole(size, self.grain)
             self._locations[slot] = 0
             self._changed.add(slot // LOCATIONS_A_ROW)
             self.segments.forget(segment, length)
@@ -263,6 +267,7 @@ class Objects:
                 raise
             self.segments.written()
             self._changed.clear()
+            self._look_at = _LOOK
 
     def _row(self, row: int) -> bytes:
         part = self._locations[row * LOCATIONS_A_ROW : (row + 1) * LOCATIONS_A_ROW]
@@ -296,8 +301,8 @@ class Objects:
             data = bytes(self.segments.read(segment))
         at, end, moved = 0, self.segments.used[segment], 0
         while at + HEADER <= end and self.segments.live[segment]:
-            number, word, _ = _HEADER.unpack_from(data, at)
-            length = whole(word & _LENGTH, self.grain)
+            number, size, _ = header(data, at)
+            length = whole(size, self.grain)
             here = 1 + (segment * self._layout.segment + at) // self.grain
             if self._locations[number % self.count] == here and _sound(data, at):
                 with self._lock:
@@ -331,20 +336,21 @@ def whole(length: int, grain: int) -> int:
 
 def header(segment: bytes | bytearray, offset: int) -> tuple[int, int, int]:
     """Number, length and tag of the object that begins at an offset, if one does."""
-    number, word, _ = _HEADER.unpack_from(segment, offset)
-    return number, word & _LENGTH, word >> 24
+    word, tag, _ = _HEADER.unpack_from(segment, offset)
+    return word & _NUMBER, word >> _NUMBER_BITS, tag
 
 
 def unpack(segment: bytes | bytearray, offset: int, where: str) -> tuple[int, int, bytes]:
     """Number, tag and bytes of the object at an offset of a segment; Corrupt if they are not what was written."""
     if offset + HEADER > len(segment):
         raise Corrupt(where, f"offset {offset}", f"at most {len(segment)}")
-    number, word, check = _HEADER.unpack_from(segment, offset)
-    data = bytes(segment[offset + HEADER : offset + HEADER + (word & _LENGTH)])
-    found = crc32(data, (number ^ word) & _LOW)
-    if found != check or len(data) != word & _LENGTH:
+    word, tag, check = _HEADER.unpack_from(segment, offset)
+    number, length = word & _NUMBER, word >> _NUMBER_BITS
+    data = bytes(segment[offset + HEADER : offset + HEADER + length])
+    found = crc32(data, (number ^ (length | tag << 24)) & _LOW)
+    if found != check or len(data) != length:
         raise Corrupt(where, f"checksum {found:08x}", f"{check:08x}")
-    return number, word >> 24, data
+    return number, tag, data
 
 
 def assembled(tag: int, data: bytes, raw: Callable[[int], tuple[int, bytes]]) -> tuple[int, bytes]:

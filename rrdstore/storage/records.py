@@ -4,18 +4,17 @@ Rule: every row has one length for ever, and a checksum over all of it (CRC-32, 
 of the table's name): a row tells by itself of which table it is. A row of zeros is free. What does not fit in one
 row goes on in others of the same table.
 
-    kept     kind:u8 (1 kept, 2 held for storage only, 3 more links) parents:u8 grafts:u16 author:u8 message:u8
-             epoch:u32 number:u48 branch:u48 before:u48 top:u48 root:u48 thinned:u40 rt:i64 wall:i64
-             authors (index:u16 count:u40) of 8, author and message, then the links: parents (number:u48 epoch:u32),
-             grafts (number:u48)
-             kind 3: kind:u8 index:u8 number:u48, then more links
+    kept     kind:u8 (1 kept, 2 held for storage only, 3 more of one) parents:u8 grafts:u16 author:u8 message:u8
+             authors:u8 epoch:u32 number:u48 branch:u48 before:u48 top:u48 root:u48 thinned:u40 rt:i64 wall:i64,
+             then author, message, authors (index:u16 count:u40), parents (number:u48 epoch:u32), grafts (number:u48)
+             kind 3: kind:u8 index:u8 number:u48, then what did not fit
     branch   kind:u8 index:u16 of:u16 length:u16, then a part of: id head fork upstream base:u64
              name:u8 keep:u16 rings:u32, name, keep, rings
     tag      length:u8 epoch:u32 number:u64 name
     pin      count:u32, numbers:u64
     dying    count:u32, root:u64 floor:u64 beside:u64 each
 
-A kept row takes at least two parents and four grafts beside the longest author and message; more is rare.
+Two rows take the longest author and message, eight authors, two parents and four grafts; most commits need one.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ from __future__ import annotations
 import sys
 from array import array
 from dataclasses import dataclass
+from functools import lru_cache
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
 from rrdstore.errors import Corrupt, LimitReached, TooLarge
-from rrdstore.history.authors import AUTHORS
 from rrdstore.history.commit import Key, Record
-from rrdstore.storage.layout import DYING_A_ROW, KEPT, PINS_A_ROW, ROW, TAG
+from rrdstore.storage.layout import DYING_A_ROW, KEPT, KEPT_ROWS, PINS_A_ROW, ROW, TAG
 from rrdstore.storage.protocol import BranchState
 
 if TYPE_CHECKING:
@@ -38,24 +37,32 @@ if TYPE_CHECKING:
 
 KEPT_ROW, GHOST_ROW, LINKS_ROW = 1, 2, 3
 
-_KEPT = Struct("<BBHBBI")
-_NUMBERS = ("number", "branch", "before", "top", "root")
+_KEPT = Struct("<BBHBBBIIHIHIHIHIHIBqq")
+_NUMBER_AT = 11
 _AUTHOR = 7
-_KEPT_FIXED = _KEPT.size + 6 * len(_NUMBERS) + 5 + 16 + AUTHORS * _AUTHOR
+_PARENT = Struct("<IHI")
 _BRANCH = Struct("<BHHH")
 _BRANCH_BODY = Struct("<QQQQQBHI")
 _TAG = Struct("<BIQ")
 _DYING = Struct("<QQQ")
 _CHECK = 4
 _LINKS = 2 + 6
+_ROOM = KEPT - _CHECK - _KEPT.size
 _LINKS_ROOM = KEPT - _CHECK - _LINKS
+_MOST_THINNED = (1 << 40) - 1
+_LOW = (1 << 32) - 1
 NAME_BYTES = 255
 
 
 def sealed(data: bytes, size: int, table: str, at: int = 0) -> bytes:
     """`data` as a row of `size` bytes of a table with its checksum; `at` where the place of the row matters."""
     data = data.ljust(size - _CHECK, b"\0")
-    return data + crc32(data, crc32(table.encode(), at)).to_bytes(_CHECK, "little")
+    return data + crc32(data, _seed(table, at)).to_bytes(_CHECK, "little")
+
+
+@lru_cache(maxsize=1024)
+def _seed(table: str, at: int) -> int:
+    return crc32(table.encode(), at)
 
 
 def opened(row: bytes, table: str, at: int, seed: int = 0) -> bytes | None:
@@ -63,7 +70,7 @@ def opened(row: bytes, table: str, at: int, seed: int = 0) -> bytes | None:
     if row == bytes(len(row)):
         return None
     data, check = row[:-_CHECK], int.from_bytes(row[-_CHECK:], "little")
-    found = crc32(data, crc32(table.encode(), seed))
+    found = crc32(data, _seed(table, seed))
     if found != check:
         raise Corrupt(f"table {table}, row {at + 1}", f"checksum {found:08x}", f"{check:08x}")
     return data
@@ -101,39 +108,41 @@ class Kept:
 
 
 def kept_rows(kept: Kept, spare: int, authors: Sequence[tuple[int, int]] = ()) -> list[bytes]:
-    """The rows of a kept commit: one, and at most `spare` more for its links; LimitReached.
+    """The rows of a kept commit: at most `KEPT_ROWS`, and `spare` more for its links; LimitReached.
 
     If the links need more, the oldest grafts are left out. `authors` are indexes of names, and counts.
     """
     record = kept.record
+    number, branch, before, top, root = record.number, record.branch, kept.before, record.top, record.root_number
+    parents, grafts = record.parents, record.grafts
     author, message = record.author.encode(), record.message.encode()
-    room = KEPT - _CHECK - _KEPT_FIXED - len(author) - len(message) + min(spare, 0xFF) * _LINKS_ROOM
-    most = min((room - 10 * len(record.parents)) // 6, 0xFFFF)
-    if most < 0:
-        raise LimitReached("rows for the parents of a merge", spare)
-    grafts = record.grafts if len(record.grafts) <= most else tuple(sorted(record.grafts)[-most:] if most else ())
-    numbers = (record.number, record.branch, kept.before, record.top, record.root_number)
-    links = b"".join(
-        [_six(number) + epoch.to_bytes(4, "little") for number, epoch in record.parents]
-        + [_six(number) for number in grafts]
-    )
-    kind = GHOST_ROW if kept.ghost else KEPT_ROW
-    head = b"".join((
-        _KEPT.pack(kind, len(record.parents), len(grafts), len(author), len(message), record.epoch),
-        *map(_six, numbers),
-        min(record.thinned, (1 << 40) - 1).to_bytes(5, "little"),
-        record.rt.to_bytes(8, "little", signed=True),
-        record.wall.to_bytes(8, "little", signed=True),
-        *(index.to_bytes(2, "little") + min(count, (1 << 40) - 1).to_bytes(5, "little") for index, count in authors),
-        bytes((AUTHORS - len(authors)) * _AUTHOR),
-        author,
-        message,
-    ))  # fmt: skip
-    here = KEPT - _CHECK - len(head)
-    rows = [sealed(head + links[:here], KEPT, "kept")]
-    for index, at in enumerate(range(here, len(links), _LINKS_ROOM)):
-        head = bytes((LINKS_ROW, index)) + _six(record.number)
-        rows.append(sealed(head + links[at : at + _LINKS_ROOM], KEPT, "kept"))
+    texts = author + message
+    if authors:
+        texts += b"".join([
+            index.to_bytes(2, "little") + min(count, _MOST_THINNED).to_bytes(5, "little") for index, count in authors
+        ])  # fmt: skip
+    wanted = len(texts) + 10 * len(parents) + 6 * len(grafts)
+    if wanted > _ROOM:
+        room = _ROOM + (KEPT_ROWS - 1 + min(spare, 0xFF - KEPT_ROWS)) * _LINKS_ROOM
+        most = min((room - len(texts) - 10 * len(parents)) // 6, 0xFFFF)
+        if most < 0:
+            raise LimitReached("rows for the parents of a merge", spare)
+        if len(grafts) > most:
+            grafts = tuple(sorted(grafts)[-most:] if most else ())
+    more = texts + b"".join([_PARENT.pack(one & _LOW, one >> 32, epoch) for one, epoch in parents])
+    more += b"".join([one.to_bytes(6, "little") for one in grafts])
+    thinned = min(record.thinned, _MOST_THINNED)
+    head = _KEPT.pack(
+        GHOST_ROW if kept.ghost else KEPT_ROW, len(parents), len(grafts), len(author), len(message), len(authors),
+        record.epoch, number & _LOW, number >> 32, branch & _LOW, branch >> 32, before & _LOW, before >> 32,
+        top & _LOW, top >> 32, root & _LOW, root >> 32, thinned & _LOW, thinned >> 32, record.rt, record.wall,
+    )  # fmt: skip
+    if len(more) <= _ROOM:
+        return [sealed(head + more, KEPT, "kept")]
+    rows = [sealed(head + more[:_ROOM], KEPT, "kept")]
+    for index, at in enumerate(range(_ROOM, len(more), _LINKS_ROOM)):
+        head = bytes((LINKS_ROW, index)) + number.to_bytes(6, "little")
+        rows.append(sealed(head + more[at : at + _LINKS_ROOM], KEPT, "kept"))
     return rows
 
 
@@ -155,7 +164,7 @@ def read_kept(rows: Sequence[bytes], name: Callable[[int], str], lost: list[Corr
     found: dict[int, Kept] = {}
     for at, data in heads:
         try:
-            kept = _read_kept(at, data, sorted(more.pop(int.from_bytes(data[10:16], "little"), [])), name)
+            kept = _read_kept(at, data, sorted(more.pop(_number(data), [])), name)
             if kept.record.number in found:
                 raise Corrupt(f"table kept, row {at + 1}", f"commit {kept.record.number} again", "each once")
             found[kept.record.number] = kept
@@ -172,46 +181,45 @@ def _raised(fault: Corrupt, lost: list[Corrupt] | None) -> None:
     lost.append(fault)
 
 
+def _number(data: bytes) -> int:
+    """The number of the commit whose first row this is."""
+    return int.from_bytes(data[_NUMBER_AT : _NUMBER_AT + 6], "little")
+
+
 def _read_kept(at: int, data: bytes, more: list[tuple[int, int, bytes]], name: Callable[[int], str]) -> Kept:
-    kind, parent_count, graft_count, author_size, message_size, epoch = _KEPT.unpack_from(data)
-    number, branch, before, top, root = (
-        int.from_bytes(data[_KEPT.size + 6 * i : _KEPT.size + 6 * i + 6], "little") for i in range(len(_NUMBERS))
+    kind, parent_count, graft_count, author_size, message_size, author_count, epoch, *numbers, rt, wall = (
+        _KEPT.unpack_from(data)
     )
-    fixed = data[_KEPT.size + 30 : _KEPT_FIXED]
-    end = _KEPT_FIXED + author_size + message_size
-    links = data[end:] + b"".join(part for _, _, part in more)
-    wanted = 10 * parent_count + 6 * graft_count
-    if kind not in {KEPT_ROW, GHOST_ROW} or not wanted <= len(links) < wanted + _LINKS_ROOM:
-        raise Corrupt(f"table kept, row {at + 1}", f"kind {kind} and {len(links)} bytes of links", "a kept commit")
-    parents = tuple(
-        Key(int.from_bytes(links[i : i + 6], "little"), int.from_bytes(links[i + 6 : i + 10], "little"))
-        for i in range(0, 10 * parent_count, 10)
+    number, branch, before, top, root, thinned = (
+        low | high << 32 for low, high in zip(numbers[::2], numbers[1::2], strict=True)
     )
-    start = 10 * parent_count
-    grafts = tuple(
-        int.from_bytes(links[i : i + 6], "little") for i in range(start, start + 6 * graft_count, 6)
-    )  # fmt: skip
+    rest = data[_KEPT.size :] + b"".join(part for _, _, part in more)
+    message_at = author_size
+    authors_at = message_at + message_size
+    parents_at = authors_at + _AUTHOR * author_count
+    grafts_at = parents_at + _PARENT.size * parent_count
+    wanted = grafts_at + 6 * graft_count
+    if kind not in {KEPT_ROW, GHOST_ROW} or not wanted <= len(rest) <= max(_ROOM, wanted + _LINKS_ROOM - 1):
+        raise Corrupt(f"table kept, row {at + 1}", f"kind {kind} and {len(rest)} bytes of links", "a kept commit")
+    links = _PARENT.iter_unpack(rest[parents_at:grafts_at])
+    parents = tuple([Key(low | high << 32, parent_epoch) for low, high, parent_epoch in links])
+    grafts = tuple([int.from_bytes(rest[i : i + 6], "little") for i in range(grafts_at, wanted, 6)])
     record = Record(
-        number, epoch, branch, parents,
-        int.from_bytes(fixed[5:13], "little", signed=True),
-        int.from_bytes(fixed[13:21], "little", signed=True),
-        data[_KEPT_FIXED : _KEPT_FIXED + author_size].decode(),
-        data[_KEPT_FIXED + author_size : end].decode(),
-        None, grafts, int.from_bytes(fixed[:5], "little"), root, top, _read_authors(fixed, name),
+        number, epoch, branch, parents, rt, wall, rest[:message_at].decode(), rest[message_at:authors_at].decode(),
+        None, grafts, thinned, root, top, _read_authors(rest[authors_at:parents_at], name),
     )  # fmt: skip
+    if record.authors is None and thinned:
+        record.authors = {}
     return Kept(record, before, None, kind == GHOST_ROW, (at, *(row for _, row, _ in more)))
 
 
-def _read_authors(fixed: bytes, name: Callable[[int], str]) -> dict[str, int] | None:
+def _read_authors(data: bytes, name: Callable[[int], str]) -> dict[str, int] | None:
     """Who wrote; None stands for the commit's own author, where it stands for no other."""
-    numbers = (fixed[at : at + _AUTHOR] for at in range(21, len(fixed), _AUTHOR))
-    pairs = [(int.from_bytes(each[:2], "little"), int.from_bytes(each[2:], "little")) for each in numbers]
-    found = {name(index): count for index, count in pairs if index}
-    return found if found or any(fixed[:5]) else None
-
-
-def _six(number: int) -> bytes:
-    return number.to_bytes(6, "little")
+    pairs = [
+        (int.from_bytes(data[at : at + 2], "little"), int.from_bytes(data[at + 2 : at + _AUTHOR], "little"))
+        for at in range(0, len(data), _AUTHOR)
+    ]
+    return {name(index): count for index, count in pairs} or None
 
 
 # Branches, tags, pins

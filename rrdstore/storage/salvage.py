@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from rrdstore.errors import Corrupt, NoStore, StoreError
 from rrdstore.storage import journal, netting, schema
-from rrdstore.storage.layout import LOCATIONS_A_ROW, MIB, ROW, Layout, plan
+from rrdstore.storage.layout import GRAIN, LOCATIONS_A_ROW, MIB, ROW, Layout, plan
 from rrdstore.storage.names import Names
 from rrdstore.storage.objects import HEADER, Missing, assembled, header, unpack, whole
 from rrdstore.storage.pages import Pages, Row
@@ -217,7 +217,7 @@ class Salvage:
     def _scan(self, segment: int, which: int) -> None:
         data = self._segment(segment, which)
         layout = self.found.layout
-        grain, at = layout.grain if layout else 16, 0
+        grain, at = layout.grain if layout else GRAIN, 0
         while at + HEADER <= len(data):
             number, length, _ = header(data, at)
             if not number:

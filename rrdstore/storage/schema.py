@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 APPLICATION = 0x72726462
 """`rrdb`, in the header of the SQLite file."""
-FORMAT = 1
+FORMAT = 2
 
 META = "CREATE TABLE meta (k TEXT PRIMARY KEY, v) WITHOUT ROWID"
 

@@ -48,7 +48,7 @@ class Segments:
         self._cache: OrderedDict[int, bytearray | bytes] = OrderedDict()
         self._open: list[int] = [-1, -1]
         self._dirty: dict[int, tuple[int, int]] = {}
-        self._fresh = 0
+        self.fresh = 0
         """Bytes put in since the last `written`."""
         self._changed: set[int] = set()
         free = [segment for segment in range(self.count) if not self.live[segment]]
@@ -64,7 +64,7 @@ class Segments:
     @property
     def pages(self) -> int:
         """Pages that `write` would change, at most."""
-        return len(self._changed) + self._fresh // (PAGE - 4) + 3 * len(self._dirty)
+        return len(self._changed) + self.fresh // (PAGE - 4) + 3 * len(self._dirty)
 
     def take(self, length: int, stream: int) -> tuple[int, int, bytearray] | None:
         """Room for so many bytes in an open segment: which, where, and its bytes, of which these are still zeros.
@@ -82,7 +82,7 @@ class Segments:
         end = offset + length
         dirty = self._dirty.get(segment)
         self._dirty[segment] = (offset if dirty is None else dirty[0], end)
-        self._fresh += length
+        self.fresh += length
         self.used[segment] = end
         self.live[segment] += length
         self._changed.add(segment // SEGMENTS_A_ROW)
@@ -157,4 +157,4 @@ class Segments:
         """The transaction is done."""
         self._dirty.clear()
         self._changed.clear()
-        self._fresh = 0
+        self.fresh = 0

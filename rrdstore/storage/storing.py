@@ -16,10 +16,12 @@ from __future__ import annotations
 
 from itertools import compress
 from operator import is_not
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from rrdstore.errors import Corrupt
 from rrdstore.storage.codec import encode, is_inline
+from rrdstore.storage.objects import whole
+from rrdstore.storage.splice import Change, Key, Part, Written
 from rrdstore.tree.edit import EMPTY
 from rrdstore.tree.node import BITS, FANOUT, Bucket, Inode, Node, Stub, Wide, name_hash
 
@@ -29,43 +31,48 @@ if TYPE_CHECKING:
     from rrdstore.storage.objects import Objects
     from rrdstore.tree.node import Kids
 
-Part = Node | Bucket | Wide
 Names = dict[str, Node | Stub]
-Key = str | int
-"""The name of a node in its bucket, or the index of a set in its wide set."""
 Work = tuple[Key, "Part | Stub", "Part | Stub | None", int]
 """A part to be written: its key, itself, what the tree before has in its place, and its levels of hash."""
 
 
 _WRITTEN_AT_ONCE = 16
 """Parts that a step writes, about."""
-_REMEMBERED = 16384
-"""Objects whose length is remembered."""
+_REMEMBERED = 8192
+"""Objects of which the bytes are remembered, to be spliced: those of one piece."""
 LENGTH_BITS = 24
 LENGTH = (1 << LENGTH_BITS) - 1
 MOST_REPLACED = 128
 """What a commit replaces is remembered up to so many objects; of more, it is found out when it matters."""
+_SETS = range(FANOUT)
+_MOST_CHANGES = 8
+"""Changes in one part that are put into the bytes that were; more are not worth it."""
 
 
 class _Frame:
-    """A part being written: what of it is left to do before it is."""
+    """A part being written: what of it is left to do before it is, and what it was."""
 
-    __slots__ = ("below", "key", "part", "work")
+    __slots__ = ("below", "changes", "key", "part", "was", "work", "written")
 
-    def __init__(self, part: Part, work: list[Work]) -> None:
-        self.part, self.work = part, work
+    def __init__(self, part: Part) -> None:
+        self.part = part
+        self.work: list[Work] = []
         self.key: Key = ""
         self.below: Part | Stub | None = None
+        self.was: Part | None = None
+        self.written: Written | None = None
+        """The bytes of what it was, if they are remembered."""
+        self.changes: list[Change] | None = None
+        """All that is not as it was; None if that cannot be said, or is more than this."""
 
 
 class Storing:
     """Writes trees as objects, and can take the numbers back that it gave."""
 
     def __init__(self, objects: Objects) -> None:
-        self._objects = objects
+        self._objects, self._most = objects, objects.most
         self._numbered: list[Part] = []
-        self._lengths: dict[int, int] = {}
-        """What objects written lately take, if each is in one piece."""
+        self._written: dict[int, Written] = {}
         self._replaced: list[int] = []
         self._all_known = True
 
@@ -83,6 +90,8 @@ class Storing:
         self._all_known = True
         if before is not None and (root is before or (root.number and root.number == before.number)):
             return before
+        if before is not None and self._along(root, before):
+            return root
         stack = [self._opened(root, before, 0)]
         while True:
             frame = stack[-1]
@@ -91,7 +100,7 @@ class Storing:
                 stack.append(self._opened(frame.below, was, depth))
                 continue
             stack.pop()
-            self._write(frame.part)
+            self._write(frame)
             if not len(self._numbered) % _WRITTEN_AT_ONCE:
                 yield False
             if not stack:
@@ -100,25 +109,85 @@ class Storing:
             if frame.part is not parent.below:
                 _point(parent.part, parent.key, frame.part)
 
-    def _write(self, part: Part) -> None:
-        objects, lengths = self._objects, self._lengths
-        number = objects.number()
-        kind, data = encode(part, number)
-        part.number = number
-        self._numbered.append(part)
+    def _along(self, root: Node, before: Node) -> bool:
+        """Store what most commits are, one value set again: all new parts lie on one way. False if it is not so."""
+        way: list[tuple[Any, Any, tuple[Change, ...]]] = []
+        part: Any = root  # not cast at each step: a cast is a call
+        was: Any = before
+        while part.__class__ is not Node:
+            kids, olds = part, was
+            if part.__class__ is Inode:
+                kids, olds = part.kids, was.kids
+                if not _same_head(part, was):
+                    return False
+            if part.number or not was.number or kids.__class__ is not olds.__class__:
+                return False
+            names: Any
+            if kids.__class__ is Bucket:
+                names, others = kids.names, olds.names
+                found: Any = list(compress(names, map(is_not, names.values(), others.values())))
+                if len(found) != 1 or tuple(names) != tuple(others):
+                    return False
+            elif kids.__class__ is Wide and kids.count == olds.count:
+                names, others = kids.slots, olds.slots
+                found = list(compress(_SETS, map(is_not, names, others)))
+                if len(found) != 1:
+                    return False
+            else:
+                return False
+            if kids.number:
+                return False
+            key = found[0]
+            way.append((part, was, ((key, others[key]),)))
+            part, was = names[key], others[key]
+            if part.__class__ is not was.__class__:
+                return False
+        if not is_inline(part):
+            return False
+        replaced, remembered = self._replaced, self._written
+        parts = []
+        for part, was, changes in way:
+            written = remembered.pop(was.number, None)
+            replaced.append(was.number << LENGTH_BITS | self._length(written))
+            parts.append((part, was, changes, written))
+        for part, was, changes, written in reversed(parts):
+            good = written is not None and written.splice(part, was, changes)
+            self._add(part, written if good and written is not None else Written(*encode(part)))
+        return True
+
+    def _write(self, frame: _Frame) -> None:
+        part, written, changes = frame.part, frame.written, frame.changes
+        if not (
+            written is not None
+            and changes is not None
+            and frame.was is not None
+            and written.splice(part, frame.was, changes)
+        ):
+            written = Written(*encode(part))
+        self._add(part, written)
+
+    def _add(self, part: Part, written: Written) -> None:
+        number = part.number = self._objects.add(written.kind, written.data)
+        numbered, remembered = self._numbered, self._written
+        numbered.append(part)
         if isinstance(part, Node) and part.kids is not None and not part.kids.number:
             part.kids.number = number
-            self._numbered.append(part.kids)
-        if len(lengths) >= _REMEMBERED:
-            lengths.clear()
-        lengths[number] = objects.write(number, kind, data)
+            numbered.append(part.kids)
+        if len(written.data) <= self._most:
+            if len(remembered) >= _REMEMBERED:
+                remembered.clear()
+            remembered[number] = written
+
+    def _length(self, written: Written | None) -> int:
+        """What an object takes whose bytes are remembered; 0 of others."""
+        return 0 if written is None else whole(len(written.data), self._objects.grain)
 
     def undo(self) -> None:
         """Take back all numbers given since the last `done`: the objects are not in the file."""
         for part in self._numbered:
             part.number = 0
         self._numbered.clear()
-        self._lengths.clear()
+        self._written.clear()
 
     def done(self) -> None:
         """The objects are in the file."""
@@ -133,37 +202,44 @@ class Storing:
             except Corrupt:
                 # What cannot be read cannot be shared: all of this part is written again.
                 was, self._all_known = None, False
-        own = cast("Part", part)
+        own, old = cast("Part", part), cast("Part | None", was)
         if own.number or own is EMPTY:
             own = _copied(own)
-        old = cast("Part | None", was)
+        frame = _Frame(own)
         if old is not None and old.number:
-            self._replaced.append(old.number << LENGTH_BITS | self._lengths.pop(old.number, 0))
+            written = self._written.pop(old.number, None)
+            self._replaced.append(old.number << LENGTH_BITS | self._length(written))
+            frame.was, frame.written = old, written
         if isinstance(own, Node):
             kids, before = own.kids, old.kids if isinstance(old, Node) else None
             if kids is None:
                 if before is not None:
                     self._all_known = False
-                return _Frame(own, [])
-            return _Frame(own, self._differing(kids, before, 0))
-        return _Frame(own, self._differing(own, cast("Kids | None", old), depth))
+                return frame
+            self._differing(frame, kids, before, 0)
+            if not isinstance(old, Node) or not _same_head(own, old):
+                frame.changes = None
+        else:
+            self._differing(frame, own, cast("Kids | None", old), depth)
+        return frame
 
-    def _differing(self, kids: Kids, was: Kids | None, depth: int) -> list[Work]:
+    def _differing(self, frame: _Frame, kids: Kids, was: Kids | None, depth: int) -> None:
         """What in `kids` needs an object of its own that `was`, at the same place, does not have there."""
         if kids is was or (was is not None and kids.number and kids.number == was.number):
-            return []
-        if was is not None and was.__class__ is not kids.__class__:
+            frame.changes = []
+        elif was is not None and was.__class__ is not kids.__class__:
             self._all_known = False
+            frame.work = _anew(kids, was, depth)
+        elif was is None:
+            frame.work = _anew(kids, was, depth)
         elif kids.__class__ is Bucket:
-            if was is not None:
-                return self._in_bucket(kids.names, was.names)  # type: ignore[union-attr]  # of the same class
+            self._in_bucket(frame, kids.names, was.names)  # type: ignore[union-attr]  # of the same class
         else:
-            return self._in_sets(cast("Wide", kids), cast("Wide | None", was), depth)
-        return _anew(kids, was, depth)
+            self._in_sets(frame, cast("Wide", kids), cast("Wide", was), depth)
 
-    def _in_bucket(self, names: Names, olds: Names) -> list[Work]:
+    def _in_bucket(self, frame: _Frame, names: Names, olds: Names) -> None:
         """The same for two buckets: most of their names lead to the very same nodes, and in the same order."""
-        work: list[Work] = []
+        work = frame.work
         if tuple(names) != tuple(olds):
             for name, node in names.items():
                 before = olds.get(name)
@@ -171,31 +247,47 @@ class Storing:
                     self._compare(work, name, node, before)
             if any(olds[name].number for name in olds.keys() - names.keys()):
                 self._all_known = False
-            return work
+            return
         pairs = zip(names, names.values(), olds.values(), strict=True)
+        changes: list[Change] = []
         for name, node, before in compress(pairs, map(is_not, names.values(), olds.values())):
-            self._compare(work, name, node, before)
-        return work
+            if not _same(node, before):
+                changes.append((name, before))
+                self._compare(work, name, node, before)
+        if len(changes) <= _MOST_CHANGES:
+            frame.changes = changes
 
     def _compare(self, work: list[Work], name: str, node: Node | Stub, before: Node | Stub | None) -> None:
         if isinstance(node, Node) and is_inline(node):
             if before is not None and before.number:
                 self._all_known = False  # What was an object, with objects below perhaps, is a small leaf.
-            return
-        if not _same(node, before):
+        elif not _same(node, before):
             work.append((name, node, before, 0))
 
-    def _in_sets(self, wide: Wide, was: Wide | None, depth: int) -> list[Work]:
-        slots = wide.slots
-        olds = [None] * FANOUT if was is None else was.slots
-        work: list[Work] = []
+    def _in_sets(self, frame: _Frame, wide: Wide, was: Wide, depth: int) -> None:
+        slots, olds = wide.slots, was.slots
+        changes: list[Change] = []
         triples = zip(range(FANOUT), slots, olds, strict=True)
         for index, below, before in compress(triples, map(is_not, slots, olds)):
             if below is None:
                 self._all_known = False
-            elif not _same(below, before):
-                work.append((index, below, before, depth + 1))
-        return work
+            elif _same(below, before):
+                continue
+            else:
+                frame.work.append((index, below, before, depth + 1))
+            changes.append((index, before))
+        if len(changes) <= _MOST_CHANGES and wide.count == was.count:
+            frame.changes = changes
+
+
+def _same_head(node: Node, was: Node) -> bool:
+    """Whether two nodes differ in what is below them at most."""
+    return (
+        node.modified == was.modified
+        and node.created == was.created
+        and node.value == was.value
+        and node.meta == was.meta
+    )
 
 
 def _copied(part: Part) -> Part:

@@ -1,8 +1,8 @@
 """Views: what the rows of fixed length hide, as columns that any SQLite program can show.
 
 Rule: for looking only; nothing of ours reads them, and they hold no data. They take pages of the schema, counted by
-the layout, and are made with the tables. A view decodes what docs/format.md says; where a row goes on in another, it
-shows what the first one has. Times are UTC.
+the layout, and are made with the tables. A view decodes what docs/format.md says; where a row of a branch goes on in
+another, it shows what the first one has. Times are UTC.
 
     commits    number, branch, time, wall, author, message, thinned, epoch, root
     branches   name, id, head, fork, upstream, base, keep
@@ -46,7 +46,15 @@ def _select(table: str, columns: dict[str, str], where: str) -> str:
 
 
 _AUTHOR, _MESSAGE = _number(4, 1), _number(5, 1)
+_KEPT_AUTHOR, _KEPT_MESSAGE = _number(4, 1, "kept.d"), _number(5, 1, "kept.d")
 _NAME = _number(47, 1)
+_MESSAGE_TEXT = (
+    f"CASE WHEN {_AUTHOR} + {_MESSAGE} <= 99 THEN {_text(f'62 + {_AUTHOR}', _MESSAGE)} ELSE "
+    f"(SELECT CAST(substr(kept.d, 63 + {_KEPT_AUTHOR}, 99 - {_KEPT_AUTHOR}) "
+    f"|| substr(more.d, 9, {_KEPT_AUTHOR} + {_KEPT_MESSAGE} - 99) AS TEXT) "
+    "FROM kept AS more WHERE substr(more.d, 1, 2) = x'0300' AND substr(more.d, 3, 6) = substr(kept.d, 12, 6)) END"
+)
+"""The rest of a long one is in the commit's second row."""
 
 _COUNTED = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {}) "
 
@@ -55,15 +63,15 @@ SELECTS: dict[str, str] = {
     "commits": _select(
         "kept",
         {
-            "number": _number(10, 6),
-            "branch": _number(16, 6),
-            "time": _time(45),
-            "wall": _time(53),
-            "author": _text("117", _AUTHOR),
-            "message": _text(f"117 + {_AUTHOR}", _MESSAGE),
-            "thinned": _number(40, 5),
-            "epoch": _number(6, 4),
-            "root": _number(34, 6),
+            "number": _number(11, 6),
+            "branch": _number(17, 6),
+            "time": _time(46),
+            "wall": _time(54),
+            "author": _text("62", _AUTHOR),
+            "message": _MESSAGE_TEXT,
+            "thinned": _number(41, 5),
+            "epoch": _number(7, 4),
+            "root": _number(35, 6),
         },
         f"{_number(0, 1)} = 1 ORDER BY number",
     ),

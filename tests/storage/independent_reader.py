@@ -18,7 +18,9 @@ SUPERBLOCK = (
     "tick", "number", "epoch", "top", "next", "charged", "objects", "dying", "reaped", "kept", "clean", "pages",
     "writes", "generation", "start", "line",
 )  # fmt: skip
-WIDTHS = "BHIQ"
+CODES = {0: "", 1: "B", 2: "H", 4: "I", 8: "Q"}
+FORMS = ((0, 0), (1, 0), (4, 0), (8, 0), (0, 1), (0, 2), (0, 4), (0, 8), (4, 1), (4, 2), (8, 1), (8, 2), (8, 4))
+"""Of a column: bytes of the base, and of each number beyond it."""
 
 Tree = dict[str, tuple[bytes, bytes, int, int]]
 """Of each path: value, meta, created, modified."""
@@ -89,7 +91,7 @@ class File:
         self.database = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)
         ask = self.database.execute
         assert ask("PRAGMA application_id").fetchone()[0] == 0x72726462
-        assert ask("PRAGMA user_version").fetchone()[0] == 1
+        assert ask("PRAGMA user_version").fetchone()[0] == 2
         assert ask("PRAGMA page_size").fetchone()[0] == 4096
         meta = dict(ask("SELECT k, v FROM meta").fetchall())
         row, check = meta.pop("superblock"), meta.pop("check")
@@ -100,7 +102,7 @@ class File:
         assert crc32(row[:124]) == int.from_bytes(row[124:], "little")
         self.superblock = dict(zip(SUPERBLOCK, unpack_from("<10QI5Q", row), strict=True))
         self.segment, self.segments, self.grain = (int(meta[key]) for key in ("segment", "segments", "grain"))
-        self.locations = self.segments * self.segment // 192
+        self.locations = self.segments * self.segment // 96
 
     def rows(self, table: str, *, placed: bool = False) -> list[bytes]:
         """The rows of a table that are not free, without their checksums."""
@@ -127,14 +129,22 @@ class File:
                 heads.append(row)
         found = {}
         for row in heads:
-            kind, parents, grafts, author, message, epoch = unpack_from("<BBHBBI", row)
+            kind, parents, grafts, author, message, authors, epoch = unpack_from("<BBHBBBI", row)
             number, branch, before, top, root = (
-                int.from_bytes(row[10 + 6 * n : 16 + 6 * n], "little") for n in range(5)
+                int.from_bytes(row[11 + 6 * n : 17 + 6 * n], "little") for n in range(5)
             )
-            thinned = int.from_bytes(row[40:45], "little")
-            rt, wall = unpack_from("<qq", row, 45)
-            words = row[117 : 117 + author].decode(), row[117 + author : 117 + author + message].decode()
-            links = row[117 + author + message :] + b"".join(part for _, part in sorted(more.pop(number, [])))
+            thinned = int.from_bytes(row[41:46], "little")
+            rt, wall = unpack_from("<qq", row, 46)
+            rest = row[62:] + b"".join(part for _, part in sorted(more.pop(number, [])))
+            words = rest[:author].decode(), rest[author : author + message].decode()
+            at = author + message
+            counts = [
+                (int.from_bytes(rest[i : i + 2], "little"), int.from_bytes(rest[i + 2 : i + 7], "little"))
+                for i in range(at, at + 7 * authors, 7)
+            ]
+            assert all(index and count for index, count in counts)
+            assert sum(count for _, count in counts) <= thinned + 1
+            links = rest[at + 7 * authors :]
             after = 10 * parents
             found[number] = Commit(
                 kind, epoch, number, branch, before, top, root, thinned, rt, wall, *words,
@@ -219,11 +229,12 @@ class File:
         assert not at % self.grain
         row = self.database.execute("SELECT d FROM seg WHERE id = ?", (segment + 1,)).fetchone()[0]
         assert len(row) == self.segment
-        found, word, check = unpack_from("<QII", row, at)
+        found = int.from_bytes(row[at : at + 6], "little")
+        length, tag, check = unpack_from("<HBI", row, at + 6)
         assert found == number, (found, number)
-        data = row[at + 16 : at + 16 + (word & 0xFFFFFF)]
-        assert crc32(data, (number ^ word) & 0xFFFFFFFF) == check
-        return word >> 24 & 15, word >> 28, data
+        data = row[at + 13 : at + 13 + length]
+        assert crc32(data, (number ^ (length + (tag << 24))) & 0xFFFFFFFF) == check
+        return tag & 15, tag >> 4, data
 
     def tree(self, root: int) -> Tree:
         """The whole tree of a commit, given the object number of its root."""
@@ -233,8 +244,8 @@ class File:
             path, number = stack.pop()
             kind, data = self.object(number)
             assert kind == 1, (path, kind)
-            shape, form = data[0], "<BQQII" if data[0] & 4 else "<BIIBB"
-            _, created, modified, value, meta = unpack_from(form, data)
+            shape, form = data[0], ("<BII", "<BIIBB", "<BQQII")[data[0] >> 2]
+            _, created, modified, value, meta = (*unpack_from(form, data), 0, 0)[:5]
             at = calcsize(form)
             tree[path] = (data[at : at + value], data[at + value : at + value + meta], created, modified)
             at += value + meta
@@ -256,13 +267,13 @@ class File:
     def _wide(
         self, data: bytes, at: int, number: int, inside: str, tree: Tree, stack: list, bits: tuple[int, ...]
     ) -> int:
-        names, filled, width = unpack_from("<IIB", data, at)
+        names, filled, form = unpack_from("<IIB", data, at)
         sets = [index for index in range(32) if filled >> index & 1]
-        distances = unpack_from(f"<{len(sets)}{WIDTHS[width]}", data, at + 9)
-        assert len(data) == at + 9 + len(sets) * calcsize("<" + WIDTHS[width])
+        numbers, end = _column(data, at + 9, form, len(sets))
+        assert len(data) == end
+        assert all(below < number for below in numbers)
         found = sum(
-            self._set(number - distance, inside, tree, stack, (*bits, index))
-            for index, distance in zip(sets, distances, strict=True)
+            self._set(below, inside, tree, stack, (*bits, index)) for index, below in zip(sets, numbers, strict=True)
         )
         assert found == names
         assert names > 32
@@ -271,16 +282,15 @@ class File:
     def _bucket(
         self, data: bytes, at: int, number: int, inside: str, tree: Tree, stack: list, bits: tuple[int, ...]
     ) -> int:
-        children, leaves, metas, widths = unpack_from("<4H", data, at)
-        at += 8
+        children, leaves, metas, forms = unpack_from("<BBBI", data, at)
+        at += 7
         columns = []
         for column, count in enumerate((children, children, leaves, leaves, leaves, leaves, leaves, metas)):
-            form = f"<{count}{WIDTHS[widths >> 2 * column & 3]}"
-            columns.append(unpack_from(form, data, at))
-            at += calcsize(form)
-        distances, child_names, leaf_names, values, indexes, created, modified, meta_sizes = columns
+            values, at = _column(data, at, forms >> 4 * column & 15, count)
+            columns.append(values)
+        numbers, child_names, leaf_names, values, indexes, created, modified, meta_sizes = columns
 
-        def take(sizes: tuple[int, ...]) -> list[bytes]:
+        def take(sizes: list[int]) -> list[bytes]:
             nonlocal at
             parts = []
             for size in sizes:
@@ -297,9 +307,9 @@ class File:
         for name, value, index, made, set_by in zip(names, value_parts, indexes, created, modified, strict=True):
             assert len(value) + len(meta_parts[index]) <= 192
             tree[f"{inside}/{name.decode()}"] = (value, meta_parts[index], made, set_by)
-        for name, distance in zip(below, distances, strict=True):
-            assert distance > 0
-            stack.append((f"{inside}/{name.decode()}", number - distance))
+        for name, older in zip(below, numbers, strict=True):
+            assert older < number
+            stack.append((f"{inside}/{name.decode()}", older))
         return children + leaves
 
     # The journal
@@ -332,6 +342,19 @@ class File:
         if generation == own:
             assert end == at
         return found
+
+
+def _column(data: bytes, at: int, form: int, count: int) -> tuple[list[int], int]:
+    """The numbers of a column, and where the next one begins."""
+    size, width = FORMS[form]
+    if not count:
+        assert form == 0
+        return [], at
+    base = int.from_bytes(data[at : at + size], "little")
+    at += size
+    if not width:
+        return [base] * count, at
+    return [base + one for one in unpack_from(f"<{count}{CODES[width]}", data, at)], at + count * width
 
 
 def _entry(data: bytes) -> Entry:

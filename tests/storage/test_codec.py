@@ -50,7 +50,7 @@ def described(part):
 
 @given(st.one_of(nodes, buckets, wides))
 def test_what_is_decoded_is_what_was_encoded(part):
-    kind, data = encode(part, NUMBER)
+    kind, data = encode(part)
     found = decode(kind, data, NUMBER, SOURCE)
     assert described(found) == described(part)
     assert found.number == NUMBER
@@ -61,7 +61,7 @@ def test_what_is_decoded_is_what_was_encoded(part):
 
 @given(st.one_of(nodes, buckets, wides))
 def test_references_are_those_of_the_stubs(part):
-    kind, data = encode(part, NUMBER)
+    kind, data = encode(part)
     container = part.kids if isinstance(part, Node) else part
     expected = {}
     if isinstance(container, Bucket):
@@ -75,7 +75,7 @@ def test_references_are_those_of_the_stubs(part):
 
 @given(nodes, st.data())
 def test_bytes_that_end_early_are_corrupt_or_complete(node, data):
-    kind, encoded = encode(node, NUMBER)
+    kind, encoded = encode(node)
     at = data.draw(st.integers(0, max(0, len(encoded) - 1)))
     with pytest.raises(Corrupt):
         decode(kind, encoded[:at], NUMBER, SOURCE)
@@ -97,5 +97,5 @@ def test_a_leaf_is_inside_its_parent_up_to_the_limit():
 
 def test_a_bucket_of_a_toolstack_is_small():
     names = {f"backend-{i}": Node(b"/local/domain/0/x", b"n0,r17", 1_000_000 + i, 1_000_900) for i in range(20)}
-    _, data = encode(Bucket(names, 1), NUMBER)
+    _, data = encode(Bucket(names, 1))
     assert len(data) / 20 < 17 + 10 + 12

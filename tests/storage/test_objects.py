@@ -61,7 +61,7 @@ def test_a_number_whose_place_is_taken_is_skipped(held):
 def test_freeing_frees_the_pieces_and_doing_it_again_does_nothing(held):
     objects = Objects(held)
     number = objects.add(NODE, bytes(300_000))
-    assert len(objects.pieces(number)) > 300
+    assert len(objects.pieces(number)) >= 300
     assert objects.superblock.charged > 300_000
     assert objects.weight(number) == objects.superblock.charged
     objects.free(number)

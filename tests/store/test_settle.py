@@ -267,7 +267,7 @@ class TestRoom:
         held = []
         with pytest.raises(rrdstore.StoreFull) as full:  # noqa: PT012 - which of them is refused is the question
             for n in range(200):
-                commit = main.set("/a", bytes(1500 + n))
+                commit = main.set("/a", bytes(2200 + n))
                 if n % 2:
                     store.tag(f"t{n}", commit) if len(store.tags) < 4 else store.pin(commit)
                     held.append(commit)
