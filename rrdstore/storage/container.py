@@ -19,7 +19,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -52,6 +52,8 @@ class Container:
         self.path, self.layout, self.lock = path, layout, threading.RLock()
         self._connection, self._durable = connection, durable
         self._full = False
+        self.doubtful = False
+        """Whether a transaction that failed at its end may be found in the log by whoever opens it next."""
         self.held = False
         """Whether somebody has kept the log from being written back when it had to be, and nobody waits for him."""
         self._wait = WAIT
@@ -145,13 +147,29 @@ class Container:
             except sqlite3.OperationalError as fault:
                 self.held = str(fault) in _BUSY
                 raise
+            ending = False
             try:
                 yield
+                ending = True
                 self.execute("COMMIT")
+                self.doubtful = False
             except BaseException:
+                self.doubtful |= ending
                 if self._connection.in_transaction:
                     self._connection.rollback()
                 raise
+
+    def assure(self) -> None:
+        """See that nothing is found again that failed at its end; Held, Unwritable.
+
+        All of it may be in the log although SQLite could not have it forced to the disk, and counts then for whoever
+        reads the log anew after a crash. The next transaction is written over it, if it changes anything.
+        """
+        if self.doubtful:
+            superblock = self.superblock()
+            superblock.writes += 1
+            with self.transaction(1, durable=True):
+                self.put_superblock(superblock)
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -240,7 +258,8 @@ def create(path: str, layout: Layout, uuid: bytes, epoch: int, progress: Callabl
                 connection.close()
     except BaseException:
         for name in (path, path + "-wal", path + "-shm"):
-            Path(name).unlink(missing_ok=True)
+            with suppress(OSError):
+                Path(name).unlink(missing_ok=True)
         raise
 
 

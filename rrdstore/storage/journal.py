@@ -35,12 +35,11 @@ import fcntl
 import logging
 import mmap
 import os
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 from zlib import crc32
 
 from rrdstore.errors import Corrupt, Held, Locked, Unwritable
+from rrdstore.storage.boot import boot
 from rrdstore.storage.holder import UNKNOWN
 from rrdstore.storage.ring import (
     HEAD,
@@ -49,6 +48,7 @@ from rrdstore.storage.ring import (
     RECORD,
     START,
     TURN,
+    Short,
     begins,
     doubt,
     encode,
@@ -145,9 +145,7 @@ class Journal:
     def _doubt(self, wanted: int, said: int, end: int) -> Corrupt | None:
         """What is wrong if the head says that the records go to `end` of generation `said`."""
         fault = doubt(self.path, wanted, self._begin, (self._generation, self._at), (said, end), self.size)
-        if fault is None or said > self._generation:
-            return fault
-        if self._same_boot:
+        if not isinstance(fault, Short) or self._same_boot:
             return fault
         log.warning("%s; the machine was started anew since, so this is what was not yet on the disk", fault)
         return None
@@ -155,7 +153,7 @@ class Journal:
     def verified(self, generation: int, start: int) -> tuple[list[Entry], bytes, Corrupt | None]:
         """What the file holds from there on as of now, read again: entries, the net before them, a fault. O(ring)."""
         entries, net, _, fault = salvaged(bytes(self._view), self.path, self._uuid, generation, start)
-        return entries, net, fault
+        return entries, net, None if isinstance(fault, Short) and not self._same_boot else fault
 
     @property
     def epoch(self) -> int:
@@ -182,6 +180,7 @@ class Journal:
     def _put(self, data: bytes, *, flush: bool) -> bool:
         """A record behind the last, if it fits; the head does not say so yet."""
         at = self._at
+        before = self._cut, self._limit
         end = at + PREFIX + len(data)
         follows = end + (-end & 7)
         if len(data) > self.size // 4 or follows + 4 > self._limit:
@@ -198,7 +197,12 @@ class Journal:
         words[follows >> 2] = 0
         words[at >> 2] = len(data)
         if flush:
-            self._flush(at, follows + 4)
+            try:
+                self._flush(at, follows + 4)
+            except Unwritable:  # It is refused, so it must not be found again.
+                words[at >> 2] = 0
+                self._cut, self._limit = before
+                raise
         self._at, self._seed = follows, check
         return True
 
@@ -359,7 +363,14 @@ def fill(descriptor: int, path: str, size: int, uuid: bytes, generation: int) ->
 
 
 def attach(descriptor: int, path: str, size: int, uuid: bytes, *, readonly: bool) -> Journal:
-    """The journal behind a descriptor, which it owns from now on; Corrupt if it is not this store's."""
+    """The journal behind a descriptor, which it owns from now on; Corrupt if it is not this store's, Unwritable."""
+    try:
+        return _attached(descriptor, path, size, uuid, readonly=readonly)
+    except OSError as fault:
+        raise Unwritable(path, str(fault)) from fault
+
+
+def _attached(descriptor: int, path: str, size: int, uuid: bytes, *, readonly: bool) -> Journal:
     head = os.pread(descriptor, HEAD.size, 0)
     found = os.fstat(descriptor).st_size
     if len(head) < HEAD.size or found != size:
@@ -383,17 +394,3 @@ def reader(path: str, size: int, uuid: bytes) -> Journal:
     except BaseException:
         os.close(descriptor)
         raise
-
-
-@cache
-def boot() -> int:
-    """64 bits that tell this start of the machine from all others; 0 where the system does not say."""
-    try:
-        return int(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:16].replace("-", ""), 16)
-    except (OSError, ValueError):
-        return 0
-
-
-def exists(path: str) -> bool:
-    """Whether there is a ring beside the store `path`."""
-    return Path(path + SUFFIX).exists()

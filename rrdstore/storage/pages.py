@@ -55,6 +55,8 @@ class Pages:
         """One page, counted from 1; zeros where there is none."""
         found = self._log.get(number)
         if found is None:
+            if number < 1:
+                return bytes(self.size)
             self._file.seek((number - 1) * self.size)
             found = self._file.read(self.size)
         return found if len(found) == self.size else found.ljust(self.size, b"\0")

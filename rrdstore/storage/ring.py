@@ -78,6 +78,10 @@ def begins(view: bytes | memoryview, generation: int, start: int) -> tuple[int, 
     return generation, start
 
 
+class Short(Corrupt):
+    """A journal whose head and records are not of one moment: damage, or what a power failure leaves of it."""
+
+
 def first(uuid: bytes, generation: int) -> int:
     """What the checksum of a generation's first record begins with."""
     return crc32(generation.to_bytes(8, "little"), crc32(uuid))
@@ -142,11 +146,13 @@ def doubt(
     `read` is the generation and byte that they were read to, `said` what the head says.
     """
     if said[0] > read[0]:
-        return Corrupt(path, f"records of generation {said[0]}", f"of {read[0]}, which the store has, or older")
+        # A tick that was under way has cut; more than one are of a day on which the store was another.
+        kind = Short if said[0] <= wanted + 1 else Corrupt
+        return kind(path, f"records of generation {said[0]}", f"of {read[0]}, which the store has, or older")
     if said[0] == read[0] and _rank(said[1], begin, size) > _rank(read[1], begin, size):
-        return Corrupt(path, f"records to byte {read[1]}, and one there that is not whole", f"to {said[1]}")
+        return Short(path, f"records to byte {read[1]}, and one there that is not whole", f"to {said[1]}")
     if said[0] < wanted - 1:
-        return Corrupt(path, f"records of generation {said[0]}", f"of {wanted}, which the store waits for")
+        return Short(path, f"records of generation {said[0]}", f"of {wanted}, which the store waits for")
     return None
 
 

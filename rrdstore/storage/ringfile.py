@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rrdstore.errors import Corrupt, Exists
+from rrdstore.errors import Corrupt, Exists, Locked, StoreError
 from rrdstore.storage import container, journal
-from rrdstore.storage.layout import NO_SERIES, SeriesRoom, plan
+from rrdstore.storage.layout import NO_SERIES, Layout, SeriesRoom, plan
 from rrdstore.storage.reader import RingReader
 from rrdstore.storage.writer import RingWriter
 
@@ -38,34 +39,50 @@ def create(
 ) -> RingWriter:
     """A new file of `size` bytes for a policy of `slots` commits, open. Exists, TooSmall, Locked, Unwritable.
 
-    All of it is written once; the name appears when everything is there. `uuid` and `epoch` are those of the
+    All of it is written once; the name appears when everything is there, but for the first commit, without which it
+    is no store yet: what a creation that never got so far has left is written anew. `uuid` and `epoch` are those of the
     store that this one continues, if it does; `series` what is declared of series.
     """
     layout, uuid = plan(size, slots, series), uuid or secrets.token_bytes(16)
-    if Path(path).exists():
-        raise Exists("file", path)
+    _refuse(path)
     ring = path + journal.SUFFIX
-    descriptor = journal.lock(ring, make=True)
     try:
-        try:
-            if Path(path).exists():
-                raise Exists("file", path)
-            Path(path + _NEW).unlink(missing_ok=True)
-            journal.fill(descriptor, ring, layout.ring, uuid, generation=1)
-            container.create(path + _NEW, layout, uuid, epoch, progress)
-            with container.faults(path):
-                synced(path + _NEW)
-                Path(path + _NEW).rename(path)
-                synced(str(Path(path).absolute().parent))
-        except Exists:
-            raise
-        except BaseException:
-            Path(path + _NEW).unlink(missing_ok=True)
-            Path(ring).unlink(missing_ok=True)
-            raise
-        return _writer(path, descriptor, sync)
+        descriptor = journal.lock(ring, make=True)
+    except Locked as fault:
+        raise (Exists("file", path) if Path(path).exists() else fault) from fault
+    try:
+        _refuse(path)
+        _made(path, descriptor, layout, uuid, epoch, progress)
     except BaseException:
         os.close(descriptor)
+        raise
+    return _writer(path, descriptor, sync)
+
+
+def _made(
+    path: str,
+    descriptor: int,
+    layout: Layout,
+    uuid: bytes,
+    epoch: int,
+    progress: Callable[[int, int], object] | None,
+) -> None:
+    """Both files, whole; nothing is left of a failure."""
+    ring = path + journal.SUFFIX
+    try:
+        with container.faults(path):
+            for end in (_NEW, "", "-wal", "-shm"):
+                Path(path + end).unlink(missing_ok=True)
+        journal.fill(descriptor, ring, layout.ring, uuid, generation=1)
+        container.create(path + _NEW, layout, uuid, epoch, progress)
+        with container.faults(path):
+            synced(path + _NEW)
+            Path(path + _NEW).rename(path)
+            synced(str(Path(path).absolute().parent))
+    except BaseException:
+        for name in (path + _NEW, path, ring):
+            with suppress(OSError):
+                Path(name).unlink(missing_ok=True)
         raise
 
 
@@ -74,12 +91,27 @@ def open(path: str, *, readonly: bool = False, sync: str = "tick") -> Storage:  
     if readonly:
         return RingReader(container.connect(path, readonly=True, durable=False))
     container.present(path)
-    descriptor = _ring(path)
+    return _writer(path, _ring(path), sync)
+
+
+def unfinished(path: str) -> bool:
+    """Whether this is a file whose creation has not come to the first commit."""
     try:
-        return _writer(path, descriptor, sync)
-    except BaseException:
-        os.close(descriptor)
-        raise
+        held = container.connect(path, readonly=True, durable=False)
+    except StoreError:
+        return False
+    try:
+        superblock = held.superblock()
+        return not superblock.number and superblock.tick == 1
+    except StoreError:
+        return False
+    finally:
+        held.close()
+
+
+def _refuse(path: str) -> None:
+    if Path(path).exists() and not unfinished(path):
+        raise Exists("file", path)
 
 
 def remove(path: str) -> None:
@@ -94,16 +126,20 @@ def remove(path: str) -> None:
 
 
 def _writer(path: str, descriptor: int, sync: str) -> RingWriter:
-    """The writer, which owns the descriptor if it comes into being."""
-    held = container.connect(path, readonly=False, durable=sync != "none")
-    try:
+    """The writer, which owns the descriptor; if it does not come into being, that is closed, its lock with it."""
+    with ExitStack() as undo:
+        undo.callback(os.close, descriptor)
+        held = container.connect(path, readonly=False, durable=sync != "none")
+        undo.callback(held.close)
         for where, found, expected in held.strangers():
             raise Corrupt(f"{path}, {where}", found, f"{expected}; it can be read, and written when it is repaired")
         ring = journal.attach(descriptor, path + journal.SUFFIX, held.layout.ring, held.uuid, readonly=False)
-        return RingWriter(held, ring, flush=sync == "commit")
-    except BaseException:
-        held.close()
-        raise
+        undo.pop_all()  # The journal owns the descriptor now.
+        undo.callback(held.close)
+        undo.callback(ring.close)
+        writer = RingWriter(held, ring, flush=sync == "commit")
+        undo.pop_all()
+        return writer
 
 
 def _ring(path: str) -> int:

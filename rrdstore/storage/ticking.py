@@ -113,6 +113,7 @@ class Ticking:
             if isinstance(fault, Held):
                 self._journal.hold(fault.by)
             try:
+                self._container.assure()
                 self.load()
             except StoreError:
                 self.stale = True

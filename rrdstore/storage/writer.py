@@ -58,6 +58,7 @@ class RingWriter:
         """As of the last tick, and the journal since."""
         ticks = self._ticks
         ticks.abandon()
+        self._container.assure()
         self._parts.forget()
         if ticks.stale:
             ticks.load()
@@ -135,7 +136,10 @@ class RingWriter:
         return self._journal.due
 
     def append(self, entry: Entry) -> bool:
-        """Put a commit in the journal; False if it has to be stored straight. Held."""
+        """Put a commit in the journal; False if it has to be stored straight. Held, Unwritable."""
+        if self._container.doubtful:
+            self._container.assure()
+            self._objects.superblock.writes += 1
         return self._journal.append(entry, flush=self._flush)
 
     @property
@@ -153,6 +157,7 @@ class RingWriter:
         """Put a tick in the journal as its net; Unwritable, Corrupt, LimitReached, TooLarge, nothing changed then."""
         ticks = self._ticks
         ticks.abandon()
+        self._container.assure()
         if ticks.stale:
             ticks.load()
         data = netting.made(tick, ticks.kept, self.root, self._layout)

@@ -6,6 +6,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
+from rrdstore.errors import NoStore
 from rrdstore.history.clock import SystemClock
 from rrdstore.policy import DEFAULT, parse
 from rrdstore.series import parse_series
@@ -97,7 +98,10 @@ def open(  # noqa: A001 - `rrdstore.open` is what a user expects
     if rehearse:
         storage = Rehearsal(storage)
     with _closed_on_error(storage):
-        store = Store(Ledger(storage, clock or SystemClock(), os.fspath(path)), wish)
+        ledger = Ledger(storage, clock or SystemClock(), os.fspath(path))
+        if not ledger.history.names:
+            raise NoStore(os.fspath(path), "a file whose creation never ended: create it again")
+        store = Store(ledger, wish)
         store.ledger.when_held = when_held
         return store
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rrdstore.errors import Corrupt, StoreError, StoreFull
+from rrdstore.errors import Corrupt, NoStore, StoreError, StoreFull
 from rrdstore.history.clock import SystemClock
 from rrdstore.history.commit import commit_id
 from rrdstore.policy import parse
@@ -73,9 +73,12 @@ def repair(
     container.present(name)
     descriptor = journal.lock(name + journal.SUFFIX, make=True)
     try:
-        _resumed(name)
+        with container.faults(name):
+            _resumed(name)
         problems = _problems(name)
         if not problems:
+            if ringfile.unfinished(name):
+                raise NoStore(name, "a file whose creation never ended: create it again")
             held = ringfile.open(name, readonly=True)
             kept = len(held.state().commits)
             held.close()
@@ -87,7 +90,8 @@ def repair(
             layout = found.layout or _guessed(name, mended)
             kept = _written(name + _NEW, layout, found, mended, salvage.rows("series", "column"), clock)
         said = [*map(str, found.problems), *(f"object {number}: {why}" for number, why in trees.faults.items())]
-        damaged = _swapped(name)
+        with container.faults(name):
+            damaged = _swapped(name)
         return Repaired(name, damaged, tuple(dict.fromkeys([*problems, *said])), tuple(mended.lost), kept)
     finally:
         os.close(descriptor)
@@ -217,21 +221,20 @@ def _swapped(path: str) -> str:
     last = _last(path)
     again = bool(last) and Path(last).samefile(path)
     damaged = last if again else next(name for name in _names(path) if not Path(name).exists())
-    with container.faults(path):
-        for end in _FILES:
-            if Path(path + end).exists() and not (again and Path(damaged + end).exists()):
-                _linked(path + end, damaged + end)
+    for end in _FILES:
+        if Path(path + end).exists() and not (again and Path(damaged + end).exists()):
+            _linked(path + end, damaged + end)
+    ringfile.synced(str(Path(path).absolute().parent))
+    # Whoever opens meanwhile finds a journal that is locked.
+    fresh = journal.lock(path + _NEW + journal.SUFFIX)
+    try:
+        Path(path + _NEW + journal.SUFFIX).rename(path + journal.SUFFIX)
+        for end in ("-wal", "-shm", "-journal"):
+            Path(path + end).unlink(missing_ok=True)
+        Path(path + _NEW).rename(path)
         ringfile.synced(str(Path(path).absolute().parent))
-        # Whoever opens meanwhile finds a journal that is locked.
-        fresh = journal.lock(path + _NEW + journal.SUFFIX)
-        try:
-            Path(path + _NEW + journal.SUFFIX).rename(path + journal.SUFFIX)
-            for end in ("-wal", "-shm", "-journal"):
-                Path(path + end).unlink(missing_ok=True)
-            Path(path + _NEW).rename(path)
-            ringfile.synced(str(Path(path).absolute().parent))
-        finally:
-            os.close(fresh)
+    finally:
+        os.close(fresh)
     return damaged
 
 
