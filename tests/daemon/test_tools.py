@@ -1,7 +1,10 @@
 """The tools where there is no stock one to compare with: the past, what is tried again, links; and their escapes."""
 
 import io
+import os
+import signal
 import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -130,6 +133,32 @@ def test_a_transaction_that_cannot_be(replies, said):
     with short_directory() as directory, Scripted(directory / "s", [[(NUMBERS[k], p)] for k, p in replies]):
         status, printed, told = carry_out(directory / "s", "exists", "/a")
         assert (status, printed, said in told) == (1, "", True)
+
+
+def test_nobody_reads_what_it_prints(process, client):
+    client.write("/test/a", b"x")
+    nobody, end = os.pipe()
+    os.close(nobody)
+    words = [sys.executable, "-m", "xsadapter.tools", "read", "/test/a"]
+    variables = environment(XENSTORED_PATH=str(process.socket))
+    with subprocess.Popen(words, env=variables, stdout=end, stderr=subprocess.PIPE) as reading:
+        os.close(end)
+        assert (reading.wait(PATIENCE), reading.stderr.read()) == (-signal.SIGPIPE, b"")
+
+
+def test_a_daemon_that_hangs_up_is_an_error():
+    with short_directory() as directory, Scripted(directory / "s", [[]]):
+        assert carry_out(directory / "s", "read", "/a") == (
+            1,
+            "",
+            "xenstore-read: the daemon closed the connection\n",
+        )
+    with short_directory() as directory, Scripted(directory / "s", []):
+        words = [sys.executable, "-m", "xsadapter.tools", "read", "/a", "/b"]
+        variables = environment(XENSTORED_PATH=str(directory / "s"))
+        done = subprocess.run(words, env=variables, capture_output=True, timeout=PATIENCE, check=False)
+        assert (done.returncode, done.stdout) == (1, b"")
+        assert done.stderr.startswith(b"xsadapter-xenstore: ")
 
 
 def test_links_to_all_tools(process, client):

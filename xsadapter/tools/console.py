@@ -21,6 +21,10 @@ class Ended(Exception):
         super().__init__(status)
 
 
+class Unread(Exception):
+    """Nobody reads the output any more."""
+
+
 class Console:
     """Standard output and standard error of one tool; `name` is what it is called as."""
 
@@ -37,10 +41,13 @@ class Console:
         self._kept.clear()
 
     def flush(self) -> None:
-        """Print what is kept; OSError."""
-        self._out.write(b"".join(self._kept))
-        self._kept.clear()
-        self._out.flush()
+        """Print what is kept; Unread, another OSError."""
+        try:
+            self._out.write(b"".join(self._kept))
+            self._kept.clear()
+            self._out.flush()
+        except BrokenPipeError:
+            raise Unread from None
 
     def tell(self, text: str) -> None:
         """A message, with the name of the program."""

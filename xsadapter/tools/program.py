@@ -18,7 +18,7 @@ from xsadapter.address import socket_path
 from xsadapter.client import Client
 from xsadapter.errors import RequestError
 from xsadapter.tools.asking import Now, in_transaction
-from xsadapter.tools.console import Console, Ended
+from xsadapter.tools.console import Console, Ended, Unread
 from xsadapter.tools.control import control
 from xsadapter.tools.getopt import cut
 from xsadapter.tools.kinds import CONTROL, KINDS, OPTIONS, Chosen, Kind
@@ -35,8 +35,7 @@ NAMES: Final = (*KINDS, CONTROL)
 
 def main() -> None:
     """The program: ends the process with the tool's exit status."""
-    for number in (signal.SIGINT, signal.SIGPIPE):
-        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     name = PurePath(sys.argv[0]).name
     words = sys.argv[1:]
     if name.startswith(_PREFIX) and name.removeprefix(_PREFIX) in NAMES:
@@ -72,7 +71,10 @@ def run(
         console.flush()
     except Ended as ended:
         return ended.status
-    except BrokenPipeError:
+    except Unread:
+        # Not by default: a daemon that hangs up is an error to be told, and would be this signal too.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGPIPE)
         raise
     except OSError as error:
         console.tell(f"{error.strerror or error}")
