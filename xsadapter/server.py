@@ -3,7 +3,7 @@
 Rules
 1. Between two polls there are rounds in memory; in each, every connection that has a complete
    request gets exactly one carried out, and those that are confined to a domain one together, so nobody can
-   starve the others. After at most 64 rounds everything is sent and polled again.
+   starve the others. After at most 64 rounds, or one of confined clients alone, everything is sent and polled again.
 2. One send a connection, and one notification a ring, at the end of the rounds.
 3. Who is let in: `transport.listener`. When the store is ticked: `ticking`.
 4. SIGTERM and SIGINT end the loop between two polls; `close` then stores what was answered. SIGHUP opens the
@@ -112,8 +112,6 @@ class Server:
                 signal.signal(number, handler)
             signal.set_wakeup_fd(-1)
             self._epoll.unregister(self._awake)
-            self._awake.close()
-            self._wake.close()
 
     def _signalled(self, number: int, _: object) -> None:
         if number == signal.SIGHUP and self._each_second is None:
@@ -129,6 +127,8 @@ class Server:
         self._report()
         self._write_down()
         self._epoll.close()
+        self._awake.close()
+        self._wake.close()
         self._daemon.tick()
 
     def _once(self) -> None:
@@ -234,6 +234,7 @@ class Server:
         """The other rounds, among those who have more bytes waiting."""
         for _ in range(_ROUNDS):
             served: set[int] = set()
+            alone = True
             for serial, client in list(self._ready.items()):
                 if client.confined:
                     if client.connection.domid in served or self._ready.pop(serial, None) is None:
@@ -242,9 +243,11 @@ class Server:
                     if self._step(client):
                         # Behind the others of its domain.
                         self._ready[serial] = client
-                elif not self._step(client):
-                    self._ready.pop(serial, None)
-            if not self._ready:
+                else:
+                    alone = False
+                    if not self._step(client):
+                        self._ready.pop(serial, None)
+            if alone or not self._ready:
                 return
 
     def _resume(self) -> None:

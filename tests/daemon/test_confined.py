@@ -27,8 +27,9 @@ from xsadapter.cli import main
 from xsadapter.client import Client, RequestError
 from xsadapter.engine import lives
 from xsadapter.operations import OPERATIONS
+from xsadapter.server import Server
 from xsadapter.transport.listener import Listener
-from xsadapter.transport.socket import ClientSocket
+from xsadapter.transport.socket import ClientSocket, listen
 from xsadapter.transport.stream import StreamClient
 from xsadapter.wire import pack
 
@@ -258,6 +259,24 @@ def test_a_domain_has_one_request_a_round_however_many_connections_it_has(daemon
     assert all(pair != ["dom5", "dom5"] for pair in map(list, pairwise(between)))
     for stream in streams:
         stream.close()
+
+
+@pytest.mark.parametrize(("confined", "done"), [(ClientSocket(Path("x"), 5), [1, 2, 3]), (None, [10])])
+def test_a_turn_of_confined_clients_alone_is_one_round(place, confined, done):
+    """So whoever comes meanwhile waits for one request of each domain, and not for 64."""
+    daemon = fresh_daemon(Host())
+    with listen(place / "s") as listening:
+        server = Server(daemon, [Listener(listening, confined)])
+        with connect(place / "s") as stream:
+            server._once()
+            stream.sendall(pack(NUMBERS["GET_DOMAIN_PATH"], 1, 0, b"5\0") * 10)
+            found = []
+            for _ in done:
+                server._once()
+                found.append(daemon.operations)
+        server.close()
+    daemon.store.close()
+    assert found == done
 
 
 def test_a_flood_that_nobody_reads_stops_at_the_quota(daemon, five):
