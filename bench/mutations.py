@@ -25,6 +25,7 @@ def broken(rule: int, name: str, tests: str, *edits: tuple[str, str, str]) -> Mu
 
 RING, TIERS, HISTORY = "policy/ring.py", "policy/tiers.py", "history/history.py"
 JOINING = "store/branching.py"
+MERGING = "store/merging.py"
 POLICY = "policy/test_plan.py policy/test_tiers.py policy/test_pressure.py policy/test_grammar.py"
 BRANCHES = "tree/test_merge.py store/test_branches.py"
 
@@ -116,7 +117,7 @@ MUTATIONS = (
         5,
         "fork points are not held",
         "history store/test_branches.py",
-        (HISTORY, "(line.head, HEAD), (line.fork, FORK), (line.base, BASE)", "(line.head, HEAD), (line.base, BASE)"),
+        (HISTORY, "in ((line.head, HEAD), (line.fork, FORK)):", "in ((line.head, HEAD),):"),
         (
             HISTORY,
             "if line.fork:\n                self.release(line.fork, FORK)",
@@ -147,19 +148,19 @@ MUTATIONS = (
         6,
         "the base is not moved",
         BRANCHES,
-        (JOINING, 'history.move(carrier, "base", theirs)', "pass"),
+        (JOINING, "history.meet(fork, made.base, made.older, made.reach, record.rt)", "pass"),
     ),
     broken(
         6,
         "the base is moved too far",
         BRANCHES,
-        (JOINING, 'history.move(carrier, "base", theirs)', 'history.move(carrier, "base", line.head)'),
+        (MERGING, "base, older, since, side = theirs.number, how.base", "base, older, since, side = number, how.base"),
     ),
     broken(
         7,
         "the fork point stands for the base",
         BRANCHES,
-        (JOINING, "base = ledger.root(records[pair.base])", "base = ledger.root(records[pair.fork])"),
+        (JOINING, "base, their = ledger.root(records[how.base])", "base, their = ledger.root(records[how.fork.fork])"),
     ),
     broken(
         7,

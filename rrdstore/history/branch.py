@@ -1,12 +1,21 @@
-"""A branch as the engine holds it: where it stands, where it came from, and which of its commits stay."""
+"""A branch as the engine holds it: where it stands, where it came from, and which of its commits stay.
+
+A fork carries what is known of it and its upstream: their base, which is all that the two have in common, and
+by number which commits of either have it. Why that is enough: docs/semantics.md, rule 6.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    from rrdstore.history.commit import Edit
+
+NOBODY = 0
+"""The branch of a commit that belongs to none: a base that two merges past each other have made."""
 
 
 class Rings(Protocol):
@@ -29,9 +38,38 @@ class Rings(Protocol):
         ...
 
 
+class Reach(NamedTuple):
+    """Which commits of a fork and of its upstream have their base, by number."""
+
+    fork: int = 0
+    """The fork's own commits have it from this number on."""
+    upstream: int = 0
+    """The upstream's own commits likewise."""
+    older: int = 0
+    """The commits of `side`, from this number to before the one from which they have the base, have the older one."""
+    side: int = 0
+    """The id of the branch that merged last, 0 if there is no older base to merge from."""
+
+
+NO_REACH = Reach()
+
+
+class Meeting(NamedTuple):
+    """What a merge makes of a fork and its upstream."""
+
+    fork: int
+    """The id of the fork."""
+    base: int
+    """A commit's number, as is `older`."""
+    older: int
+    reach: Reach
+    crossing: tuple[Edit, ...] | None = None
+    """How the base, which is then a commit of nobody, differs from the base before."""
+
+
 @dataclass(slots=True)
 class Line:
-    """One branch. `head`, `fork` and `base` are commit numbers, `upstream` a branch id; 0 is none."""
+    """One branch. `head`, `fork`, `base` and `older` are commit numbers, `upstream` a branch id; 0 is none."""
 
     name: str
     """Empty once it is deleted."""
@@ -43,3 +81,10 @@ class Line:
     keep: str
     rings: Rings | None
     """None once it is deleted."""
+    older: int = 0
+    """The base before the last merge; after two merges past each other 0."""
+    reach: Reach = NO_REACH
+    lease: int = 0
+    """How long after the last merge its base is kept, microseconds; 0 is for ever."""
+    until: int = 0
+    """The retention time at which that ends."""

@@ -14,6 +14,7 @@ from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
 from rrdstore.history.authors import inherit
+from rrdstore.history.branch import NOBODY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -69,7 +70,7 @@ class Graph:
                 children[ancestor] = tuple([child.number if kept == number else kept for kept in children[ancestor]])
                 return [child]
         changed = []
-        if at < len(line):
+        if at < len(line) and record.branch != NOBODY:
             heir = self.records[line[at]]
             inherit(heir, record)
             changed.append(heir)
@@ -147,6 +148,23 @@ class Graph:
                 if ancestor not in seen:
                     seen.add(ancestor)
                     heappush(heap, -ancestor)
+
+    def reaches(self, number: int, ancestor: int) -> bool:
+        """Whether a kept commit is another one or stands on it; exact, whatever was thinned. O(kept between them)."""
+        stack, seen = [number], {number}
+        while stack:
+            at = stack.pop()
+            if at == ancestor:
+                return True
+            for graft in self.records[at].grafts:
+                if graft >= ancestor and graft not in seen:
+                    seen.add(graft)
+                    stack.append(graft)
+        return False
+
+    def newest_time(self) -> int:
+        """The retention time of the newest commit; 0 if there is none."""
+        return self.records[self.numbers[-1]].rt if self.numbers else 0
 
     def around(self, number: int) -> tuple[Record | None, Record | None]:
         """The nearest kept commits of the whole store before and after `number`."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from rrdstore.errors import Exists, NotFound
-from rrdstore.history.branch import Line
+from rrdstore.history.branch import NO_REACH, NOBODY, Line, Reach
 from rrdstore.history.commit import STORING
 from rrdstore.history.graph import Graph
 from rrdstore.history.holds import BASE, FORK, HEAD, PIN, TAG, Holds
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
     from rrdstore.history.branch import Rings
     from rrdstore.history.commit import Key, Record
+
+
+NEVER = 1 << 63
+"""Later than any retention time."""
 
 
 class Due(NamedTuple):
@@ -49,6 +53,8 @@ class History:
         """Stored, and dropped since the last tick."""
         self.changed: dict[int, Record] = {}
         """Stored and kept, with grafts or a count that the storage does not know."""
+        self.next_end = NEVER
+        """The retention time at which the next lease of a base ends."""
 
     # Lines
 
@@ -58,9 +64,13 @@ class History:
         self.last_line = max(self.last_line, line.id)
         if line.name:
             self.names[line.name] = line
-        for number, reason in ((line.head, HEAD), (line.fork, FORK), (line.base, BASE)):
+        if line.lease:
+            self._look_ahead()
+        for number, reason in ((line.head, HEAD), (line.fork, FORK)):
             if number:
                 self.holds.hold(number, reason)
+        for number in (*self.needed(line.base), *self.needed(line.older)):
+            self.holds.hold(number, BASE)
 
     def line(self, name: str) -> Line:
         """The branch of that name; NotFound."""
@@ -68,32 +78,35 @@ class History:
             raise NotFound("branch", name)
         return self.names[name]
 
-    def begin(self, name: str, keep: str, rings: Rings, origin: Line | None) -> Line:
-        """A new branch, forked from the head of `origin` or from nothing; Exists."""
+    def begin(self, name: str, keep: str, rings: Rings, origin: Line | None, lease: int = 0) -> Line:
+        """A new branch, forked from the head of `origin` or from nothing; Exists.
+
+        Its base is kept for `lease` microseconds after each merge, for ever if that is 0.
+        """
         if name in self.names:
             raise Exists("branch", name)
         head, upstream = (origin.head, origin.id) if origin else (0, 0)
         line = Line(name, self.last_line + 1, head, head, upstream, head, keep, rings)
+        line.reach = Reach(upstream=head)
+        if lease and origin:
+            line.lease, line.until = lease, self.graph.newest_time() + lease
         self.add_line(line)
         return line
 
     def end(self, line: Line) -> None:
         """Delete a branch: its commits go, newest first, but for those that are held otherwise."""
         del self.names[line.name]
-        head, base = line.head, line.base
-        line.name, line.rings, line.head, line.base, line.upstream = "", None, 0, 0, 0
-        for number, reason in ((head, HEAD), (base, BASE)):
-            if number:
-                self.holds.release(number, reason)
+        head, line.name, line.rings, line.head, line.upstream = line.head, "", None, 0, 0
+        self.holds.release(head, HEAD)
+        self.meet(line, 0)
         for number in reversed(self.graph.lines.get(line.id, [])[:]):
             self.let_go(number)
-        for number in (head, base):
-            self.let_go(number)
+        self.let_go(head)
         for other in list(self.lines.values()):  # the last commit of a deleted branch may go, and the branch with it
             if other.upstream == line.id:
                 # No merge can come from there any more; the fork point stays for storage alone.
                 other.upstream = 0
-                self.move(other, "base", 0)
+                self.meet(other, 0)
         self._end_empty(line)
 
     def _end_empty(self, line: Line) -> None:
@@ -119,18 +132,38 @@ class History:
         for gone in out:
             self.let_go(gone)
 
-    def move(self, line: Line, what: str, number: int) -> None:
-        """Point a branch's "head" or "base" elsewhere, and drop what nothing keeps any more."""
-        reason = HEAD if what == "head" else BASE
-        old = line.head if what == "head" else line.base
-        if number:
-            self.holds.hold(number, reason)
-        if what == "head":
-            line.head = number
-        else:
-            line.base = number
-        if old:
-            self.release(old, reason)
+    def meet(self, line: Line, base: int, older: int = 0, reach: Reach = NO_REACH, rt: int = 0) -> None:
+        """Give a fork another base with its upstream at `rt`, none if 0, and drop what nothing keeps any more."""
+        for number in (*self.needed(base), *self.needed(older)):
+            self.holds.hold(number, BASE)
+        gone = (*self.needed(line.base), *self.needed(line.older))
+        line.base, line.older, line.reach = base, older, reach
+        if line.lease:
+            line.until = rt + line.lease if base else 0
+            self._look_ahead()
+        for number in gone:
+            self.release(number, BASE)
+
+    def needed(self, base: int) -> tuple[int, ...]:
+        """What a base keeps: itself, and if it is nobody's commit, its first parent, which it is stored beside."""
+        record = self.graph.records.get(base)
+        if record is None or record.branch != NOBODY or record.parents[0].number not in self.graph.records:
+            return (base,) if base else ()
+        return base, record.parents[0].number
+
+    def add_base(self, record: Record) -> None:
+        """A base that is nobody's commit; to be held by `meet`."""
+        self.graph.add(record)
+        self.fresh[record.number] = record
+
+    def expire(self, rt: int) -> None:
+        """Let go of the bases whose leases have ended by then."""
+        for line in list(self.lines.values()):
+            if line.base and line.lease and line.until <= rt:
+                self.meet(line, 0)
+
+    def _look_ahead(self) -> None:
+        self.next_end = min((line.until for line in self.lines.values() if line.lease and line.base), default=NEVER)
 
     def release(self, number: int, reason: str) -> None:
         """End a hold, and drop the commit if nothing keeps it any more."""

@@ -1,8 +1,9 @@
 """What keeps a commit beside the tiers: heads, fork points, bases, tags, pins, transactions, snapshots.
 
 Rule: a commit is kept while its branch's tiers hold it or anybody holds it here. Holds are counted by
-reason, so two tags on a commit are two holds. Bound: 3 a branch (head, fork point, base), one a tag,
-pin, open transaction and open snapshot. Cost: O(1).
+reason, so two tags on a commit are two holds. Bound: 5 a branch (head, fork point, base, the base before,
+and what a base that is no branch's commit is stored beside), one a tag, pin, open transaction and open
+snapshot. What is being merged, by recovery too, is held meanwhile. Cost: O(1).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import KeysView
 
-HEAD, FORK, BASE, TAG, PIN, TRANSACTION, SNAPSHOT = (
+HEAD, FORK, BASE, TAG, PIN, TRANSACTION, SNAPSHOT, MERGING = (
     "head",
     "fork point",
     "merge base",
@@ -20,6 +21,7 @@ HEAD, FORK, BASE, TAG, PIN, TRANSACTION, SNAPSHOT = (
     "pin",
     "transaction",
     "snapshot",
+    "merge",
 )
 
 

@@ -4,7 +4,8 @@
     {"commit":ID,"epoch":N,"branch":N,"parents":[[N,EPOCH]],"time":MICROS,"wall":MICROS,"author":TEXT,"message":TEXT,
      "thinned":N,"grafts":[N],"authors":{NAME:N},"from":N,"removed":[PATH],
      "set":[[PATH,VALUE,META,CREATED,MODIFIED]]}                                                         by number
-    {"branch":NAME,"id":N,"head":N,"fork":N,"upstream":N,"base":N,"keep":POLICY,"rings":BASE64,"digest":HEX}
+    {"branch":NAME,"id":N,"head":N,"fork":N,"upstream":N,"base":N,"keep":POLICY,"rings":BASE64,"older":N,
+     "reach":[N,N,N,N],"lease":MICROSECONDS,"until":MICROSECONDS,"digest":HEX}
     {"tag":NAME,"commit":N}
     {"pin":N}
     {"series":TEXT}                                                                            if any are declared
@@ -16,8 +17,9 @@ ids, times, authors, thinned counts, grafts, what each node says of its making, 
 A commit is the difference from the kept one that it shares with (`from`, 0 for the empty tree): `removed` first,
 then `set`, parents before children. Numbers are commits', but for `id` and `upstream`, which are branches', and `line`,
 the highest id that a branch ever had; a branch that was deleted has the name "" and lasts while commits of it are
-kept. VALUE and META are text, or {"base64": ...} where they are not UTF-8. The last line proves the others. Series
-are the rows and records that docs/format.md describes, null where a number is unknown.
+kept. `reach` is what docs/format.md says. VALUE and META are text, or {"base64": ...} where they are not UTF-8. The
+last line proves the others. Series are the rows and records that docs/format.md describes, null where a number is
+unknown.
 Not carried: what only the journal holds is dumped as commits, its opaque parts are not.
 """
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from blake3 import blake3
 
 from rrdstore.errors import Thinned
+from rrdstore.history.branch import NOBODY
 from rrdstore.history.history import History
 from rrdstore.interchange import series
 from rrdstore.interchange.delta import delta
@@ -99,6 +100,8 @@ class _Dump:
     def _commit(self, record: Record) -> Line:
         branch = self._history.lines.get(record.branch)
         start = self._newest.get(record.branch, branch.fork if branch else 0)
+        if record.branch == NOBODY:
+            start = record.parents[0].number
         start = start if start in self._written else 0
         try:
             new = self._ledger.root(record)
@@ -130,12 +133,14 @@ class _Dump:
         """The tree of commit `start`, from which the next one of the branch differs."""
         if not start:
             return EMPTY
-        return self._trees.get(branch) or self._ledger.root(self._history.graph.records[start])
+        kept = self._trees.get(branch) if branch != NOBODY else None
+        return kept or self._ledger.root(self._history.graph.records[start])
 
     def _branch(self, branch: BranchLine) -> None:
         """A branch as far as its commits were written; what went with them is not there any more either."""
         fork = branch.fork if branch.fork in self._written else 0
         exact = branch.base in self._written
+        older = exact and branch.older in self._written
         head = branch.head if branch.head in self._written else self._newest.get(branch.id, fork)
         if branch.name and not head:
             return
@@ -152,6 +157,10 @@ class _Dump:
                 "base": branch.base if exact else 0,
                 "keep": branch.keep,
                 "rings": base64.b64encode(branch.rings.state() if branch.rings else b"").decode(),
+                "older": branch.older if older else 0,
+                "reach": list(branch.reach if older else (*branch.reach[:2], 0, 0)) if exact else [0, 0, 0, 0],
+                "lease": branch.lease,
+                "until": branch.until if exact else 0,
                 "digest": digest(tree).hex() if branch.name and tree is not None else "",
             }
         )

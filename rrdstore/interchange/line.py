@@ -54,6 +54,10 @@ KINDS: dict[str, dict[str, type]] = {
         "base": int,
         "keep": str,
         "rings": str,
+        "older": int,
+        "reach": list,
+        "lease": int,
+        "until": int,
         "digest": str,
     },
     "tag": {"tag": str, "commit": int},
@@ -64,7 +68,7 @@ KINDS: dict[str, dict[str, type]] = {
 }
 
 _COUNT, _EPOCH, _MICROS = (0, 1 << 48), (0, 1 << 32), (-(1 << 63), 1 << 63)
-LIMITS = {"epoch": _EPOCH, "time": _MICROS, "wall": _MICROS}
+LIMITS = {"epoch": _EPOCH, "time": _MICROS, "wall": _MICROS, "until": _MICROS, "lease": (0, 1 << 63)}
 """The least number of a field, and the first that is too great; of all others _COUNT."""
 
 

@@ -16,6 +16,7 @@ from blake3 import blake3
 
 from rrdstore.errors import Corrupt, InvalidName, InvalidPath, PolicyError
 from rrdstore.history.authors import AUTHORS
+from rrdstore.history.branch import NOBODY, Reach
 from rrdstore.history.commit import AUTHOR_BYTES, MESSAGE_BYTES, Key, Record, commit_id
 from rrdstore.interchange.delta import Step, applied
 from rrdstore.interchange.line import Line, decode, read, where, whole
@@ -97,7 +98,7 @@ def read_all(lines: Iterable[str]) -> Loading:
 def _contradictions(made: Loading) -> Iterator[Problem]:
     """What lines that are right by themselves say against each other."""
     for record in made.records.values():
-        if record.branch and record.branch not in made.branches:
+        if record.branch != NOBODY and record.branch not in made.branches:
             yield Problem(f"commit {record.number}", f"branch {record.branch}", "a line of that branch")
         yield from lineage.links(record, made.records)
     yield from lineage.branches([*made.branches.values()], made.records)
@@ -166,7 +167,7 @@ def _authors(line: Line, number: int) -> dict[str, int] | None:
 def _branch(made: Loading, line: Line, number: int) -> None:
     if line["branch"]:
         _named("branch", line["branch"], number)
-    for what in ("head", "fork", "base"):
+    for what in ("head", "fork", "base", "older"):
         if line[what]:
             _kept(made, line[what], number, what)
     if line["id"] in made.branches or not 0 < line["id"] <= made.line:
@@ -185,8 +186,16 @@ def _branch(made: Loading, line: Line, number: int) -> None:
         head = _root(made.records[_kept(made, line["head"], number, "head")])
         _same(number, "digest", line["digest"], digest(head).hex())
     made.branches[line["id"]] = BranchState(
-        line["branch"], line["id"], line["head"], line["fork"], line["upstream"], line["base"], str(policy), rings
-    )
+        line["branch"], line["id"], line["head"], line["fork"], line["upstream"], line["base"], str(policy), rings,
+        line["older"], _reach(line, number), line["lease"], line["until"],
+    )  # fmt: skip
+
+
+def _reach(line: Line, number: int) -> Reach:
+    found = [whole(part, number, "reach") for part in line["reach"]]
+    if len(found) != len(Reach._fields):
+        raise Corrupt(where(number, "reach"), f"{len(found)} numbers", f"{len(Reach._fields)}")
+    return Reach(*found)
 
 
 def _tag(made: Loading, line: Line, number: int) -> None:

@@ -12,9 +12,7 @@ an earlier round left, is read.
     file    = magic:8 uuid:16 size:u32 net:u32 pid:u32 epoch:u32 generation:u64 boot:u64 end:u64, records from byte 64
     record  = length:u32 checksum:u32 generation:u64 entry, to a multiple of 8
               length 0 ends them, length 2^32 - 1 says that they go on at byte 64
-    entry   = number:u64 branch:u64 rt:i64 wall:i64 epoch:u32 edits:u32 opaque:u32 parents:u8 author:u8 message:u16
-              parents (number:u64 epoch:u32), author, message, opaque
-              edits (path:u32 flags:u8 (1 value, 2 meta) value:u32 meta:u32, then these)
+              the entry's own grammar is that of `ring`
 
 Where ticks cannot be true (another process holds the log), `put_off` writes a net behind the records: all that a
 tick would bring, as records of a new generation (`part = 0:u64 index:u32 of:u32 bytes`). When it is there in whole, one

@@ -12,13 +12,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rrdstore.history.authors import greatest
+from rrdstore.history.branch import NOBODY
 from rrdstore.storage.layout import CHARGE, KEPT, KEPT_A_PAGE, KEPT_ROWS
 from rrdstore.storage.names import Names
 from rrdstore.storage.records import Dying, Kept, kept_rows, read_kept
 from rrdstore.storage.storing import LENGTH, LENGTH_BITS, MOST_REPLACED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from rrdstore.history.commit import Record
 
@@ -59,6 +60,24 @@ class KeptTable:
         """The last stored commit of a branch, by its id."""
         number = self._newest.get(branch)
         return None if number is None else self.commits[number]
+
+    def before(
+        self, record: Record, fresh: Collection[int], newest: Mapping[int, int], forks: Mapping[int, int]
+    ) -> int:
+        """What a new commit is to be stored beside, 0 for nothing: the one before it on its branch, or the fork point.
+
+        A merge base that no branch has lies beside its first parent, or the newest commit before it. `fresh` are new
+        too, `newest` has of each branch the last of them, `forks` its fork point.
+        """
+        if record.branch == NOBODY:
+            number = record.parents[0].number
+            if number in fresh or number in self.commits:
+                return number
+            return max((other for other in {*fresh, *self.commits} if other < record.number), default=0)
+        if record.branch in newest:
+            return newest[record.branch]
+        stored = self.newest(record.branch)
+        return stored.record.number if stored else forks.get(record.branch, 0)
 
     def add(self, record: Record, before: int, replaced: tuple[int, ...] | None = None) -> None:
         """A commit stored beside `before` (0: nothing), its `root_number` and `top` known."""

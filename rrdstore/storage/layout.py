@@ -116,7 +116,7 @@ class Layout:
     @property
     def commits(self) -> int:
         """How many commits can be kept at one moment, whatever keeps them."""
-        held = 3 * self.branches + self.tags + self.pins + self.snapshots
+        held = 5 * self.branches + self.tags + self.pins + self.snapshots
         return self.slots + self.branch_slots + held + self.branches
 
     @property

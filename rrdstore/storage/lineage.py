@@ -83,7 +83,7 @@ def branches(states: Sequence[BranchState], records: Mapping[int, Record]) -> It
         if state.name and state.name in names:
             yield Problem(where, "the name again", "each once")
         names.add(state.name)
-        for what, number in (("head", state.head), ("base", state.base)):
+        for what, number in (("head", state.head), ("base", state.base), ("older base", state.older)):
             if number and number not in records:
                 yield Problem(where, f"{what} {number}", "a kept commit")
         if state.name and not state.head:

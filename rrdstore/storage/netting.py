@@ -34,10 +34,7 @@ def made(tick: Tick, kept: KeptTable, root: Callable[[Record], Node], layout: La
     newest: dict[int, int] = {}
     trees: list[tuple[int, bytes]] = []
     for record in tick.store:
-        before = newest.get(record.branch, 0)
-        if not before:
-            stored = kept.newest(record.branch)
-            before = stored.record.number if stored else forks.get(record.branch, 0)
+        before = kept.before(record, fresh, newest, forks)
         beside = fresh.get(before)
         if beside is None and before in kept.commits:
             beside = root(kept.commits[before].record)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
+from rrdstore.history.branch import NO_REACH, Meeting, Reach
 from rrdstore.tree.node import Source
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class Entry(NamedTuple):
     edits: tuple[Edit, ...]
     opaque: bytes = b""
     """The caller's own part; recovery hands it back."""
+    meeting: Meeting | None = None
+    """Of a merge: what it makes of the base of two branches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,14 @@ class BranchState:
     """Its retention policy, canonical."""
     rings: bytes
     """What its tiers cannot rebuild from the kept commits."""
+    older: int = 0
+    """The base before the last merge, for commits that are older than it."""
+    reach: Reach = NO_REACH
+    """Which commits of the two have these bases."""
+    lease: int = 0
+    """How long after the last merge the base is kept, microseconds; 0 is for ever."""
+    until: int = 0
+    """The retention time at which that ends."""
 
 
 @dataclass(frozen=True, slots=True)

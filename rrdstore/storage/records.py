@@ -9,6 +9,7 @@ row goes on in others of the same table.
              then author, message, authors (index:u16 count:u40), parents (number:u48 epoch:u32), grafts (number:u48)
              kind 3: kind:u8 index:u8 number:u48, then what did not fit
     branch   kind:u8 index:u16 of:u16 length:u16, then a part of: id head fork upstream base:u64
+             older:u64 fork since, upstream since, older since, older side:u64 lease:u64 until:i64
              name:u8 keep:u16 rings:u32, name, keep, rings
     tag      length:u8 epoch:u32 number:u64 name
     pin      count:u32, numbers:u64
@@ -28,6 +29,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
 from rrdstore.errors import Corrupt, LimitReached, TooLarge
+from rrdstore.history.branch import Reach
 from rrdstore.history.commit import Key, Record
 from rrdstore.storage.layout import DYING_A_ROW, KEPT, KEPT_ROWS, PINS_A_ROW, ROW, TAG
 from rrdstore.storage.protocol import BranchState
@@ -42,7 +44,7 @@ _NUMBER_AT = 11
 _AUTHOR = 7
 _PARENT = Struct("<IHI")
 _BRANCH = Struct("<BHHH")
-_BRANCH_BODY = Struct("<QQQQQBHI")
+_BRANCH_BODY = Struct("<5Q6QqBHI")
 _TAG = Struct("<BIQ")
 _DYING = Struct("<QQQ")
 _CHECK = 4
@@ -231,7 +233,8 @@ def branch_rows(branches: Iterable[BranchState], count: int) -> list[bytes]:
     room = ROW - _CHECK - _BRANCH.size
     for branch in branches:
         name, keep = branch.name.encode(), branch.keep.encode()
-        numbers = (branch.id, branch.head, branch.fork, branch.upstream, branch.base)
+        refs = (branch.id, branch.head, branch.fork, branch.upstream, branch.base, branch.older)
+        numbers = (*refs, *branch.reach, branch.lease, branch.until)
         body = _BRANCH_BODY.pack(*numbers, len(name), len(keep), len(branch.rings)) + name + keep + branch.rings
         pieces = [body[at : at + room] for at in range(0, len(body), room)]
         heads = (_BRANCH.pack(1, index, len(pieces), len(piece)) for index, piece in enumerate(pieces))
@@ -268,10 +271,10 @@ def _read_branch(body: bytes) -> BranchState:
     *numbers, name, keep, rings = _BRANCH_BODY.unpack_from(body)
     at_keep = _BRANCH_BODY.size + name
     at_rings = at_keep + keep
-    ident, head, fork, upstream, base = numbers
+    ident, head, fork, upstream, base, older, *reach, lease, until = numbers
     return BranchState(
         body[_BRANCH_BODY.size : at_keep].decode(), ident, head, fork, upstream, base,
-        body[at_keep:at_rings].decode(), body[at_rings : at_rings + rings],
+        body[at_keep:at_rings].decode(), body[at_rings : at_rings + rings], older, Reach(*reach), lease, until,
     )  # fmt: skip
 
 

@@ -1,6 +1,12 @@
 """The records of a ring as bytes: how one is written, and how they are walked and doubted.
 
 Rule: grammar and reasons are those of `journal`, which writes them. Pure.
+
+    entry   = number:u64 branch:u64 rt:i64 wall:i64 epoch:u32 edits:u32 opaque:u32 parents:u8 author:u8 message:u16
+              met:u8 (1 a merge, 2 of two that went past each other)
+              parents (number:u64 epoch:u32), author, message, opaque
+              if met: fork:u64 base:u64 older:u64 fork since, upstream since, older since, older side:u64 more:u32
+              edits, and `more` that make the base (path:u32 flags:u8 (1 value, 2 meta) value:u32 meta:u32, then these)
 """
 
 from __future__ import annotations
@@ -10,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
 from rrdstore.errors import Corrupt
+from rrdstore.history.branch import Meeting, Reach
 from rrdstore.history.commit import Edit, Key
 from rrdstore.storage.protocol import Entry
 
@@ -43,10 +50,12 @@ RECORD = Struct("<IQ")
 """Checksum and generation; the length goes before them."""
 PREFIX = 4 + RECORD.size
 TURN = (1 << 32) - 1
-_ENTRY = Struct("<QQqqIIIBBH")
+_ENTRY = Struct("<QQqqIIIBBHB")
+_MEETING = Struct("<7QI")
 _PARENT = Struct("<QI")
 _EDIT = Struct("<IBII")
 _HAS_VALUE, _HAS_META = 1, 2
+_MET, _CROSSED = 1, 2
 _PART = Struct("<QII")
 
 
@@ -215,13 +224,20 @@ def _oldest(view: memoryview, said: int, uuid: bytes, path: str) -> tuple[int, i
 
 def encode(entry: Entry) -> bytes:
     """An entry as bytes."""
-    number, epoch, branch, parents, rt, wall, author_text, message_text, edits, opaque = entry
+    number, epoch, branch, parents, rt, wall, author_text, message_text, edits, opaque, meeting = entry
     author, message = author_text.encode(), message_text.encode()
     parts = [
-        _ENTRY.pack(number, branch, rt, wall, epoch, len(edits), len(opaque), len(parents), len(author), len(message)),
-    ]
+        _ENTRY.pack(
+            number, branch, rt, wall, epoch, len(edits), len(opaque), len(parents), len(author), len(message),
+            0 if meeting is None else _MET if meeting.crossing is None else _CROSSED,
+        ),
+    ]  # fmt: skip
     parts += [_PARENT.pack(*key) for key in parents]
     parts += (author, message, opaque)
+    if meeting is not None:
+        fork, base, older, reach, crossing = meeting
+        parts.append(_MEETING.pack(fork, base, older, *reach, len(crossing or ())))
+        edits += crossing or ()
     for path_text, value, meta in edits:
         path = path_text.encode()
         if value is None:
@@ -238,7 +254,7 @@ def decode(data: bytes) -> Entry | Part:
     if not any(data[:8]):
         _, place, of = _PART.unpack_from(data)
         return Part(place, of, data[_PART.size :])
-    number, branch, rt, wall, epoch, edit_count, opaque_size, parent_count, author_size, message_size = (
+    number, branch, rt, wall, epoch, edit_count, opaque_size, parent_count, author_size, message_size, met = (
         _ENTRY.unpack_from(data)
     )
     at = _ENTRY.size
@@ -252,8 +268,12 @@ def decode(data: bytes) -> Entry | Part:
     at += message_size
     opaque = data[at : at + opaque_size]
     at += opaque_size
+    numbers: tuple[int, ...] = ()
+    if met:
+        numbers = _MEETING.unpack_from(data, at)
+        at += _MEETING.size
     edits = []
-    for _ in range(edit_count):
+    for _ in range(edit_count + (numbers[-1] if met else 0)):
         path_size, flags, value_size, meta_size = _EDIT.unpack_from(data, at)
         at += _EDIT.size
         path = data[at : at + path_size].decode()
@@ -262,4 +282,9 @@ def decode(data: bytes) -> Entry | Part:
         at += value_size
         edits.append(Edit(path, value, data[at : at + meta_size] if flags & _HAS_META else None))
         at += meta_size
-    return Entry(number, epoch, branch, tuple(parents), rt, wall, author, message, tuple(edits), opaque)
+    meeting = None
+    if met:
+        fork, base, older, *reach, _ = numbers
+        meeting = Meeting(fork, base, older, Reach(*reach), tuple(edits[edit_count:]) if met == _CROSSED else None)
+        del edits[edit_count:]
+    return Entry(number, epoch, branch, tuple(parents), rt, wall, author, message, tuple(edits), opaque, meeting)

@@ -174,10 +174,7 @@ class Ticking:
         for record in tick.store:
             if record.number in self.kept.commits:
                 continue  # Stored by a tick that was interrupted after that.
-            before = newest.get(record.branch, 0)
-            if not before:
-                kept = self.kept.newest(record.branch)
-                before = kept.record.number if kept else forks.get(record.branch, 0)
+            before = self.kept.before(record, fresh, newest, forks)
             beside = fresh.get(before)
             if beside is None and before in self.kept.commits:
                 with suppress(Corrupt):  # Then nothing of it can be shared.

@@ -47,7 +47,7 @@ def _select(table: str, columns: dict[str, str], where: str) -> str:
 
 _AUTHOR, _MESSAGE = _number(4, 1), _number(5, 1)
 _KEPT_AUTHOR, _KEPT_MESSAGE = _number(4, 1, "kept.d"), _number(5, 1, "kept.d")
-_NAME = _number(47, 1)
+_NAME = _number(103, 1)
 _MESSAGE_TEXT = (
     f"CASE WHEN {_AUTHOR} + {_MESSAGE} <= 99 THEN {_text(f'62 + {_AUTHOR}', _MESSAGE)} ELSE "
     f"(SELECT CAST(substr(kept.d, 63 + {_KEPT_AUTHOR}, 99 - {_KEPT_AUTHOR}) "
@@ -78,13 +78,14 @@ SELECTS: dict[str, str] = {
     "branches": _select(
         "branch",
         {
-            "name": _text("54", _NAME),
+            "name": _text("110", _NAME),
             "id": _number(7, 8),
             "head": _number(15, 8),
             "fork": _number(23, 8),
             "upstream": _number(31, 8),
             "base": _number(39, 8),
-            "keep": _text(f"54 + {_NAME}", _number(48, 2)),
+            "older": _number(47, 8),
+            "keep": _text(f"110 + {_NAME}", _number(104, 2)),
         },
         f"{_number(0, 1)} = 1 AND {_number(1, 2)} = 0 ORDER BY id",
     ),

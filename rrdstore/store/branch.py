@@ -15,7 +15,9 @@ from rrdstore.store.transaction import Transaction
 from rrdstore.store.watch import Watches
 from rrdstore.tree.diff import equal, same
 from rrdstore.tree.edit import find
+from rrdstore.tree.merge import NO_RULES
 from rrdstore.tree.path import split
+from rrdstore.tree.resolution import merge_rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from rrdstore.store.ledger import Ledger
     from rrdstore.store.watch import Watch
     from rrdstore.tree.node import Node
+    from rrdstore.tree.resolution import Given
     from rrdstore.tree.tree import Tree
 
 T = TypeVar("T")
@@ -154,13 +157,24 @@ class Branch:
         """A new branch from the head of this one, with its own policy; Exists, LimitReached, PolicyError."""
         return Branch(self._ledger, self._ledger.branching.begin(name, keep, self._line))
 
-    def merge(self, other: str | Branch, message: str | None = None, author: str = "") -> Commit:
-        """Merge the head of `other` into this one; Conflict naming the paths, Unmergeable, and nothing is changed.
+    def merge(
+        self,
+        other: str | Branch,
+        message: str | None = None,
+        author: str = "",
+        at: str | datetime | int | None = None,
+        rules: Given = NO_RULES,
+    ) -> Commit:
+        """Merge `other` into this one: its head, or the kept commit that it has `at` that moment, id or tag.
 
-        Returns the head as it is if `other` has nothing new. O(what changed since they last met).
+        Where both sides changed the same place `rules` settle it (pairs of a path pattern and the name of a rule or a
+        function), then those of the configuration; else Conflict naming the paths. Conflict, Unmergeable: nothing is
+        changed. Returns the head as it is if there is nothing new. O(what changed since they last met).
         """
-        line = self._ledger.history.line(other if isinstance(other, str) else other.name)
-        return Commit(self._ledger, self._ledger.branching.merge(self._line, line, message, author))
+        ledger, settled = self._ledger, merge_rules(rules)
+        line = ledger.history.line(other if isinstance(other, str) else other.name)
+        theirs = None if at is None else ledger.find(line, at).record
+        return Commit(ledger, ledger.branching.merge(self._line, line, theirs, message, author, settled))
 
     # History
 

@@ -9,18 +9,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rrdstore.history.branch import NOBODY
+from rrdstore.history.commit import MESSAGE_BYTES, Record, cut
+from rrdstore.history.holds import MERGING
 from rrdstore.policy import BRANCH_DEFAULT, Rings, parse
 from rrdstore.store.config import MAIN
 from rrdstore.store.limits import check_limit, check_name
-from rrdstore.store.merging import merge_edits, paired
+from rrdstore.store.merging import applied, difference, joint, meeting, merge_edits
 from rrdstore.store.room import change_cost
 from rrdstore.store.slots import require_slots
 from rrdstore.tree.edit import EMPTY
+from rrdstore.tree.merge import NO_RULES, virtual
 
 if TYPE_CHECKING:
-    from rrdstore.history.branch import Line
-    from rrdstore.history.commit import Record
+    from rrdstore.history.branch import Line, Meeting
     from rrdstore.store.ledger import Ledger
+    from rrdstore.tree.resolution import MergeRules
 
 
 class Branching:
@@ -51,23 +55,61 @@ class Branching:
             ledger.settle()
         return ledger.history.lines[line.id]
 
-    def merge(self, line: Line, other: Line, message: str | None, author: str) -> Record:
-        """Merge the head of `other` into `line`; the head as it is if there is nothing new. Conflict, Unmergeable."""
-        ledger = self._ledger
-        ledger.check_writable()
-        pair = paired(line, other)
-        records = ledger.history.graph.records
-        theirs, ours = records[other.head], records[line.head]
-        if theirs.number == pair.base:
-            return ours
-        base = ledger.root(records[pair.base])
-        edits = merge_edits(base, ledger.root(ours), ledger.root(theirs), ledger.number + 1)
-        said = f"merge {other.name} into {line.name}" if message is None else message
-        return ledger.commit(line, edits, said, author, merged=theirs)
+    def merge(
+        self,
+        line: Line,
+        other: Line,
+        at: Record | None,
+        message: str | None,
+        author: str,
+        rules: MergeRules = NO_RULES,
+    ) -> Record:
+        """Merge a commit of `other`, its head if None, into `line`; the head as it is if there is nothing new.
 
-    def merged(self, line: Line, theirs: int) -> None:
-        """`line` has just merged the commit `theirs`: the next merge starts from there."""
+        Conflict, Unmergeable.
+        """
+        ledger, history = self._ledger, self._ledger.history
+        ledger.check_writable()
+        records = history.graph.records
+        theirs, ours = at or records[other.head], records[line.head]
+        how = joint(history, line, other, theirs)
+        if how is None:
+            return ours
+        rules = rules.before(ledger.config.merge)
+        base, their = ledger.root(records[how.base]), ledger.root(theirs)
+        edits = merge_edits(base, ledger.root(ours), their, ledger.number + 1, rules)
+        number, crossing = ledger.number + 1, None
+        if how.crossing:
+            met = ledger.root(records[how.fork.base])
+            crossing = difference(met, virtual(base, met, their, number, ledger.config.merge))
+            number += 1
+        said = f"merge {other.name} into {line.name}" if message is None else message
+        made = meeting(history, line, theirs, how, number, crossing)
+        history.holds.hold(theirs.number, MERGING)  # That pressure does not take it meanwhile.
+        try:
+            return ledger.commit(line, edits, said, author, merged=theirs, meeting=made)
+        finally:
+            if ledger.history is history:  # else it has gone back to what was acknowledged, and holds nothing
+                history.release(theirs.number, MERGING)
+
+    def met(self, record: Record, made: Meeting) -> None:
+        """Do what a merge makes of the base; `record` is its commit, which is admitted."""
+        ledger, history = self._ledger, self._ledger.history
+        fork = history.lines[made.fork]
+        if made.crossing is not None:
+            records = history.graph.records
+            old = records[fork.base]
+            root = applied(ledger.root(old), made.crossing, made.base)
+            names = f"merge base of {fork.name} and {history.lines[fork.upstream].name}"
+            said = cut(names, MESSAGE_BYTES)
+            parents = (old.key, record.parents[1])
+            base = Record(made.base, record.epoch, NOBODY, parents, record.rt, record.wall, "", said, root)
+            base.grafts = history.graph.reduced([key.number for key in parents])
+            history.add_base(base)
+        history.meet(fork, made.base, made.older, made.reach, record.rt)
+
+    def crossing_cost(self, made: Meeting) -> int:
+        """What a base that a merge makes takes in the file, at most."""
         history = self._ledger.history
-        forks = (other for other in history.names.values() if other.upstream == line.id)
-        carrier = next((fork for fork in forks if fork.head == theirs), line)
-        history.move(carrier, "base", theirs)
+        old = history.graph.records[history.lines[made.fork].base]
+        return change_cost(self._ledger.root(old), made.crossing or ())

@@ -35,11 +35,14 @@ from rrdstore.errors import ConfigError, InvalidPattern, InvalidSize, PolicyErro
 from rrdstore.policy import parse as parse_policy
 from rrdstore.series.declaration import MAX_PATHS, Declaration
 from rrdstore.store.size import parse_size
+from rrdstore.tree.merge import NO_RULES
 from rrdstore.tree.pattern import Pattern
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping
+
+    from rrdstore.tree.resolution import MergeRules
 
     ConfigLike: TypeAlias = "Config | str | os.PathLike[str] | None"
 
@@ -68,6 +71,8 @@ class Config:
     size: str | int | None = None
     branches: tuple[BranchRule, ...] = ()
     series: tuple[Declaration, ...] = ()
+    merge: MergeRules = NO_RULES
+    """What a merge does where both sides changed the same place."""
 
     def keep(self, branch: str) -> str | None:
         """The policy of the first pattern that matches the name of a branch."""

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from rrdstore.history.branch import Line
+    from rrdstore.history.branch import Line, Meeting
     from rrdstore.history.clock import Clock, RetentionClock
     from rrdstore.series import Recording
     from rrdstore.storage.protocol import Storage
@@ -110,13 +110,14 @@ class Ledger:
         opaque: bytes = b"",
         root: Node | None = None,
         merged: Record | None = None,
+        meeting: Meeting | None = None,
         *,
         straight: bool = False,
     ) -> Record:
         """Make one commit of `edits` on a branch.
 
-        `root` is the tree if it is known, `merged` a second parent; `straight` stores it by a tick, past the
-        journal (which must not name a branch that no tick has stored).
+        `root` is the tree if it is known, `merged` a second parent and `meeting` what then becomes of the base;
+        `straight` stores it by a tick, past the journal (which must not name a branch that no tick has stored).
         """
         storage = self.storage
         if self.closed or storage.readonly or self.leases.ended:
@@ -127,6 +128,9 @@ class Ledger:
         bounded = storage.forgets_trees
         # The cost first: the weights it asks for are then carried along.
         cost = change_cost(before, edits) if bounded else 0
+        if meeting is not None and meeting.crossing is not None:
+            number += 1
+            cost += self.branching.crossing_cost(meeting) if bounded else 0
         after = applied(before, edits, number) if root is None else root
         if cost:
             self.room.require(cost, shrinks=all(step.value is None for step in edits))
@@ -138,13 +142,13 @@ class Ledger:
             journalled = not straight
             if bounded:
                 if journalled:
-                    entry = (number, epoch, line.id, parents, rt, wall, author, message, edits, opaque)
+                    entry = (number, epoch, line.id, parents, rt, wall, author, message, edits, opaque, meeting)
                     try:
                         journalled = storage.append(tuple.__new__(Entry, entry))
                     except Held as fault:
                         journalled = self.holding.append(Entry(*entry), fault)
                 self.room.reserve(cost)
-            self.admit(line, record, edits)
+            self.admit(line, record, edits, meeting)
         except BaseException as fault:
             self._follow(fault)
             raise
@@ -158,7 +162,7 @@ class Ledger:
             watches.fire(Commit(self, record), edits)
         return record
 
-    def admit(self, line: Line, record: Record, edits: tuple[Edit, ...]) -> None:
+    def admit(self, line: Line, record: Record, edits: tuple[Edit, ...], meeting: Meeting | None = None) -> None:
         """Make a commit that the journal has the head of its branch. O(tiers), and what drops by it."""
         self.number = record.number
         if self.series is not None and line.name == MAIN:
@@ -168,9 +172,12 @@ class Ledger:
             record.grafts = parents[0][:1]
         else:
             record.grafts = graph.reduced([key.number for key in parents if key.number in graph.records])
-        self.history.admit(record)
-        if len(parents) > 1:
-            self.branching.merged(line, parents[1].number)
+        history = self.history
+        history.admit(record)
+        if meeting is not None:
+            self.branching.met(record, meeting)
+        if record.rt >= history.next_end:
+            history.expire(record.rt)
 
     def now(self) -> int:
         """The retention time that a commit made now would have."""

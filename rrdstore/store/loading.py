@@ -12,6 +12,7 @@ from rrdstore.history.branch import Line
 from rrdstore.history.clock import RetentionClock, Stamp
 from rrdstore.history.commit import Record
 from rrdstore.history.history import History
+from rrdstore.history.holds import MERGING
 from rrdstore.policy import Rings, parse
 from rrdstore.store.consolidation import loaded
 from rrdstore.store.merging import applied
@@ -33,6 +34,9 @@ def load(ledger: Ledger) -> list[tuple[Record, bytes]]:
     ledger.history = history = History()
     history.last_line = max(last_line, state.line)
     ledger.leases.hold_again()
+    merged = [key.number for entry in state.pending for key in entry.parents[1:]]
+    for number in merged:  # What was merged may have been kept by a snapshot only, which a crash has closed.
+        history.holds.hold(number, MERGING)
     history.load(state.commits, _lines(state), state.tags, state.pins)
     last = state.commits[-1] if state.commits else None
     ledger.retention = RetentionClock(ledger.clock, Stamp(last.rt, last.wall) if last else None)
@@ -44,6 +48,8 @@ def load(ledger: Ledger) -> list[tuple[Record, bytes]]:
             ledger.series.owe(state.put_off.series.cells, state.put_off.series.records)
         ledger.room.reserve(ledger.room.counted())
     recovered = [(_again(ledger, entry), entry.opaque) for entry in state.pending]
+    for number in merged:
+        history.release(number, MERGING)
     if state.pending:
         newest = state.pending[-1]
         ledger.retention = RetentionClock(ledger.clock, Stamp(newest.rt, newest.wall))
@@ -64,6 +70,10 @@ def _lines(state: State) -> list[Line]:
             branch.base,
             branch.keep,
             Rings.restore(parse(branch.keep), branch.rings, by_line.get(branch.id, ())) if branch.name else None,
+            branch.older,
+            branch.reach,
+            branch.lease,
+            branch.until,
         )
         for branch in state.branches
     ]
@@ -86,6 +96,9 @@ def _again(ledger: Ledger, entry: Entry) -> Record:
         entry.message,
         root,
     )
-    ledger.room.reserve(change_cost(before, entry.edits) if ledger.storage.forgets_trees else 0)
-    ledger.admit(line, record, entry.edits)
+    if ledger.storage.forgets_trees:
+        crossing = entry.meeting is not None and entry.meeting.crossing is not None
+        more = ledger.branching.crossing_cost(entry.meeting) if entry.meeting and crossing else 0
+        ledger.room.reserve(change_cost(before, entry.edits) + more)
+    ledger.admit(line, record, entry.edits, entry.meeting)
     return record

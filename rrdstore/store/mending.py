@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from rrdstore.errors import StoreError
+from rrdstore.history.branch import NOBODY, Reach
 from rrdstore.history.commit import Key, Record
 from rrdstore.history.graph import Graph
 from rrdstore.policy import BRANCH_DEFAULT, DEFAULT, Rings, parse
@@ -145,7 +146,7 @@ class Mending:
     def _unnamed(self, lines: dict[int, BranchState]) -> dict[int, BranchState]:
         """Branches of which only commits are left."""
         made = {}
-        for ident in self._graph.lines.keys() - lines.keys():
+        for ident in self._graph.lines.keys() - lines.keys() - {NOBODY}:
             main = ident == 1
             name = MAIN if main else f"recovered-{ident}"
             keep = str(parse(DEFAULT if main else BRANCH_DEFAULT))
@@ -189,6 +190,8 @@ class Mending:
         made = replace(
             line, head=head, fork=fork, base=line.base if exact else 0, upstream=line.upstream if exact else 0
         )
+        if not exact or line.older not in records:
+            made = replace(made, older=0, reach=Reach(*made.reach[:2]) if exact else Reach())
         if head and head != line.head:
             made = replace(made, rings=b"")  # What they knew as the newest is not there.
         try:

@@ -1,44 +1,114 @@
 """Which branches merge, and from which base.
 
-Rule: a branch and the upstream it was forked from merge for ever, either way, from one stored base: the
-commit that was merged in last, at first the fork point. It is moved at each merge, so no history is
-walked and thinning cannot change a result (docs/semantics.md, rules 6 and 7). Two branches without a
-stored base are refused: an approximate base loses changes silently.
-In a merge a write against a write is a conflict, even an unread one; in a transaction the later wins.
+Rule: a fork and its upstream merge for ever, either way, from one stored base: all that the two have in common.
+It is moved at each merge, so no history is walked and thinning cannot change a result. A commit that is older
+than what the other side has merged meanwhile is merged from the base before; the base is then the merge of the two
+(`tree.merge.virtual`), a commit of nobody. Any other two branches merge only what a branch between them has
+already, on top of its base. Whatever is not proved so is refused: an approximate base loses changes silently.
+The proofs: docs/semantics.md, rules 6 and 7. In a merge a write against a write is a conflict, even an unread
+one; in a transaction the later wins.
+Cost: O(1) at a head, O(kept) at an older commit or for any other pair; nothing that was thinned is asked for.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rrdstore.errors import Conflict, Unmergeable
+from rrdstore.history.branch import NOBODY, Meeting, Reach
 from rrdstore.history.commit import Edit
 from rrdstore.tree import edit
 from rrdstore.tree.diff import diff
-from rrdstore.tree.merge import merge
+from rrdstore.tree.merge import NO_RULES, merge
 from rrdstore.tree.path import split
 
 if TYPE_CHECKING:
     from rrdstore.history.branch import Line
+    from rrdstore.history.commit import Record
+    from rrdstore.history.history import History
     from rrdstore.tree.node import Node
+    from rrdstore.tree.resolution import MergeRules
 
 
-def paired(line: Line, other: Line) -> Line:
-    """The one of the two that carries their base; Unmergeable."""
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """How a commit is merged: the fork whose base it is, and from which of its bases."""
+
+    fork: Line
+    base: int
+    """The commit that both sides have grown from."""
+    crossing: bool
+    """Whether that is the base before the last merge, past which this one goes."""
+
+
+def joint(history: History, line: Line, other: Line, theirs: Record) -> Joint | None:
+    """How `theirs`, a commit that `other` has, is merged into `line`; None if that has it already. Unmergeable."""
     if line is other:
         raise Unmergeable(line.name, other.name, "a branch does not merge with itself")
-    if other.upstream == line.id and other.base:
-        return other
-    if line.upstream == other.id and line.base:
-        return line
-    raise Unmergeable(line.name, other.name, "neither was forked from the other, so no exact merge base is stored")
+    fork = other if other.upstream == line.id else line if line.upstream == other.id else None
+    number = theirs.number
+    if fork is not None and fork.base and number == other.head:
+        return None if number == fork.base else Joint(fork, fork.base, False)
+    graph = history.graph
+    if graph.reaches(line.head, number):
+        return None
+    if not graph.reaches(other.head, number):
+        raise Unmergeable(line.name, other.name, f"{other.name!r} does not have commit {number}")
+    if fork is not None and fork.base and theirs.branch == other.id:
+        reach = fork.reach
+        if number >= (reach.fork if fork is other else reach.upstream):
+            return Joint(fork, fork.base, False)
+        if reach.side == other.id and number >= reach.older:
+            return Joint(fork, fork.older, True)
+    for between, carrier in _beside(history, line, other):
+        base = graph.records.get(carrier.base)
+        if base is None or base.branch == NOBODY:
+            continue
+        if graph.reaches(between.head, number) and graph.reaches(number, base.number):
+            return Joint(carrier, base.number, False)
+    raise Unmergeable(line.name, other.name, _reason(fork, other))
 
 
-def merge_edits(base: Node, ours: Node, theirs: Node, number: int) -> tuple[Edit, ...]:
+def _beside(history: History, line: Line, first: Line) -> list[tuple[Line, Line]]:
+    """The branches beside one, its upstream and its forks, each with the one that carries their base."""
+    found = [(fork, fork) for fork in history.names.values() if fork.upstream == line.id]
+    if line.upstream:
+        found.append((history.lines[line.upstream], line))
+    return sorted(found, key=lambda pair: pair[0] is not first)
+
+
+def _reason(fork: Line | None, other: Line) -> str:
+    if fork is None:
+        return "no branch beside it has that commit on top of their base, so no exact merge base is known"
+    return f"that commit is older than what the two have exchanged since; merge a later one of {other.name!r}"
+
+
+def meeting(
+    history: History, line: Line, theirs: Record, how: Joint, number: int, crossing: tuple[Edit, ...] | None = None
+) -> Meeting:
+    """What becomes of the base when `line` merges `theirs` by its commit `number`.
+
+    `crossing` makes the new base of the old one, where they go past each other; it is commit `number` - 1.
+    """
+    fork = how.fork
+    merging = line is fork
+    other = history.lines[fork.upstream] if merging else fork
+    own, its = (fork.reach.fork, fork.reach.upstream) if merging else (fork.reach.upstream, fork.reach.fork)
+    if crossing is not None:
+        base, older, since, side = number - 1, 0, 0, 0
+    else:
+        base, older, since, side = theirs.number, how.base, own, line.id
+        its = theirs.number if theirs.branch == other.id else other.head
+    reach = Reach(number, its, since, side) if merging else Reach(its, number, since, side)
+    return Meeting(fork.id, base, older, reach, crossing)
+
+
+def merge_edits(base: Node, ours: Node, theirs: Node, number: int, rules: MergeRules = NO_RULES) -> tuple[Edit, ...]:
     """What merging `theirs` does to `ours`, as edits; Conflict naming every path. O(changes)."""
-    merged = merge(base, ours, theirs, number)
+    merged = merge(base, ours, theirs, number, rules)
     if merged.clashes:
-        raise Conflict((clash.path for clash in merged.clashes), "merge")
+        raise Conflict((clash.path for clash in merged.clashes), "merge", merged.clashes)
     return difference(ours, merged.root)
 
 

@@ -175,7 +175,7 @@ def _copied(path: str, layout: Layout, rows: Rows) -> None:
 def _thin(mended: Mended) -> None:
     """Without its old neighbours a tree may share less: give up the oldest commits that nothing needs by name."""
     tick = mended.tick
-    named = {number for branch in tick.branches for number in (branch.head, branch.fork, branch.base)}
+    named = {number for branch in tick.branches for number in (branch.head, branch.fork, branch.base, branch.older)}
     named |= {key.number for key in tick.tags.values()} | tick.pins
     spare = [record for record in tick.store if record.number not in named]
     if not spare:

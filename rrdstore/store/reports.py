@@ -92,7 +92,7 @@ class Info:
     """Made in its whole life."""
     kept: int
     bound: int
-    """What `kept` never exceeds: slots + 3 a branch + tags + pins + open transactions and snapshots."""
+    """What `kept` never exceeds: slots + heads + 4 a fork + tags + pins + open transactions and snapshots."""
     branches: tuple[BranchInfo, ...]
     tags: int
     pins: int
@@ -134,9 +134,18 @@ def always(ledger: Ledger) -> dict[int, str]:
     said: dict[int, list[str]] = {}
     for line in history.lines.values():
         name = line.name or "a deleted branch"
-        for number, what in ((line.head, "head"), (line.fork, "fork point"), (line.base, "merge base")):
+        held = (
+            (line.head, "head"),
+            (line.fork, "fork point"),
+            (line.base, "merge base"),
+            (line.older, "older merge base"),
+        )
+        for number, what in held:
             if number:
                 said.setdefault(number, []).append(f"{what} of {name}")
+        for base in (line.base, line.older):
+            for number in history.needed(base)[1:]:
+                said.setdefault(number, []).append(f"beside merge base {base}")
     for name, key in sorted(history.tags.items()):
         said.setdefault(key.number, []).append(f"tag {name}")
     for number in history.pins:
@@ -229,7 +238,8 @@ def bound(ledger: Ledger) -> int:
     history = ledger.history
     slots = sum(parse(line.keep).slots for line in history.names.values())
     held = sum(history.holds.total(reason) for reason in (TRANSACTION, SNAPSHOT))
-    return slots + 3 * len(history.lines) + len(history.tags) + len(history.pins) + held
+    lines = sum(1 + 4 * bool(line.fork) for line in history.lines.values())
+    return slots + lines + len(history.tags) + len(history.pins) + held
 
 
 def _branch(ledger: Ledger, line: Line) -> BranchInfo:

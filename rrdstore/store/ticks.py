@@ -116,6 +116,10 @@ class Ticks:
                 line.base,
                 line.keep,
                 line.rings.state() if line.rings else b"",
+                line.older,
+                line.reach,
+                line.lease,
+                line.until,
             )
             for line in sorted(history.lines.values(), key=lambda line: line.id)
         ]

@@ -12,10 +12,15 @@ import rrdstore
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rrdstore.testing.merges import Rules
     from rrdstore.testing.trees import Call, Tree
 
 KEEPS = ("last:3 1s:5s 5s:30s *:4", "last:2", "*:2", "last:1 2c:3 1s:3s@first", "1s:4s *:3", "last:8 2s:20s")
 BRANCHES = ("main", "x", "y", "z")
+RULES = (("/a/**", "counter"), ("/*/b", "set"), ("/c/c/**", "last"), ("/**/a", "ours"))
+"""What the merges of a store under test go by."""
+SOME_RULES: tuple[Rules, ...] = ((), (), (("/b/**", "theirs"),), (("/**", "last"),), (("/*", "ours"), ("/**", "set")))
+"""Of one merge, before those of the store."""
 
 Error = TypeVar("Error", bound=rrdstore.StoreError)
 
@@ -34,6 +39,7 @@ removal = st.tuples(st.just("remove"), path)
 change: st.SearchStrategy[Call] = st.one_of(setting, removal)
 gaps = st.sampled_from([0, 0.1, 0.5, 1.5, 7])
 look = st.tuples(st.sampled_from(["get", "stat", "list", "in"]), place)
+rules = st.sampled_from(SOME_RULES)
 call: st.SearchStrategy[Call] = st.one_of(setting, removal, look, look)
 
 

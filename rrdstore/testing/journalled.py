@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rrdstore.errors import StoreError
+from rrdstore.history.branch import NOBODY
 from rrdstore.storage.layout import CELL
 from rrdstore.storage.protocol import BranchState, Entry, Problem, Progress, SeriesState, State, Tick, Usage
 from rrdstore.tree.plain import Flat, flat, grown
@@ -141,9 +142,9 @@ class Journalled:
             assert set(stored.grafts) <= set(commits), "a graft on what is gone"
         for branch in tick.branches:
             assert bool(branch.head) == bool(branch.name), "a branch without a commit"
-            assert {branch.head, branch.fork, branch.base} <= {0, *commits}
+            assert {branch.head, branch.fork, branch.base, branch.older} <= {0, *commits}
         assert {key.number for key in tick.tags.values()} | tick.pins <= set(commits)
-        assert {stored.branch for stored in commits.values()} <= {branch.id for branch in tick.branches}
+        assert {stored.branch for stored in commits.values()} <= {NOBODY, *(branch.id for branch in tick.branches)}
         disk.commits, disk.trees, disk.journal = commits, trees, disk.journal[cut:]
         disk.number, disk.line, disk.branches = tick.number, max(disk.line, tick.line), tuple(tick.branches)
         disk.tags, disk.pins = dict(tick.tags), tick.pins

@@ -13,6 +13,7 @@ Cost: some 30 steps an example; `examples` and `walks` say how many. Prior art: 
 from __future__ import annotations
 
 import unittest
+from dataclasses import replace
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, ClassVar
@@ -24,7 +25,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 import rrdstore
 from rrdstore.testing import calls
 from rrdstore.testing.branching import Branching
-from rrdstore.testing.calls import KEEPS, content
+from rrdstore.testing.calls import KEEPS, RULES, content
 from rrdstore.testing.homes import Home, MemoryHome
 from rrdstore.testing.model import ModelStore
 from rrdstore.testing.walk import walk
@@ -46,8 +47,14 @@ class StoreMachine(Branching, RuleBasedStateMachine):
         self.clock = self.home.clock
         self.store = self.home.create(keep)
         self.model = ModelStore(keep, self.clock)
+        self.model.rules = RULES
+        self.configure()
         self.ids = {1: self.store.branch("main").head.id}
         self.transactions, self.snapshots, self.ended = [], [], []
+
+    def configure(self) -> None:
+        """The merge rules of a configuration are those of a process: given again at each opening."""
+        self.store.ledger.config = replace(self.store.ledger.config, merge=rrdstore.merge_rules(RULES))
 
     def teardown(self) -> None:
         """One last look at everything."""
@@ -125,6 +132,7 @@ class StoreMachine(Branching, RuleBasedStateMachine):
         self.leave()
         self.store.close()
         self.store = self.home.open()
+        self.configure()
         assert not self.store.recovered
         self.everything_reads_as_it_did()
 
@@ -137,6 +145,7 @@ class StoreMachine(Branching, RuleBasedStateMachine):
         self.clock = self.home.clock
         self.leave()
         self.store = self.home.open()
+        self.configure()
         old.close()
         left.end()
         self.everything_reads_as_it_did()
@@ -171,6 +180,7 @@ class StoreMachine(Branching, RuleBasedStateMachine):
                 operations[which]()
             except failed:
                 self.flush()
+                self.follow(lambda: None)  # what pressure thinned to make room for it is gone
                 self.model.reopened()  # it has gone back to what the storage has
             except (rrdstore.NotFound, rrdstore.LimitReached, rrdstore.ReadOnly, rrdstore.StoreFull):
                 self.flush()

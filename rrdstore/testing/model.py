@@ -14,17 +14,21 @@ from math import floor
 from typing import TYPE_CHECKING, TypeAlias
 
 from rrdstore.testing import retention
+from rrdstore.testing.merges import Sides, merged
 from rrdstore.testing.past import Line, Made, Outcome, Past
-from rrdstore.testing.trees import EMPTY, Call, Tree, after, below, differences, merged, stamped
+from rrdstore.testing.trees import EMPTY, Call, Tree, after, below, restamped, stamped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rrdstore.history.clock import Clock
+    from rrdstore.testing.merges import Rules
 
 Numbers: TypeAlias = set[int]
 Words: TypeAlias = set[str]
 
+NOBODY = 0
+"""The line of what belongs to no branch."""
 BRANCH_KEEP = "last:32 1m:1h"
 """The policy of a branch other than main, unless it is given one: docs/policy.md."""
 
@@ -34,7 +38,7 @@ class ModelStore(Past):
 
     def __init__(self, keep: str, clock: Clock) -> None:
         super().__init__()
-        self.lines: dict[int, Line] = {}
+        self.lines: dict[int, Line] = {NOBODY: Line(NOBODY, "", keep, 0, 0, 0, 0, alive=False)}
         self.tags: dict[str, int] = {}
         self.pins: Numbers = set()
         self.open: list[int] = []
@@ -62,13 +66,13 @@ class ModelStore(Past):
 
     def create(self, name: str, keep: str, message: str | None = None) -> Made:
         """A new branch of nothing, with one empty commit."""
-        self._begin(Line(len(self.lines) + 1, name, keep, 0, 0, 0, 0))
+        self._begin(Line(len(self.lines), name, keep, 0, 0, 0, 0))
         return self.commit(name, (), f"branch {name} created" if message is None else message)
 
     def fork(self, origin: str, name: str, keep: str | None = None) -> Line:
         """A new branch from the head of another."""
         source = self.line(origin)
-        number = len(self.lines) + 1
+        number = len(self.lines)
         return self._begin(Line(number, name, keep or BRANCH_KEEP, source.head, source.head, source.id, source.head))
 
     def _begin(self, line: Line) -> Line:
@@ -81,7 +85,7 @@ class ModelStore(Past):
         line.alive = False
         for other in self.lines.values():
             if other.upstream == line.id:
-                other.upstream = other.base = 0
+                other.upstream = other.base = other.older = 0
 
     def tune(self, name: str, keep: str) -> None:
         """Another policy for a branch, from what is kept of it now on."""
@@ -121,15 +125,8 @@ class ModelStore(Past):
         old = before.tree if before else EMPTY
         number = self.last = self.last + 1
         new = after(old, edits) if tree is None else tree
-        stamps = dict(before.stamps) if before else {"/": (0, 0)}
-        if tree is None:
-            stamps = stamped(old, stamps, edits, number)
-        else:
-            for path, (was, now) in differences(old, new).items():
-                if now is None:
-                    del stamps[path]
-                else:
-                    stamps[path] = (number if was is None else stamps[path][0], number)
+        stamps = before.stamps if before else {"/": (0, 0)}
+        stamps = stamped(old, stamps, edits, number) if tree is None else restamped(old, stamps, new, number)
         parents = tuple(parent for parent in (line.head, merged_in) if parent)
         reach = 1 << number
         for parent in parents:
@@ -174,34 +171,93 @@ class ModelStore(Past):
     # Merges
 
     def paired(self, a: str, b: str) -> bool:
-        """Whether one was forked from the other, both living."""
+        """Whether one was forked from the other, both living, and merges with it still."""
         left, right = self.line(a), self.line(b)
-        return left.upstream == right.id or right.upstream == left.id
+        return any(fork.upstream == upstream.id and fork.base for fork, upstream in ((left, right), (right, left)))
 
-    def merge(self, into: str, other: str, message: str | None = None, seen: int | None = None) -> Outcome:
-        """Merge the head of `other`, from the recursive merge base of the whole graph."""
-        ours, theirs = self.head(into), self.head(other)
+    def beside(self, line: Line) -> list[tuple[Line, Line]]:
+        """The branches beside one, each with the fork that carries their base."""
+        found = [(fork, fork) for fork in self.names.values() if fork.upstream == line.id]
+        return found + ([(self.lines[line.upstream], line)] if line.upstream else [])
+
+    def carrier(self, into: str, other: str, number: int) -> Line | None:
+        """By rule 6, the fork whose base a merge of that commit goes by; None if it must be refused."""
+        line, from_ = self.line(into), self.line(other)
+        theirs = self.commits[number]
+        if line is from_ or not self.is_ancestor(number, from_.head):
+            return None
+        own = theirs.branch == from_.id
+        for between, fork in self.beside(line):
+            if not fork.base or not self.is_ancestor(number, between.head):
+                continue
+            bases = self.bases(line.head, between.head)
+            exact = all(self.is_ancestor(base, number) for base in bases)
+            if exact and (len(bases) == 1 or (between is from_ and (own or number == from_.head))):
+                return fork
+            past = fork.older and fork.side == from_.id and all(self.is_ancestor(one, number) for one in fork.before)
+            if between is from_ and own and past:
+                return fork
+        return None
+
+    def merge(
+        self,
+        into: str,
+        other: str,
+        message: str | None = None,
+        seen: int | None = None,
+        at: int | None = None,
+        rules: Rules = (),
+    ) -> Outcome:
+        """Merge the head of `other`, or an older commit, from the recursive merge base of the whole graph."""
+        ours, theirs = self.head(into), self.commits[at] if at else self.head(other)
         if self.is_ancestor(theirs.number, ours.number):
             return Outcome()
-        tree, clashes = merged(self.base_tree(self.bases(ours.number, theirs.number)), ours.tree, theirs.tree)
+        base = self.base_tree(self.bases(ours.number, theirs.number))
+        sides = Sides(base, ours.tree, theirs.tree, ours.stamps, theirs.stamps, (*rules, *self.rules))
+        tree, clashes = merged(sides)
         if clashes:
             return Outcome(clashes=frozenset(clashes))
+        fork = self.carrier(into, other, theirs.number)
+        assert fork is not None, "merged, and rule 6 does not say how"
         said = f"merge {other} into {into}" if message is None else message
+        pair = fork, self.lines[fork.upstream]
+        before = self.bases(*(line.head for line in pair))
+        past = not all(self.is_ancestor(one, theirs.number) for one in before)
+        self.last += past
         made = self.commit(into, (), said, merged_in=theirs.number, tree=tree, seen=seen)
-        left, right = self.line(into), self.line(other)
-        for line, partner in ((left, right), (right, left)):
-            if line.upstream == partner.id:
-                line.base = theirs.number
+        bases = self.bases(*(line.head for line in pair))
+        assert len(bases) == 1 + past
+        fork.older, fork.before = (0, []) if past else (fork.base, before)
+        fork.side = self.line(into).id
+        if past:
+            self._of_nobody(f"merge base of {fork.name} and {pair[1].name}", made, fork.base, theirs)
+        fork.base = made.number - 1 if past else theirs.number
         return Outcome(made)
 
+    def _of_nobody(self, message: str, by: Made, old: int, theirs: Made) -> None:
+        """The base that two merges past each other make: a commit that no branch has, made with the second."""
+        number, first = by.number - 1, self.commits[old]
+        tree = self.base_tree(sorted((old, theirs.number)))
+        stamps = restamped(first.tree, first.stamps, tree, number)
+        reach = 1 << number | first.reach | theirs.reach
+        parents = old, theirs.number
+        made = Made(number, NOBODY, parents, by.rt, by.wall, tree, stamps, message, "", reach)
+        self.commits[number] = made
+        self.lines[NOBODY].own.append(number)
+
     # What a store keeps
+
+    def bases_of(self, line: Line) -> Numbers:
+        """The commits that the merges of a fork and its upstream need."""
+        found = {line.base, line.older} - {0}
+        return found | {self.commits[base].parents[0] for base in found if self.commits[base].branch == NOBODY}
 
     def kept(self) -> Numbers:
         """The numbers of the commits that a store of bounded history keeps of this one: rules 1 to 5 and 10."""
         kept = {*self.tags.values(), *self.pins, *self.open}
         for line in self.lines.values():
             if line.alive:
-                kept |= {line.head, line.base, *self._in_tiers(line)}
+                kept |= {line.head, *self.bases_of(line), *self._in_tiers(line)}
         kept.discard(0)
         size = -1
         while size != len(kept):
@@ -220,7 +276,12 @@ class ModelStore(Past):
             name, kept = (other.name, True) if other.alive else ("a deleted branch", other.id in self._branches())
             holds = {"fork point": other.fork if kept else 0}
             if other.alive:
-                holds |= {"head": other.head, "merge base": other.base}
+                holds |= {"head": other.head, "merge base": other.base, "older merge base": other.older}
+                words |= {
+                    f"beside merge base {base}"
+                    for base in (other.base, other.older)
+                    if base and self.commits[base].branch == NOBODY and self.commits[base].parents[0] == number
+                }
             words |= {f"{what} of {name}" for what, held in holds.items() if held == number}
         if line.alive:
             words |= retention.words(line.keep, line.offered, line.buried, number)
@@ -248,6 +309,7 @@ class ModelStore(Past):
         """A copy that later commits and reliefs leave alone."""
         twin = copy(self)
         twin.commits, twin._kept, twin.open = dict(self.commits), {}, list(self.open)
+        twin._trees = dict(self._trees)
         twin.tags, twin.pins = dict(self.tags), {*self.pins}
         twin.lines = {number: line.copy() for number, line in self.lines.items()}
         return twin
@@ -263,7 +325,7 @@ class ModelStore(Past):
         lines = self.lines.values()
         kept = {self.commits[number].branch for number in self.kept()}
         held = {*self.tags.values(), *self.pins, *self.open}
-        held |= {number for line in lines if line.alive for number in (line.head, line.base)}
+        held |= {number for line in lines if line.alive for number in (line.head, *self.bases_of(line))}
         return held | {line.fork for line in lines if line.alive or line.id in kept}
 
     def relieve(self) -> int | None:
@@ -279,7 +341,7 @@ class ModelStore(Past):
     def thinned(self, number: int, kept: Numbers) -> list[int]:
         """Those of its branch that are gone between it and the kept one before it."""
         own = self.lines[self.commits[number].branch].own
-        gone, at = [], own.index(number)
+        gone, at = [], own.index(number) if self.commits[number].branch else 0
         while at > 0 and own[at - 1] not in kept:
             at -= 1
             gone.append(own[at])

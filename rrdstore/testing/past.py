@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from rrdstore.testing.trees import Tree, merged
+from rrdstore.testing.merges import Sides, joined
 
 if TYPE_CHECKING:
     from rrdstore.testing import retention
+    from rrdstore.testing.merges import Rules
+    from rrdstore.testing.trees import Tree
 
 
 @dataclass(slots=True)
@@ -44,7 +46,16 @@ class Line:
     fork: int
     upstream: int
     base: int
+    """All that it and its upstream have in common: a commit, of nobody where two are."""
     alive: bool = True
+    older: int = 0
+    """The base before the last merge, 0 if that went past another."""
+    before: list[int] = field(default_factory=list)
+    """The same, as the best common ancestors that they had."""
+    side: int = 0
+    """The line that merged last."""
+    lease: int = 0
+    until: int = 0
     own: list[int] = field(default_factory=list)
     """All commits made on it."""
     offered: list[retention.Key] = field(default_factory=list)
@@ -54,7 +65,7 @@ class Line:
 
     def copy(self) -> Line:
         """The same, to go on by itself."""
-        return replace(self, own=list(self.own), offered=list(self.offered), buried={*self.buried})
+        return replace(self, own=[*self.own], offered=[*self.offered], buried={*self.buried}, before=[*self.before])
 
 
 @dataclass(slots=True)
@@ -70,6 +81,9 @@ class Past:
 
     def __init__(self) -> None:
         self.commits: dict[int, Made] = {}
+        self.rules: Rules = ()
+        """What merges and bases go by; set before the first merge."""
+        self._trees: dict[tuple[int, ...], Tree] = {}
 
     def is_ancestor(self, number: int, of: int) -> bool:
         """Whether it is, or is the same."""
@@ -89,12 +103,24 @@ class Past:
         return self.best(self.commits[a].reach & self.commits[b].reach)
 
     def base_tree(self, numbers: list[int]) -> Tree:
-        """The recursive merge of several bases, git's way; the older side stands where they clash."""
-        tree = self.commits[numbers[0]].tree
-        for done, number in enumerate(numbers[1:], 1):
-            against = self.base_tree(sorted({base for n in numbers[:done] for base in self.bases(n, number)}))
-            tree, _ = merged(against, tree, self.commits[number].tree)
-        return tree
+        """The recursive merge of several bases, git's way, marked where they clash (`merges.joined`)."""
+        key = tuple(numbers)
+        if key not in self._trees:
+            first = self.commits[numbers[0]]
+            tree, stamps = first.tree, first.stamps
+            for done, number in enumerate(numbers[1:], 1):
+                against = self.base_tree(self.best(self._common(numbers[:done], number)))
+                other = self.commits[number]
+                tree = joined(Sides(against, tree, other.tree, stamps, other.stamps, self.rules))
+            self._trees[key] = tree
+        return self._trees[key]
+
+    def _common(self, numbers: list[int], number: int) -> int:
+        """What any of some commits has in common with another, as bits."""
+        reach = 0
+        for one in numbers:
+            reach |= self.commits[one].reach
+        return reach & self.commits[number].reach
 
     def grafts(self, number: int, kept: set[int]) -> set[int]:
         """The nearest kept ancestors, less those that are ancestors of another."""

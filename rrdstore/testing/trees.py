@@ -1,4 +1,4 @@
-"""Trees as flat dicts: what a set, a removal, a difference and a merge do, path by path. Naive on purpose.
+"""Trees as flat dicts: what a set, a removal and a difference do, path by path. Naive on purpose.
 
 Rule: written from the rules of docs/semantics.md, and shares no code with rrdstore.tree. A call is a tuple:
 ("set", path, value, meta or None), ("remove", path), and for looking ("get" | "stat" | "list" | "in", path).
@@ -71,39 +71,6 @@ def differences(a: Tree, b: Tree) -> dict[str, tuple[object, object]]:
     return {path: (a.get(path), b.get(path)) for path in {*a, *b} if a.get(path) != b.get(path)}
 
 
-def merged(base: Tree, ours: Tree, theirs: Tree) -> tuple[Tree, set[str]]:
-    """The three-way merge and its conflicts; at a conflict the tree has ours."""
-    result: Tree = {}
-    clashes: set[str] = set()
-
-    def pick(path: str, was: bytes | None, our: bytes, their: bytes) -> bytes:
-        if their in (our, was):
-            return our
-        if our == was:
-            return their
-        clashes.add(path)
-        return our
-
-    def visit(path: str) -> None:
-        was, our, their = (below(tree, path) for tree in (base, ours, theirs))
-        if our and their:
-            old = was.get(path, (None, None))
-            value, meta = (pick(path, old[n], our[path][n], their[path][n]) for n in (0, 1))
-            # One place is one conflict: neither half is taken then.
-            result[path] = our[path] if path in clashes else (value, meta)
-            for name in sorted({*names(base, path), *names(ours, path), *names(theirs, path)}):
-                visit(f"{path}/{name}" if path != "/" else f"/{name}")
-        elif our == was:
-            result.update(their)
-        else:
-            result.update(our)
-            if their not in (was, our):
-                clashes.add(path)
-
-    visit("/")
-    return result, clashes
-
-
 def stamped(
     tree: Tree, stamps: dict[str, tuple[int, int]], edits: Iterable[Call], number: int
 ) -> dict[str, tuple[int, int]]:
@@ -118,6 +85,17 @@ def stamped(
         if edit[0] == "set":
             stamps[edit[1]] = (stamps[edit[1]][0], number)
         tree = new
+    return stamps
+
+
+def restamped(old: Tree, stamps: dict[str, tuple[int, int]], new: Tree, number: int) -> dict[str, tuple[int, int]]:
+    """The same, where `number` has made `new` of `old`."""
+    stamps = dict(stamps)
+    for path, (was, now) in differences(old, new).items():
+        if now is None:
+            del stamps[path]
+        else:
+            stamps[path] = (number if was is None else stamps[path][0], number)
     return stamps
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from rrdstore.testing.calls import BRANCHES, KEEPS
+from rrdstore.testing.calls import BRANCHES, KEEPS, SOME_RULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,6 +67,24 @@ STEPS: Steps = {
     "create_branch": (1, lambda r: {"name": r.choice(BRANCHES), "keep": r.choice(KEEPS)}),
     "delete_branch": (2, _nothing),
     "merge": (3, lambda r: {"into": r.randrange(9), "other": r.randrange(9)}),
+    "merge_an_older_commit": (
+        8,
+        lambda r: {
+            "into": r.randrange(9),
+            "other": r.randrange(9),
+            "which": r.randrange(999),
+            "rules": r.choice(SOME_RULES),
+        },
+    ),
+    "merge_past_each_other": (
+        6,
+        lambda r: {
+            "into": r.randrange(9),
+            "which": r.randrange(9),
+            "ours": some(r, 0, 2, change),
+            "theirs": some(r, 0, 2, change),
+        },
+    ),
     "diverge_and_merge": (
         12,
         lambda r: {

@@ -70,7 +70,7 @@ def merge(base: Node, ours: Node, theirs: Node, number: int, rules: MergeRules =
     stack: list[tuple[Names, Node | None, Node | None, Node | None]] = [((), base, ours, theirs)]
     while stack:
         names, was, our, their = stack.pop()
-        if was is their or (our is their and not always):
+        if was is their or (our is their and (our is None or not always)):
             continue
         if was is not None and was.value == NOWHERE:
             side = None if equal(our, their) else rules.rule(names).side

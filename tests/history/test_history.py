@@ -97,10 +97,10 @@ def test_a_base_is_held_where_it_is_and_let_go_where_it_was():
     book = Book("last:1")
     work = book.branch("work", "last:1", book.main)
     first = book.commit(work).number
-    book.history.move(work, "base", first)
+    book.history.meet(work, first)
     book.commit(work, 2)
     assert first in book.kept
-    book.history.move(work, "base", work.head)
+    book.history.meet(work, work.head)
     assert first not in book.kept
 
 
@@ -125,7 +125,7 @@ def test_deleting_a_branch_may_end_one_deleted_before():
     two = book.branch("two", "last:1", one)
     book.commit(one)
     book.commit(two)
-    book.history.move(two, "base", base)
+    book.history.meet(two, base)
     book.history.end(gone)
     assert base in book.kept
     book.history.end(one)

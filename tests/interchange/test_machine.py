@@ -46,6 +46,7 @@ class Restoring(StoreMachine):
         else:
             self.store = interchange.load(lines, clock=self.clock)
             assert json.loads(dumped(self.store)[0])["epoch"] == json.loads(lines[0])["epoch"]
+        self.configure()
         old.close()
         left.end()
         assert said(dumped(self.store)) == said(lines)

@@ -54,6 +54,10 @@ class Branch:
     name: str
     keep: str
     state: bytes
+    older: int
+    reach: tuple[int, ...]
+    lease: int
+    until: int
 
 
 @dataclass
@@ -81,6 +85,8 @@ class Entry:
     message: str
     opaque: bytes
     edits: list[tuple[str, bytes | None, bytes | None]] = field(default_factory=list)
+    meeting: tuple[int, ...] = ()
+    crossing: list[tuple[str, bytes | None, bytes | None]] | None = None
 
 
 class File:
@@ -164,11 +170,12 @@ class File:
             assert bool(index) == bool(body)
             body += row[7 : 7 + length]
             if index + 1 == of:
-                *numbers, name, keep, state = unpack_from("<5QBHI", body)
-                at = calcsize("<5QBHI")
+                *numbers, name, keep, state = unpack_from("<11QqBHI", body)
+                at = calcsize("<11QqBHI")
                 parts = body[at : at + name], body[at + name : at + name + keep], body[at + name + keep :]
                 assert len(parts[2]) == state
-                found.append(Branch(*numbers, parts[0].decode(), parts[1].decode(), parts[2]))
+                words = parts[0].decode(), parts[1].decode(), parts[2]
+                found.append(Branch(*numbers[:5], *words, numbers[5], tuple(numbers[6:10]), *numbers[10:]))
                 body = b""
         assert not body
         return found
@@ -358,8 +365,8 @@ def _column(data: bytes, at: int, form: int, count: int) -> tuple[list[int], int
 
 
 def _entry(data: bytes) -> Entry:
-    form = "<QQqqIIIBBH"
-    number, branch, rt, wall, epoch, edits, opaque, parents, author, message = unpack_from(form, data)
+    form = "<QQqqIIIBBHB"
+    number, branch, rt, wall, epoch, edits, opaque, parents, author, message, met = unpack_from(form, data)
     at = calcsize(form)
 
     def take(size: int) -> bytes:
@@ -371,9 +378,15 @@ def _entry(data: bytes) -> Entry:
     made = Entry(
         number, branch, rt, wall, epoch, keys, take(author).decode(), take(message).decode(), take(opaque)
     )  # fmt: skip
-    for _ in range(edits):
+    more = 0
+    if met:
+        *meeting, more = unpack_from("<7QI", take(60))
+        made.meeting = tuple(meeting)
+        made.crossing = [] if met == 2 else None
+    for index in range(edits + more):
         path, flags, value, meta = unpack_from("<IBII", take(13))
         parts = take(path).decode(), take(value), take(meta)
-        made.edits.append((parts[0], parts[1] if flags & 1 else None, parts[2] if flags & 2 else None))
+        step = parts[0], parts[1] if flags & 1 else None, parts[2] if flags & 2 else None
+        (made.edits if index < edits else made.crossing).append(step)
     assert at == len(data)
     return made

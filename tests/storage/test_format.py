@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -30,8 +31,9 @@ def same(file: independent_reader.File, state, storage) -> None:
     assert file.uuid == state.uuid
     assert file.superblock["number"] == state.number
     assert [facts(kept[number]) for number in sorted(kept)] == [facts(commit) for commit in state.commits]
-    assert [(b.id, b.head, b.fork, b.upstream, b.base, b.name, b.keep, b.state) for b in file.branches()] == [
-        (b.id, b.head, b.fork, b.upstream, b.base, b.name, b.keep, b.rings) for b in state.branches
+    assert [astuple(branch) for branch in file.branches()] == [
+        (b.id, b.head, b.fork, b.upstream, b.base, b.name, b.keep, b.rings, b.older, b.reach, b.lease, b.until)
+        for b in state.branches
     ]
     assert file.tags() == {name: tuple(key) for name, key in state.tags.items()}
     assert file.pins() == state.pins
@@ -64,7 +66,7 @@ def views(file: independent_reader.File) -> None:
         for c in kept
     ]
     branches = sorted(file.branches(), key=lambda branch: branch.id)
-    assert rows("branches") == [(b.name, b.id, b.head, b.fork, b.upstream, b.base, b.keep) for b in branches]
+    assert rows("branches") == [(b.name, b.id, b.head, b.fork, b.upstream, b.base, b.older, b.keep) for b in branches]
     assert rows("tags") == [(name, *key) for name, key in sorted(file.tags().items(), key=lambda tag: tag[0].encode())]
     assert rows("pins") == [(number,) for number in sorted(file.pins())]
     fill = file.fill()

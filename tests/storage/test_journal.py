@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rrdstore.errors import Corrupt, Held, Locked
+from rrdstore.history.branch import Meeting, Reach
 from rrdstore.history.commit import Edit, Key
 from rrdstore.storage import journal
 from rrdstore.storage import ring as ring_records
@@ -35,6 +36,15 @@ ENTRIES = st.builds(
     TEXT,
     st.lists(EDITS, max_size=4).map(tuple),
     st.binary(max_size=30),
+    st.none()
+    | st.builds(
+        Meeting,
+        NUMBERS,
+        NUMBERS,
+        NUMBERS,
+        st.builds(Reach, NUMBERS, NUMBERS, NUMBERS, NUMBERS),
+        st.none() | st.lists(EDITS, max_size=3).map(tuple),
+    ),
 )
 
 

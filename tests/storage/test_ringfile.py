@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rrdstore.errors import Corrupt, Exists, Held, LimitReached, Locked, NoStore, TooLarge, TooSmall, Unwritable
+from rrdstore.history.branch import Reach
 from rrdstore.history.commit import Key, Record
 from rrdstore.storage import ringfile
 from rrdstore.storage.layout import KIB, MIB, least
@@ -169,7 +170,7 @@ def test_a_lost_journal_is_made_again_only_if_nothing_was_in_it(path, created):
 
 
 def test_state_is_what_was_ticked_and_what_was_journalled(path, created):
-    branch = BranchState("wörk", 2, 2, 1, 1, 1, "last:3 1m:1h", bytes(range(256)) * 20)
+    branch = BranchState("wörk", 2, 2, 1, 1, 1, "last:3 1m:1h", bytes(range(256)) * 20, 2, Reach(3, 4, 5, 6), 7, 8)
     tags, entry = {"release é": Key(1, 1)}, Entry(3, 1, 1, (Key(1, 1),), 5, 6, "a", "b", ())
     created.tick(tick(2, [record(1), record(2, branch=2)], branches=(MAIN, branch), tags=tags, pins={2}))
     created.append(entry)

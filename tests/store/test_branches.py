@@ -180,16 +180,18 @@ def test_branches_without_a_stored_base_are_refused_by_name(store, main):
     one, two = main.fork("one"), main.fork("two")
     alone = store.branch("alone", create=True)
     one.set("/a", b"1")
+    two.set("/b", b"2")
     for ours, theirs in ((one, two), (two, one), (main, alone), (alone, main), (main, main)):
         with pytest.raises(rrdstore.Unmergeable) as refused:
             ours.merge(theirs)
         assert (refused.value.branch, refused.value.other) == (ours.name, theirs.name)
     below = one.fork("below")
+    below.set("/c", b"3")
     with pytest.raises(rrdstore.Unmergeable):
         main.merge(below)
-    below.set("/c", b"3")
     one.merge(below)
     store.delete_branch("one")
+    main.set("/d", b"4")
     with pytest.raises(rrdstore.Unmergeable):
         below.merge("main")
 

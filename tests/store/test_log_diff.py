@@ -146,7 +146,7 @@ def test_info_counts(home):
         store.tag("t", main.head)
         info = store.info()
         assert (info.commits, info.tags, info.pins, info.epoch >= 1) == (21, 1, 0, True)
-        assert info.bound == (2 + 4) + 5 + 3 * 2 + 1
+        assert info.bound == (2 + 4) + 5 + 2 + 4 + 1
         shown = {branch.name: branch for branch in info.branches}
         assert (shown["main"].made, shown["main"].keep, shown["main"].head) == (21, "last:2 *:3", main.head.id)
         assert (shown["work"].made, shown["work"].kept, shown["work"].head) == (0, 0, main.head.id)
