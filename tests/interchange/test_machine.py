@@ -28,6 +28,11 @@ def said(lines):
     return {**first, "epoch": 0, "size": 0, "slots": 0}, others
 
 
+def tiers(store):
+    """What the tiers of each branch know besides the commits that they keep."""
+    return {name: line.rings.state() for name, line in store.ledger.history.names.items()}
+
+
 class Restoring(StoreMachine):
     """A machine whose store is exchanged for what was restored of its dump."""
 
@@ -37,7 +42,7 @@ class Restoring(StoreMachine):
     def dump_and_restore(self, to_file):
         """Nothing is different afterwards but where it lives; what was open ended with the old store."""
         self.leave()
-        old, left, lines = self.store, self.home, dumped(self.store)
+        old, left, lines, before = self.store, self.home, dumped(self.store), tiers(self.store)
         self.files = type(left) if isinstance(left, FileHome) else self.files
         self.home = self.files() if to_file else MemoryHome()
         self.home.clock = self.clock
@@ -50,6 +55,7 @@ class Restoring(StoreMachine):
         old.close()
         left.end()
         assert said(dumped(self.store)) == said(lines)
+        assert tiers(self.store) == before
         self.everything_reads_as_it_did()
 
 

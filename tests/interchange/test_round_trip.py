@@ -248,9 +248,11 @@ def test_a_store_with_all_of_everything_fits_a_file_of_its_size(tmp_path):
 
 
 def test_a_policy_that_has_grown_since_fits_a_file_of_the_same_size(tmp_path):
-    with rrdstore.create(tmp_path / "a.rrdb", "3MiB", "last:8") as store:
+    with rrdstore.create(tmp_path / "a.rrdb", "4MiB", "last:871") as store:
         store.tune("main", f"last:{store.ledger.storage.max_slots}")
         lines = dumped(store)
+        with pytest.raises(rrdstore.TooSmall):
+            rrdstore.create(tmp_path / "b.rrdb", "4MiB", store.branch("main").keep)
     with interchange.restore(tmp_path / "b.rrdb", lines) as copy:
         assert copy.branch("main").keep == json.loads(lines[-2])["keep"]
 
