@@ -32,13 +32,18 @@ def directory(number):
 
 @pytest.mark.parametrize("share", [0.60, 0.70, 0.75])
 def test_objects_a_second(share, benchmark, aim, tmp_path, monkeypatch):
-    counts, laps, place = [0, 0], [], Objects._place
+    counts, laps, add_run, move = [0, 0], [], Objects.add_run, Objects._move
 
-    def placed(objects, number, size, stream):
-        counts[stream] += 1
-        return place(objects, number, size, stream)
+    def added(objects, numbers, run):
+        counts[NEW] += len(run)
+        return add_run(objects, numbers, run)
 
-    monkeypatch.setattr(Objects, "_place", placed)
+    def moved(objects, number, record):
+        counts[MOVED] += 1
+        return move(objects, number, record)
+
+    monkeypatch.setattr(Objects, "add_run", added)
+    monkeypatch.setattr(Objects, "_move", moved)
     choose = random.Random(1)
     with rrdstore.create(tmp_path / "a.rrdb", size=SIZE, keep=KEEP) as store:
         main, count = store.branch("main"), 0
@@ -66,8 +71,8 @@ def test_objects_a_second(share, benchmark, aim, tmp_path, monkeypatch):
             cpu, wall = time.process_time(), time.perf_counter()
             commits(COMMITS)
             cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-            stored, moved = (counts[stream] - before[stream] for stream in (NEW, MOVED))
-            laps.append((stored / cpu, stored / wall, moved / stored))
+            stored, evacuated = (counts[stream] - before[stream] for stream in (NEW, MOVED))
+            laps.append((stored / cpu, stored / wall, evacuated / stored))
 
         while not counts[MOVED]:
             commits(COMMITS)

@@ -69,6 +69,13 @@ class Graph:
                 children = self._children
                 children[ancestor] = tuple([child.number if kept == number else kept for kept in children[ancestor]])
                 return [child]
+        if not record.grafts and at < len(line) and below == (line[at],):
+            # The oldest of such a line.
+            child = self.records[line[at]]
+            if child.grafts == (number,):
+                child.grafts = ()
+                inherit(child, record)
+                return [child]
         changed = []
         if at < len(line) and record.branch != NOBODY:
             heir = self.records[line[at]]

@@ -105,7 +105,7 @@ class Container:
     def put(self, table: str, rows: Iterable[tuple[int, bytes]]) -> None:
         """Overwrite rows, inside a transaction."""
         statement = f"UPDATE {table} SET d = ? WHERE id = ?"
-        self.execute_many(statement, ((row, at + 1) for at, row in rows))
+        self.execute_many(statement, [(row, at + 1) for at, row in rows])
 
     def read_segment(self, segment: int) -> bytes:
         """The bytes of one segment; Corrupt."""

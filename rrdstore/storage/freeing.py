@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, cast
 
 from rrdstore.errors import Corrupt
 from rrdstore.storage.codec import references, referred
-from rrdstore.storage.objects import Missing, Objects
-from rrdstore.storage.storing import LENGTH, LENGTH_BITS
+from rrdstore.storage.objects import LENGTH, LENGTH_BITS, Missing, Objects
 from rrdstore.tree.node import BITS, FANOUT, name_hash
 
 if TYPE_CHECKING:
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("rrdstore")
 
 _REMEMBERED = 8192
+_AT_ONCE = 16
+"""Objects that are freed before it is looked whether the transaction has become large enough."""
 _Place = tuple[int, "int | References", int]
 """An object, what is across from it (a number, or references where that has another shape), its levels of hash.
 
@@ -58,20 +59,22 @@ class Freeing:
         return found
 
     def free(self, dying: Dying) -> Iterator[int]:
-        """Let go of what a dropped commit alone had, children first: the number of each. Corrupt."""
+        """Let go of what a dropped commit alone had, children first, some at a time: how many. Corrupt."""
         objects = self._objects
         if dying.objects is None:
             for number in self.private(dying.root, dying.floor, dying.beside):
                 objects.free(number)
-                yield number
+                yield 1
             return
-        for one in reversed(dying.objects):
-            length = one & LENGTH
-            if length:
-                objects.free_known(one >> LENGTH_BITS, length)
+        known = dying.objects[::-1]
+        for at in range(0, len(known), _AT_ONCE):
+            some = known[at : at + _AT_ONCE]
+            if all(one & LENGTH for one in some):
+                objects.free_known(some)
             else:
-                objects.free(one >> LENGTH_BITS)
-            yield one >> LENGTH_BITS
+                for one in some:
+                    objects.free(one >> LENGTH_BITS)
+            yield len(some)
 
     def private(self, root: int, floor: int, beside: int) -> Iterator[int]:
         """The objects of tree `root` above `floor` that tree `beside` (0: none) has not there; children first."""

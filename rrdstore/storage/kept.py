@@ -15,8 +15,9 @@ from rrdstore.history.authors import greatest
 from rrdstore.history.branch import NOBODY
 from rrdstore.storage.layout import CHARGE, KEPT, KEPT_A_PAGE, KEPT_ROWS
 from rrdstore.storage.names import Names
+from rrdstore.storage.objects import LENGTH, LENGTH_BITS
 from rrdstore.storage.records import Dying, Kept, kept_rows, read_kept
-from rrdstore.storage.storing import LENGTH, LENGTH_BITS, MOST_REPLACED
+from rrdstore.storage.storing import MOST_REPLACED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -33,7 +34,8 @@ class KeptTable:
     def __init__(self, rows: Sequence[bytes], links: int, names: Sequence[bytes]) -> None:
         self.names = Names(names)
         self.commits: dict[int, Kept] = {}
-        self._beside: dict[int, set[int]] = {}
+        self._beside: dict[int, tuple[int, ...]] = {}
+        """What was stored beside each: tuples, as it is one nearly always."""
         self._touched: set[int] = set()
         self._emptied: set[int] = set()
         self._ghosts: set[int] = set()
@@ -44,7 +46,7 @@ class KeptTable:
             self._newest[kept.record.branch] = kept.record.number
             if kept.ghost:
                 self._ghosts.add(kept.record.number)
-            self._beside.setdefault(kept.before, set()).add(kept.record.number)
+            self._beside[kept.before] = (*self._beside.get(kept.before, ()), kept.record.number)
             taken.update(kept.rows)
         self._free = sorted(set(range(len(rows))) - taken, reverse=True)
         self._links = links - sum(max(0, len(kept.rows) - KEPT_ROWS) for kept in self.commits.values())
@@ -83,7 +85,7 @@ class KeptTable:
         """A commit stored beside `before` (0: nothing), its `root_number` and `top` known."""
         number = record.number
         self.commits[number] = Kept(record, before, replaced)
-        self._beside.setdefault(before, set()).add(number)
+        self._beside[before] = (*self._beside.get(before, ()), number)
         self._touched.add(number)
         self._newest[record.branch] = number
 
@@ -98,15 +100,15 @@ class KeptTable:
         dying = []
         # What stands in a line first, oldest first: then each takes leave of its neighbour, and little is handed on.
         for number in sorted(going):
-            after = self._beside.get(number)
-            if after is not None and len(after) == 1:
+            after = self._beside.get(number, ())
+            if len(after) == 1:
                 going.discard(number)
-                dying.append(self._taken_out(self.commits[number], next(iter(after))))
+                dying.append(self._taken_out(self.commits[number], after[0]))
         for number in sorted(going, reverse=True):
             kept = self.commits[number]
-            after = self._beside.get(number, set())
+            after = self._beside.get(number, ())
             if len(after) <= 1:
-                dying.append(self._taken_out(kept, next(iter(after), 0)))
+                dying.append(self._taken_out(kept, after[0] if after else 0))
             elif not kept.ghost:
                 kept.ghost = True
                 self._ghosts.add(number)
@@ -129,13 +131,14 @@ class KeptTable:
         self._ghosts.discard(number)
         self._emptied.update(kept.rows)
         self._links += max(0, len(kept.rows) - KEPT_ROWS)
-        siblings = self._beside[before]
-        siblings.discard(number)
+        siblings = tuple([one for one in self._beside[before] if one != number])
         if after:
             self.commits[after].before = before
-            siblings.add(after)
+            siblings = (*siblings, after)
             self._touched.add(after)
-        if not siblings:
+        if siblings:
+            self._beside[before] = siblings
+        else:
             del self._beside[before]
         floor = self.commits[before].record.top if before else 0
         if not after:

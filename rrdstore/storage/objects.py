@@ -31,7 +31,7 @@ from rrdstore.storage.records import numbers_row, read_numbers
 from rrdstore.storage.segments import MOVED, NEW, Segments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from rrdstore.storage.container import Container
 
@@ -42,6 +42,9 @@ _NUMBER = (1 << _NUMBER_BITS) - 1
 _LOW = (1 << 32) - 1
 _LOOK = 2048
 """New bytes after which it is looked whether the transaction has become large enough."""
+LENGTH_BITS = 24
+LENGTH = (1 << LENGTH_BITS) - 1
+"""An object and what it takes in one number, where many are remembered."""
 _CANDIDATES = 32
 _MOVED_AT_ONCE = 64
 """Objects that a step of the cleaner moves."""
@@ -108,59 +111,65 @@ class Objects:
             number += 1
         raise StoreFull(CHARGE, 0)
 
+    def numbers(self, count: int) -> Sequence[int]:
+        """The next numbers, so many, for `add_run`; StoreFull."""
+        first, slot = self.superblock.next, self.superblock.next % self.count
+        if slot + count > self.count or any(self._locations[slot : slot + count]):
+            return [self._free_number() for _ in range(count)]
+        self.superblock.next += count
+        return range(first, first + count)
+
     def add(self, kind: int, data: bytes | bytearray) -> int:
         """Keep these bytes under the next number; StoreFull, Held, Unwritable."""
-        length = len(data)
-        if length > self.most:
-            return self._add_in_pieces(kind, data)
-        with self._lock:
-            superblock, segments = self.superblock, self.segments
-            number = superblock.next
-            if self._locations[number % self.count]:
-                number = self._free_number()
-            else:
-                superblock.next = number + 1
-            size = -(-(HEADER + length) // self.grain) * self.grain
-            buffer, at = self._place(number, size, NEW)
-            _HEADER.pack_into(
-                buffer,
-                at,
-                number | length << _NUMBER_BITS,
-                kind,
-                crc32(data, (number ^ (length | kind << 24)) & _LOW),
-            )
-            at += HEADER
-            buffer[at : at + length] = data
-            superblock.objects += 1
-            superblock.charged += max(CHARGE, size)
-            if segments.fresh >= self._look_at:
-                self._look_at = segments.fresh + _LOOK
-                if self.pages > self.slice_pages:
-                    self.commit()
+        (number,) = self.numbers(1)
+        self.write(number, kind, data)
         return number
 
-    def _add_in_pieces(self, kind: int, data: bytes | bytearray) -> int:
-        """The same for what is too large: its head has the number of the whole."""
-        step, tag = self.most, kind
-        while len(data) > step:
-            numbers = [self.add(PIECE, data[at : at + step]) for at in range(0, len(data), step)]
-            data = Struct(f"<{len(numbers) + 1}Q").pack(len(data), *numbers)
+    def write(self, number: int, kind: int, data: bytes | bytearray) -> int:
+        """Keep these bytes under a number from `numbers`: what they take, 0 if in pieces. Errors as `add`."""
+        most, tag = self.most, kind
+        while len(data) > most:
+            pieces = [self.add(PIECE, data[at : at + most]) for at in range(0, len(data), most)]
+            data = Struct(f"<{len(pieces) + 1}Q").pack(len(data), *pieces)
             tag += 1 << 4
-        return self.add(tag, data)
+        (size,) = self.add_run((number,), ((tag, data),))
+        return 0 if tag != kind else size
 
-    def _place(self, number: int, size: int, stream: int) -> tuple[bytearray, int]:
-        """The place of an object from now on: in which bytes, and where in them."""
-        found = self.segments.take(size, stream)
+    def add_run(self, numbers: Sequence[int], run: Sequence[tuple[int, bytes | bytearray]]) -> list[int]:
+        """Keep these objects, each in one piece, all in one place under numbers from `numbers`: what each takes.
+
+        Together they take at most what one object may. StoreFull, Held, Unwritable.
+        """
+        grain, count, locations, changed = self.grain, self.count, self._locations, self._changed
+        sizes = [-(-(HEADER + len(data)) // grain) * grain for _, data in run]
+        with self._lock:
+            buffer, at, place = self._room(sum(sizes))
+            for number, (kind, data), size in zip(numbers, run, sizes, strict=True):
+                length = len(data)
+                word = number | length << _NUMBER_BITS
+                _HEADER.pack_into(buffer, at, word, kind, crc32(data, (number ^ (length | kind << 24)) & _LOW))
+                buffer[at + HEADER : at + HEADER + length] = data
+                slot = number % count
+                locations[slot] = place + at // grain
+                changed.add(slot // LOCATIONS_A_ROW)
+                at += size
+            superblock = self.superblock
+            superblock.objects += len(sizes)
+            superblock.charged += sum([max(CHARGE, size) for size in sizes])
+            if self.segments.fresh >= self._look_at:
+                self._look_at = self.segments.fresh + _LOOK
+                if self.pages > self.slice_pages:
+                    self.commit()
+        return sizes
+
+    def _room(self, size: int) -> tuple[bytearray, int, int]:
+        """Room for something new: in which bytes, where in them, and the location that their first one has."""
+        found = self.segments.take(size, NEW)
         if found is None:
             self.clean(SPARE + 1)
-            found = self.segments.take(size, stream)
-            if found is None:
-                raise StoreFull(size, 0)
+            found = self.segments.taken(size, NEW)
         segment, offset, buffer = found
-        slot = number % self.count
-        self._locations[slot] = 1 + (segment * self._layout.segment + offset) // self.grain
-        self._changed.add(slot // LOCATIONS_A_ROW)
-        return buffer, offset
+        return buffer, offset, 1 + segment * self._layout.segment // self.grain
 
     def _find(self, number: int) -> tuple[int, int, int, bytes]:
         """Segment, whole length, tag and bytes of an object; Missing, Corrupt."""
@@ -223,16 +232,21 @@ class Objects:
             self.superblock.objects -= 1
             self.superblock.charged -= max(CHARGE, length)
 
-    def free_known(self, number: int, length: int) -> None:
-        """Let go of an object in one piece that is there and takes `length` bytes. O(1), nothing is read."""
-        slot = number % self.count
+    def free_known(self, objects: Sequence[int]) -> None:
+        """Let go of objects in one piece that are there: number << LENGTH_BITS | length of each. Nothing is read."""
+        count, locations, changed, forget = self.count, self._locations, self._changed, self.segments.forget
+        charged = 0
+        a_segment = self._layout.segment // self.grain
         with self._lock:
-            location = self._locations[slot]
-            self._locations[slot] = 0
-            self._changed.add(slot // LOCATIONS_A_ROW)
-            self.segments.forget((location - 1) * self.grain // self._layout.segment, length)
-            self.superblock.objects -= 1
-            self.superblock.charged -= max(CHARGE, length)
+            for one in objects:
+                slot, length = (one >> LENGTH_BITS) % count, one & LENGTH
+                location = locations[slot]
+                locations[slot] = 0
+                changed.add(slot // LOCATIONS_A_ROW)
+                forget((location - 1) // a_segment, length)
+                charged += max(CHARGE, length)
+            self.superblock.objects -= len(objects)
+            self.superblock.charged -= charged
 
     def places(self) -> Iterator[tuple[int, int, int]]:
         """Slot, segment and offset of every location in use. For checks: O(locations)."""
@@ -306,8 +320,7 @@ class Objects:
             here = 1 + (segment * self._layout.segment + at) // self.grain
             if self._locations[number % self.count] == here and _sound(data, at):
                 with self._lock:
-                    buffer, to = self._place(number, length, MOVED)
-                    buffer[to : to + length] = data[at : at + length]
+                    self._move(number, data[at : at + length])
                     self.segments.forget(segment, length)
                 moved += 1
                 if self.pages > self.slice_pages:
@@ -319,6 +332,13 @@ class Objects:
             self.segments.damaged.add(segment)
         self.commit()
         yield True
+
+    def _move(self, number: int, record: bytes) -> None:
+        segment, offset, buffer = self.segments.taken(len(record), MOVED)
+        buffer[offset : offset + len(record)] = record
+        slot = number % self.count
+        self._locations[slot] = 1 + (segment * self._layout.segment + offset) // self.grain
+        self._changed.add(slot // LOCATIONS_A_ROW)
 
 
 def _sound(segment: bytes, at: int) -> bool:

@@ -53,6 +53,8 @@ TURN = (1 << 32) - 1
 _ENTRY = Struct("<QQqqIIIBBHB")
 _MEETING = Struct("<7QI")
 _PARENT = Struct("<QI")
+_ONE = Struct("<QQqqIIIBBHBQI")
+"""An entry with its only parent."""
 _EDIT = Struct("<IBII")
 _HAS_VALUE, _HAS_META = 1, 2
 _MET, _CROSSED = 1, 2
@@ -226,6 +228,17 @@ def encode(entry: Entry) -> bytes:
     """An entry as bytes."""
     number, epoch, branch, parents, rt, wall, author_text, message_text, edits, opaque, meeting = entry
     author, message = author_text.encode(), message_text.encode()
+    if len(edits) == 1 == len(parents) and meeting is None:
+        path_text, value, meta = edits[0]
+        if value is not None:  # What nearly all are, in one piece.
+            path = path_text.encode()
+            (parent,) = parents
+            head = _ONE.pack(
+                number, branch, rt, wall, epoch, 1, len(opaque), 1, len(author), len(message), 0, *parent
+            )  # fmt: skip
+            flags, size = (_HAS_VALUE, 0) if meta is None else (_HAS_VALUE | _HAS_META, len(meta))
+            edit = _EDIT.pack(len(path), flags, len(value), size)
+            return b"".join((head, author, message, opaque, edit, path, value, meta or b""))
     parts = [
         _ENTRY.pack(
             number, branch, rt, wall, epoch, len(edits), len(opaque), len(parents), len(author), len(message),

@@ -88,6 +88,13 @@ class Segments:
         self._changed.add(segment // SEGMENTS_A_ROW)
         return segment, offset, self._cache[segment]  # type: ignore[return-value]  # an open segment's is a bytearray
 
+    def taken(self, length: int, stream: int) -> tuple[int, int, bytearray]:
+        """The same, where the cleaner has gone; StoreFull."""
+        found = self.take(length, stream)
+        if found is None:
+            raise StoreFull(length, 0)
+        return found
+
     def _begin(self, stream: int) -> int:
         ended = self._open[stream]
         segment = self._free.pop()

@@ -38,25 +38,33 @@ Change = tuple[Key, "Part | Stub | None"]
 _WIDTHS = {0: Struct("<"), 1: Struct("<B"), 2: Struct("<H"), 4: Struct("<I"), 8: Struct("<Q")}
 
 
-class _Column:
-    """Where a column of numbers lies, and what can be put in it."""
-
-    __slots__ = ("base", "begin", "put", "top", "width")
-
-    def __init__(self, begin: int, form: int) -> None:
-        size, self.width = FORMS[form]
-        self.begin, self.base = begin + size, 0
-        self.put = _WIDTHS[self.width].pack_into
-        self.top = 1 << 8 * self.width if self.width else 0
-
-
 class Written:
-    """The bytes of a part as they were written last, to be spliced into those of the version after it."""
+    """The bytes of a part as they were written last, to be spliced into those of the version after it.
 
-    __slots__ = ("_at", "_modified", "_numbers", "_values", "data", "kind")
+    What cannot be spliced has said False, and the bytes are worth nothing then.
+    """
+
+    __slots__ = (
+        "_at",
+        "_modified_base",
+        "_modified_begin",
+        "_modified_put",
+        "_modified_top",
+        "_modified_width",
+        "_numbers_base",
+        "_numbers_begin",
+        "_numbers_put",
+        "_numbers_top",
+        "_numbers_width",
+        "_values",
+        "data",
+        "kind",
+        "packed",
+    )
 
     def __init__(self, kind: int, data: bytes) -> None:
-        self.kind = kind
+        self.kind, self.packed = kind, 0
+        """`packed` is its number and what it takes, as objects count that."""
         self.data: bytes | bytearray = data
         self._at: dict[Key, int] | None = None
         """Of each name its place among the leaves, or of a child among the children; of each set, among the sets."""
@@ -64,39 +72,47 @@ class Written:
         """Where the value of each leaf begins, and the last one ends."""
 
     def splice(self, part: Part, was: Part, changes: Sequence[Change]) -> bool:
-        """Make these the bytes of `part`, in which nothing but this has changed since `was`; False if that cannot be.
-
-        After that they are worth nothing.
-        """
-        if self._at is None:
-            self._find(was)
-        at, data = cast("dict[Key, int]", self._at), cast("bytearray", self.data)
+        """Make these the bytes of `part`, in which nothing but this has changed since `was`; False if it cannot be."""
         kids = part.kids if isinstance(part, Node) else part
         below = kids.names if kids.__class__ is Bucket else cast("Wide", kids).slots
         for key, before in changes:
-            now, place = below[key], at[key]  # type: ignore[index]  # a name or an index as the container is
+            now = below[key]  # type: ignore[index]  # a name or an index as the container is
             if before is None or now is None:
                 return False
             if before.number:
-                numbers = self._numbers
-                beyond = now.number - numbers.base
-                if not 0 <= beyond < numbers.top or not now.number:
-                    return False
-                numbers.put(data, numbers.begin + place * numbers.width, beyond)
-                continue
-            if not isinstance(now, Node) or not isinstance(before, Node) or not is_inline(now):
+                good = now.number != 0 and self.splice_number(was, key, now.number)
+            else:
+                small = isinstance(now, Node) and is_inline(now)
+                good = small and self.splice_value(was, key, cast("Node", now), cast("Node", before))
+            if not good:
                 return False
-            values, modified = self._values, self._modified
-            value, begin, beyond = now.value, values[place], now.modified - modified.base
-            if (
-                len(value) != values[place + 1] - begin
-                or not 0 <= beyond < modified.top
-                or now.created != before.created
-                or now.meta != before.meta
-            ):
-                return False
-            data[begin : begin + len(value)] = value
-            modified.put(data, modified.begin + place * modified.width, beyond)
+        return True
+
+    def splice_number(self, was: Part, key: Key, number: int) -> bool:
+        """The same, where a child or set that had a number has another."""
+        if self._at is None:
+            self._find(was)
+        beyond = number - self._numbers_base
+        if not 0 <= beyond < self._numbers_top:
+            return False
+        self._numbers_put(self.data, self._numbers_begin + self._at[key] * self._numbers_width, beyond)  # type: ignore[index]  # found
+        return True
+
+    def splice_value(self, was: Part, key: Key, leaf: Node, before: Node) -> bool:
+        """The same, where a small leaf was another one before."""
+        if self._at is None:
+            self._find(was)
+        place, values, value = self._at[key], self._values, leaf.value  # type: ignore[index]  # found
+        begin, end, beyond = values[place], values[place + 1], leaf.modified - self._modified_base
+        if (
+            len(value) != end - begin
+            or not 0 <= beyond < self._modified_top
+            or leaf.created != before.created
+            or leaf.meta != before.meta
+        ):
+            return False
+        self.data[begin:end] = value  # type: ignore[index]  # a bytearray since the places were found
+        self._modified_put(self.data, self._modified_begin + place * self._modified_width, beyond)
         return True
 
     def _find(self, part: Part) -> None:
@@ -111,7 +127,7 @@ class Written:
             return
         filled = [index for index, below in enumerate(cast("Wide", kids).slots) if below is not None]
         self._at = {index: at for at, index in enumerate(filled)}
-        self._numbers = self._modified = self._column(begin + WIDE_HEAD.size, data[begin + WIDE_HEAD.size - 1])
+        self._find_numbers(begin + WIDE_HEAD.size, data[begin + WIDE_HEAD.size - 1])
 
     def _find_in_bucket(self, bucket: Bucket, begin: int) -> None:
         children, leaves, metas, forms = BUCKET_HEAD.unpack_from(self.data, begin)
@@ -122,16 +138,19 @@ class Written:
             begins.append(at)
             base, width = FORMS[forms >> 4 * index & 15]
             at += base + count * width if count else 0
-        self._numbers = self._column(begins[NUMBERS], forms & 15 if children else 0)
-        self._modified = self._column(begins[MODIFIED], forms >> 4 * MODIFIED & 15 if leaves else 0)
+        self._find_numbers(begins[NUMBERS], forms & 15)
+        base, width = FORMS[forms >> 4 * MODIFIED & 15]
+        self._modified_begin, self._modified_width = begins[MODIFIED] + base, width
+        self._modified_base = int.from_bytes(self.data[begins[MODIFIED] : self._modified_begin], "little")
+        self._modified_top, self._modified_put = 1 << 8 * width if width else 0, _WIDTHS[width].pack_into
         inside = {name: node for name, node in bucket.names.items() if isinstance(node, Node) and is_inline(node)}
         below = [name for name in bucket.names if name not in inside]
         self._at = {name: at for names in (inside, below) for at, name in enumerate(names)}
         first = at + sum(len(name.encode()) for name in bucket.names)
         self._values = list(accumulate((len(node.value) for node in inside.values()), initial=first))
 
-    def _column(self, begin: int, form: int) -> _Column:
-        found = _Column(begin, form)
-        if FORMS[form][0]:
-            found.base = int.from_bytes(self.data[begin : found.begin], "little")
-        return found
+    def _find_numbers(self, begin: int, form: int) -> None:
+        base, width = FORMS[form]
+        self._numbers_begin, self._numbers_width = begin + base, width
+        self._numbers_base = int.from_bytes(self.data[begin : begin + base], "little")
+        self._numbers_top, self._numbers_put = 1 << 8 * width if width else 0, _WIDTHS[width].pack_into

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from rrdstore.errors import Corrupt
 from rrdstore.storage.codec import encode, is_inline
-from rrdstore.storage.objects import whole
+from rrdstore.storage.objects import HEADER, LENGTH_BITS
 from rrdstore.storage.splice import Change, Key, Part, Written
 from rrdstore.tree.edit import EMPTY
 from rrdstore.tree.node import BITS, FANOUT, Bucket, Inode, Node, Stub, Wide, name_hash
@@ -40,8 +40,6 @@ _WRITTEN_AT_ONCE = 16
 """Parts that a step writes, about."""
 _REMEMBERED = 8192
 """Objects of which the bytes are remembered, to be spliced: those of one piece."""
-LENGTH_BITS = 24
-LENGTH = (1 << LENGTH_BITS) - 1
 MOST_REPLACED = 128
 """What a commit replaces is remembered up to so many objects; of more, it is found out when it matters."""
 _SETS = range(FANOUT)
@@ -70,7 +68,7 @@ class Storing:
     """Writes trees as objects, and can take the numbers back that it gave."""
 
     def __init__(self, objects: Objects) -> None:
-        self._objects, self._most = objects, objects.most
+        self._objects = objects
         self._numbered: list[Part] = []
         self._written: dict[int, Written] = {}
         self._replaced: list[int] = []
@@ -78,9 +76,9 @@ class Storing:
 
     @property
     def replaced(self) -> tuple[int, ...] | None:
-        """What the tree before has and the one stored last has not: number << 24 | length (0: not known) of each.
+        """What the tree before has and the one stored last has not: number << LENGTH_BITS | length (0: not known).
 
-        None if it was not found out, or is too much to be remembered.
+        Parents first. None if it was not found out, or is too much to be remembered.
         """
         return tuple(self._replaced) if self._all_known and len(self._replaced) <= MOST_REPLACED else None
 
@@ -90,8 +88,6 @@ class Storing:
         self._all_known = True
         if before is not None and (root is before or (root.number and root.number == before.number)):
             return before
-        if before is not None and self._along(root, before):
-            return root
         stack = [self._opened(root, before, 0)]
         while True:
             frame = stack[-1]
@@ -109,16 +105,21 @@ class Storing:
             if frame.part is not parent.below:
                 _point(parent.part, parent.key, frame.part)
 
-    def _along(self, root: Node, before: Node) -> bool:
+    def along(self, root: Node, before: Node) -> bool:
         """Store what most commits are, one value set again: all new parts lie on one way. False if it is not so."""
-        way: list[tuple[Any, Any, tuple[Change, ...]]] = []
+        way: list[tuple[Any, Any, Key]] = []
         part: Any = root  # not cast at each step: a cast is a call
         was: Any = before
         while part.__class__ is not Node:
             kids, olds = part, was
             if part.__class__ is Inode:
                 kids, olds = part.kids, was.kids
-                if not _same_head(part, was):
+                if (
+                    part.value is not was.value
+                    or part.meta is not was.meta
+                    or part.modified != was.modified
+                    or part.created != was.created
+                ):
                     return False
             if part.number or not was.number or kids.__class__ is not olds.__class__:
                 return False
@@ -137,22 +138,53 @@ class Storing:
                 return False
             if kids.number:
                 return False
+            if len(way) == _WRITTEN_AT_ONCE:
+                return False
             key = found[0]
-            way.append((part, was, ((key, others[key]),)))
+            way.append((part, was, key))
             part, was = names[key], others[key]
             if part.__class__ is not was.__class__:
                 return False
         if not is_inline(part):
             return False
-        replaced, remembered = self._replaced, self._written
-        parts = []
-        for part, was, changes in way:
+        return self._add_way(way, part, was)
+
+    def _add_way(self, way: list[tuple[Any, Any, Key]], leaf: Node, before: Node) -> bool:
+        objects, remembered, numbered, replaced = self._objects, self._written, self._numbered, self._replaced
+        numbers = objects.numbers(len(way))
+        replaced.clear()
+        self._all_known = True
+        run: list[Written] = []
+        size = below = 0
+        part: Any
+        kids: Any
+        for number, (part, was, key) in zip(numbers, reversed(way), strict=True):
             written = remembered.pop(was.number, None)
-            replaced.append(was.number << LENGTH_BITS | self._length(written))
-            parts.append((part, was, changes, written))
-        for part, was, changes, written in reversed(parts):
-            good = written is not None and written.splice(part, was, changes)
-            self._add(part, written if good and written is not None else Written(*encode(part)))
+            replaced.append(was.number << LENGTH_BITS if written is None else written.packed)
+            part.number = number
+            numbered.append(part)
+            if part.__class__ is Inode:
+                kids = part.kids
+                kids.number = number
+                numbered.append(kids)
+            if written is None or not (
+                written.splice_number(was, key, below) if below else written.splice_value(was, key, leaf, before)
+            ):
+                written = Written(*encode(part))
+            run.append(written)
+            size += len(written.data)
+            below = number
+        replaced.reverse()
+        if size + len(way) * (HEADER + objects.grain) <= objects.most:
+            sizes = objects.add_run(numbers, [(one.kind, one.data) for one in run])
+        else:
+            sizes = [objects.write(number, one.kind, one.data) for number, one in zip(numbers, run, strict=True)]
+        if len(remembered) >= _REMEMBERED:
+            remembered.clear()
+        for number, written, size in zip(numbers, run, sizes, strict=True):
+            written.packed = number << LENGTH_BITS | size
+            if size:
+                remembered[number] = written
         return True
 
     def _write(self, frame: _Frame) -> None:
@@ -167,20 +199,19 @@ class Storing:
         self._add(part, written)
 
     def _add(self, part: Part, written: Written) -> None:
-        number = part.number = self._objects.add(written.kind, written.data)
+        (number,) = self._objects.numbers(1)
         numbered, remembered = self._numbered, self._written
+        part.number = number
         numbered.append(part)
         if isinstance(part, Node) and part.kids is not None and not part.kids.number:
             part.kids.number = number
             numbered.append(part.kids)
-        if len(written.data) <= self._most:
+        size = self._objects.write(number, written.kind, written.data)
+        written.packed = number << LENGTH_BITS | size
+        if size:
             if len(remembered) >= _REMEMBERED:
                 remembered.clear()
             remembered[number] = written
-
-    def _length(self, written: Written | None) -> int:
-        """What an object takes whose bytes are remembered; 0 of others."""
-        return 0 if written is None else whole(len(written.data), self._objects.grain)
 
     def undo(self) -> None:
         """Take back all numbers given since the last `done`: the objects are not in the file."""
@@ -208,7 +239,7 @@ class Storing:
         frame = _Frame(own)
         if old is not None and old.number:
             written = self._written.pop(old.number, None)
-            self._replaced.append(old.number << LENGTH_BITS | self._length(written))
+            self._replaced.append(old.number << LENGTH_BITS if written is None else written.packed)
             frame.was, frame.written = old, written
         if isinstance(own, Node):
             kids, before = own.kids, old.kids if isinstance(old, Node) else None

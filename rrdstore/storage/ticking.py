@@ -44,6 +44,8 @@ _TABLES = {"branch": 1, "tag": TAGS_A_PAGE, "pin": 1}
 """Rows on a page."""
 _FREED_AT_ONCE = 128
 """Objects that a step frees."""
+_LOOKED_AFTER = 4
+"""Objects freed after which it is looked whether the transaction has become large enough."""
 _ROWS_AT_ONCE = 16
 """Rows of series that a step writes."""
 
@@ -180,7 +182,9 @@ class Ticking:
                 with suppress(Corrupt):  # Then nothing of it can be shared.
                     beside = self.root(self.kept.commits[before].record)
             before = before if beside else 0
-            root = yield from self._storing.store(record.root or self.root(record), beside)
+            root = record.root or self.root(record)
+            if beside is None or not self._storing.along(root, beside):
+                root = yield from self._storing.store(root, beside)
             record.root_number, record.top = root.number, self._objects.superblock.next - 1
             fresh[record.number] = root
             newest[record.branch] = record.number
@@ -235,13 +239,16 @@ class Ticking:
     def _reaping(self) -> Steps:
         """Free what dropped commits alone had; what is done is on record."""
         objects = self._objects
-        freed = 0
+        freed, looked, stepped = 0, _LOOKED_AFTER, _FREED_AT_ONCE
         while objects.superblock.reaped < len(self._dying):
-            for _ in self.freeing.free(self._dying[objects.superblock.reaped]):
-                freed += 1
-                if objects.pages > objects.slice_pages:
-                    objects.commit()
-                if not freed % _FREED_AT_ONCE:
+            for some in self.freeing.free(self._dying[objects.superblock.reaped]):
+                freed += some
+                if freed >= looked:
+                    looked = freed + _LOOKED_AFTER
+                    if objects.pages > objects.slice_pages:
+                        objects.commit()
+                if freed >= stepped:
+                    stepped = freed + _FREED_AT_ONCE
                     yield True
             objects.superblock.reaped += 1
         if self._dying:

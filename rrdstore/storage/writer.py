@@ -42,7 +42,7 @@ class RingWriter:
         layout = self._layout = held.layout
         self.max_branches, self.max_tags, self.max_pins = layout.branches, layout.tags, layout.pins
         self.max_snapshots, self.max_slots = layout.snapshots, layout.slots + layout.branch_slots
-        self.largest = layout.largest
+        self.largest, self._room, self._unreserved = layout.largest, layout.room, layout.room - layout.reserve
         self._objects, self._parts = Objects(held), Parts()
         self._ticks = Ticking(held, ring, self._objects, self.load)
         self._closed = False
@@ -99,9 +99,7 @@ class RingWriter:
 
     def lacking(self, cost: int, *, shrinks: bool) -> int:
         """Bytes that are lacking for `cost` more; what shrinks the tree may use the reserve."""
-        layout = self._layout
-        limit = layout.room - (0 if shrinks else layout.reserve)
-        return self._objects.superblock.charged + cost - limit
+        return self._objects.superblock.charged + cost - (self._room if shrinks else self._unreserved)
 
     def weigh(self, commits: Sequence[Record]) -> int:
         """What the objects that these commits reach count for; O(objects)."""

@@ -133,7 +133,8 @@ class Ledger:
             cost += self.branching.crossing_cost(meeting) if bounded else 0
         after = applied(before, edits, number) if root is None else root
         if cost:
-            self.room.require(cost, shrinks=all(step.value is None for step in edits))
+            shrinks = not edits or edits[0].value is None
+            self.room.require(cost, shrinks=shrinks and all(step.value is None for step in edits))
         rt, wall = self.retention.stamp()
         parents = () if head is None else (head.key,) if merged is None else (head.key, merged.key)
         author, message = cut(author, AUTHOR_BYTES), cut(message, MESSAGE_BYTES)

@@ -14,7 +14,7 @@ weighed, O(objects), only where it is not known what those that go leave, as aft
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from rrdstore.errors import Held, StoreFull, TooLarge
 from rrdstore.storage.layout import CHARGE
@@ -41,6 +41,7 @@ SET = 8
 """Of one of 32 sets in a wide one: its number."""
 PIECE = 900
 """What is larger may be cut into pieces, which have headers too."""
+_LEAST = CHARGE - FIXED
 BATCH = 32
 """Commits that are thinned between two ticks under pressure, at most. One at first, and each time twice as many:
 what a commit gives is known when it is gone, and hardly more than is needed should go."""
@@ -187,19 +188,24 @@ def _rewrite_cost(root: Node, edit: Edit) -> int:
     """The same for what changes are nearly always, a leaf set again; 0 if it is anything else. O(depth)."""
     if edit.value is None:
         return 0
-    node, cost = root, RECORD
+    node: Any = root  # not cast at each step: a cast is a call
+    cost = RECORD
     for name in split(edit.path):
         kids, inside = node.kids, len(node.value) + len(node.meta)
-        left = name_hash(name) if kids.__class__ is Wide else 0
-        while kids.__class__ is Wide:
-            cost += _object(inside + FANOUT * SET)
-            kids, inside = part(kids, left & (FANOUT - 1)), 0
-            left >>= BITS
-        below = kids.names.get(name) if kids.__class__ is Bucket else None
-        if below is None or below.__class__ is Stub or kids.__class__ is not Bucket:
+        if kids.__class__ is Wide:
+            left = name_hash(name)
+            while kids.__class__ is Wide:
+                cost += _object(inside + FANOUT * SET)
+                kids, inside = part(kids, left & (FANOUT - 1)), 0
+                left >>= BITS
+        if kids.__class__ is not Bucket:
             return 0
-        cost += _object(inside + _inside(kids))
-        node = cast("Node", below)
+        names = kids.names
+        node = names.get(name)
+        if node is None or node.__class__ is Stub:
+            return 0
+        size = inside + ENTRY * len(names) + (kids.weighed if kids.weighed >= 0 else weight(kids))
+        cost += size + FIXED if _LEAST <= size <= PIECE else _object(size)
     if node.kids is not None:
         return 0
     value = len(edit.value) + len(node.meta if edit.meta is None else edit.meta)

@@ -8,7 +8,7 @@ from rrdstore.storage import ringfile, storing
 from rrdstore.storage.codec import referred
 from rrdstore.storage.freeing import Freeing
 from rrdstore.storage.layout import CHARGE
-from rrdstore.storage.storing import LENGTH, LENGTH_BITS
+from rrdstore.storage.objects import LENGTH, LENGTH_BITS
 from tests.storage.conftest import SIZE, SLOTS, sampled, total
 from tests.storage.past import Past
 
@@ -63,10 +63,16 @@ def test_what_is_remembered_to_die_is_what_the_walk_finds(path, monkeypatch):
         assert all(freeing._objects.weight(one) == max(CHARGE, size) for one, size in lengths.items() if size)
         below = {number: set(referred(freeing.references(number))) for number in walked}
         left = set(walked)
-        for number in free(freeing, dying):
-            assert not below[number] & left
-            left.remove(number)
-            yield number
+        there = [slot for slot, _, _ in freeing._objects.places()]
+        for some in free(freeing, dying):
+            still = {slot for slot, _, _ in freeing._objects.places()}
+            gone = [number for number in left if number % freeing._objects.count not in still]
+            assert len(gone) == some <= len(there) - len(still)  # what is in pieces takes more places than one
+            left.difference_update(gone)
+            there = list(still)
+            for number in gone:
+                assert not below[number] & left
+            yield some
         assert not left
         seen.append(len(walked))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 import rrdstore
-from rrdstore.storage import ringfile, storing
+from rrdstore.storage import ringfile
+from rrdstore.storage.objects import Objects
 from rrdstore.testing import ManualClock
 
 
@@ -134,8 +135,8 @@ def test_a_journal_that_is_half_full_is_stored_by_the_commits_that_follow(tmp_pa
 def test_what_comes_and_goes_between_two_ticks_is_never_encoded(tmp_path, monkeypatch):
     """`last:256`: of 3,000 commits the tick writes the 256 that are kept, each the four parts on its way."""
     written = []
-    add = storing.Storing._add
-    monkeypatch.setattr(storing.Storing, "_add", lambda own, part, data: written.append(part) or add(own, part, data))
+    add_run = Objects.add_run
+    monkeypatch.setattr(Objects, "add_run", lambda own, numbers, run: written.extend(run) or add_run(own, numbers, run))
     with made(tmp_path, "last:256", size="32MiB") as store:
         main = store.branch("main")
         with main.transaction() as tx:
