@@ -116,7 +116,8 @@ rm /d/a | rm /d/a /e | rm /d/none | rm /no/ne | rm /d/a /no/ne | rm -t /e/e | rm
 rm -tidy /e/e | rm -t rel/x
 exists /d | exists /d /e | exists /d/none | exists /d /d/none | exists // | exists | exists -p /d | exists -s rel
 chmod /d/a n0 | chmod /d/a n0 r5 b6 w7 | chmod -r /d n1 r2 | chmod -u /d/a/b n3 | chmod -ur /d/a b0 | chmod /d/a
-chmod | chmod /d/a x0 | chmod /d/a n | chmod /d/a n1x | chmod /no n0 | chmod -u rel r0 | chmod -r rel r0
+chmod | chmod /d/a x0 | chmod /d/a n | chmod /d/a n1x | chmod /no n0 | chmod -u rel r0 | chmod -u rel/x r0
+chmod -r rel r0
 chmod /d/a n0 -r | chmod @releaseDomain n0 r7
 watch -n 1 /d | watch -n 2 /d /e | watch -n 0 /d | watch -n x /d | watch -n -3 /d | watch /d /d | watch -n 1 //
 watch -h | watch -n 1 rel | watch | watch -p /d | watch -n1 @releaseDomain | watch --nosuch -n 1 /d

@@ -111,11 +111,12 @@ def chmod(tree: Now, chosen: Chosen, words: list[str], console: Console) -> int:
             above = "" if place == "/" else place
             with suppress(RequestError):
                 waiting += [f"{above}/{name}" for name in reversed(tree.list(place))]
-    if "u" in chosen and "/" not in path:
-        console.fail(f"Unable to locate path separator '/' in '{path}'")
-    while "u" in chosen and path.rfind("/") > 0:
+    while "u" in chosen and path:
+        if "/" not in path:
+            console.fail(f"Unable to locate path separator '/' in '{path}'")
         path = path.rpartition("/")[0]
-        _permit(tree, path, entries, console)
+        if path:
+            _permit(tree, path, entries, console)
     return 0
 
 
