@@ -47,6 +47,7 @@ def test_the_newest_first(store):
     assert said[1:] == [
         "WRITE /local/domain/5/data",
         "SET_PERMS /local/domain/5",
+        "START of domain 5",
         "WRITE /local/domain/5",
         "TRANSACTION 3: WRITE /vm/a, WRITE /vm/b, RM /early",
         "WRITE /early",

@@ -170,7 +170,7 @@ def test_a_replay_makes_parents_again(daemon, peer, other):
 def test_one_commit_with_its_author_and_what_it_did(daemon, peer):
     made = daemon.store.info().commits
     number = peer.start()
-    run(peer, [("WRITE", b"/x\0v"), ("RM", b"/d/a\0"), ("READ", b"/e\0"), ("SET_PERMS", b"/e\0r1\0")], number)
+    run(peer, [("WRITE", b"/x\0v"), ("RM", b"/d/a\0"), ("READ", b"/e\0"), ("SET_PERMS", b"/e\0r0\0")], number)
     assert daemon.store.info().commits == made
     peer.ask("TRANSACTION_END", b"T\0", number)
     assert daemon.store.info().commits == made + 1

@@ -116,7 +116,9 @@ class Daemon:
                     change.set(private.special_place(name), b"", meta=meta)
                 change.set(private.BOOT, boot.encode(), meta=DEFAULT)
             self.head.moved()
+        lives.resume(self)
         self.accounts.recount(self.head.tree)
+        lives.scan(self)
         return continued
 
     def tick(self, seconds: float | None = None) -> bool:

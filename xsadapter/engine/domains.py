@@ -105,12 +105,17 @@ class Domains:
         """The record, if the domain is known."""
         return self._known.get(domid)
 
-    def record(self, domid: int) -> Domain:
-        """The record, made if need be, without asking whether there is such a domain."""
+    def record(self, domid: int, unique: int | None = None) -> Domain:
+        """The record, made if need be, without asking whether there is such a domain.
+
+        `unique` is who it is known to be; otherwise it is who has the number now.
+        """
         found = self._known.get(domid)
         if found is None:
-            life = self._hypervisor.life(domid)
-            found = self._known[domid] = Domain(domid, life.unique if life else 0, self.limits)
+            if unique is None:
+                life = self._hypervisor.life(domid)
+                unique = life.unique if life else 0
+            found = self._known[domid] = Domain(domid, unique, self.limits)
         return found
 
     def life(self, domid: int) -> Life | None:

@@ -1,20 +1,22 @@
 """Domains that come and go: introduction, shutdown, release, death.
 
 Rules
-1. The first introduction maps the ring, makes the connection, tells @introduceDomain, and lets the
+1. Whoever is named or introduced by a number is known by its unique id from then on, in the tree too, so
+   that a daemon that is started again buries who died meanwhile, whoever has the number by then.
+2. The first introduction maps the ring, makes the connection, tells @introduceDomain, and lets the
    guest begin. Another one binds a new event channel and begins the ring anew, without an event; it
    also brings back a ring that its guest broke.
-2. A shutdown tells @releaseDomain once, and again only after RESUME. Dying alone means nothing.
-3. Death (the hypervisor does not know the domain, or knows another one by its number) and RELEASE:
+3. A shutdown tells @releaseDomain once, and again only after RESUME. Dying alone means nothing.
+4. Death (the hypervisor does not know the domain, or knows another one by its number) and RELEASE:
    every node it owns goes, with all below, whoever owns that (XSA-419), and every entry of it in other
    lists, in one commit; then its ring, watches and transactions, so that it is not told of its own end;
    then its records; then @releaseDomain is told. The root stays, and becomes domain 0's.
-4. If the store refuses that commit, RELEASE is refused and nothing is done. A dead domain loses its ring
+5. If the store refuses that commit, RELEASE is refused and nothing is done. A dead domain loses its ring
    all the same and its end is told, but it stays known, so that nobody with its number inherits anything,
    until the store takes it.
-5. With `keep_orphans` its nodes stay and become domain 0's.
-6. Clients of local sockets that are confined to a domain live and end with it.
-7. What is done to one connection may end any other; nobody iterates over what may change (XSA-425).
+6. With `keep_orphans` its nodes stay and become domain 0's.
+7. Clients of local sockets that are confined to a domain live and end with it.
+8. What is done to one connection may end any other; nobody iterates over what may change (XSA-425).
 
 Cost: a death is O(nodes in the areas that name the domain), never recursive in depth.
 """
@@ -28,7 +30,7 @@ from xsadapter.engine import private, specials
 from xsadapter.engine.accounts import whole
 from xsadapter.engine.events import tell
 from xsadapter.engine.notices import Notice
-from xsadapter.engine.permissions import Entry, entries, listed, owner, pack, without
+from xsadapter.engine.permissions import DEFAULT, Entry, entries, listed, owner, pack, without
 from xsadapter.errors import RequestError
 from xsadapter.paths import parent
 
@@ -85,7 +87,28 @@ def current(daemon: Daemon, domid: int) -> Domain | None:
     known = daemon.domains.get(domid)
     if known is not None and domid and (life is None or life.unique != known.unique):
         bury(daemon, known)
-    return daemon.domains.record(domid) if life is not None else None
+    if life is None:
+        return None
+    if domid and life.unique:
+        _keep(daemon, domid, b"%d" % life.unique)
+    return daemon.domains.record(domid)
+
+
+def resume(daemon: Daemon) -> None:
+    """The daemon is started again on a tree: who was known by a number then is known by it now, or is buried."""
+    tree = daemon.head.tree
+    if private.DOMAINS in tree:
+        for name in tree.list(private.DOMAINS):
+            daemon.domains.record(int(name), int(tree.stat(private.domain_place(int(name))).value))
+
+
+def _keep(daemon: Daemon, domid: int, unique: bytes) -> None:
+    """Keep which domain has a number, with the tree: a commit when a domain becomes known."""
+    place = private.domain_place(domid)
+    node = daemon.head.tree.get(place)
+    if node is None or node.value != unique:
+        daemon.branch.set(place, unique, meta=DEFAULT, message=f"START of domain {domid}", author=AUTHOR)
+        daemon.head.moved()
 
 
 def scan(daemon: Daemon) -> None:
@@ -144,13 +167,16 @@ def _remove(daemon: Daemon, domain: Domain) -> None:
         for place in map(private.special_place, private.SPECIAL_NAMES)
         if (node := before.get(place)) is not None and domain.domid in listed(node.meta).named
     }
-    if not removed and not listed_ and not special:
+    place = private.domain_place(domain.domid)
+    if not removed and not listed_ and not special and place not in before:
         return
     with daemon.branch.transaction(message=f"END of domain {domain.domid}", author=AUTHOR) as change:
         for path in removed:
             change.remove(path)
         for path, node in (*listed_.items(), *special.items()):
             change.set(path, node.value, meta=_without(node.meta, domain.domid))
+        if place in before:
+            change.remove(place)
     daemon.head.moved()
     daemon.accounts.changed(daemon.store.diff(before, daemon.head.tree))
     if daemon.flow.trail.changes:
