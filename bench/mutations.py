@@ -233,7 +233,11 @@ MUTATIONS = (
         10,
         "32 commits go where one is needed",
         "store/test_settle.py",
-        ("store/room.py", "slack, batch = 2 * storage.largest, 1", "slack, batch = 2 * storage.largest, BATCH"),
+        (
+            "store/room.py",
+            "slack, batch, thinned = 2 * storage.largest, 1, 0",
+            "slack, batch, thinned = 2 * storage.largest, BATCH, 0",
+        ),
     ),
     broken(
         11,
