@@ -40,6 +40,8 @@ _QUICK = 64 * MIB
 class _Nowhere:
     """The source of parts that are decoded to be verified only."""
 
+    keeps = True
+
     def load(self, number: int) -> Node | Bucket | Wide:
         raise Corrupt(f"object {number}", "a part loaded during a check", "none")
 

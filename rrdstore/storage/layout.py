@@ -47,6 +47,10 @@ CHARGE = 96
 """What the smallest object counts for."""
 GRAIN = 8
 """Objects begin at multiples of this many bytes (of more above 32 GiB)."""
+IN_MEMORY = 2 * KIB
+"""Bytes of the process for a row of kept commits: its record in two places, its place in graph and tiers."""
+CACHES = 24 * MIB
+"""Bytes of all caches together: SQLite's pages, segments, what freeing remembers."""
 SPARE = 3
 """Segments that only the cleaner may take."""
 TOMBSTONE = 20
@@ -173,6 +177,11 @@ class Layout:
     def largest(self) -> int:
         """The greatest cost of one change."""
         return self.reserve // 4
+
+    @property
+    def memory(self) -> int:
+        """Bytes that a process takes to write such a file, the trees not counted: arrays, kept commits, caches."""
+        return 4 * self.locations + 8 * self.segments + IN_MEMORY * self.kept_rows + CACHES
 
     @property
     def pages(self) -> int:

@@ -21,6 +21,7 @@ class Memory:
 
     readonly = False
     forgets_trees = False
+    keeps = True
     max_branches = max_tags = max_pins = max_snapshots = max_slots = 0
     largest = 0
     due = unjournalled = False

@@ -25,9 +25,10 @@ PART = 128
 class Parts:
     """What was loaded since it was last forgotten."""
 
-    __slots__ = ("_held", "_parts")
+    __slots__ = ("_held", "_limit", "_parts")
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = 0) -> None:
+        self._limit = limit
         self._parts: dict[int, Part] = {}
         self._held = 0
 
@@ -37,7 +38,7 @@ class Parts:
 
     def add(self, number: int, part: Part, size: int) -> Part:
         """Remember a part of so many bytes; it, or the one that another thread was quicker with."""
-        if self._held > LIMIT:
+        if self._held > (self._limit or LIMIT):
             self.forget()
         self._held += size + PART
         return self._parts.setdefault(number, part)

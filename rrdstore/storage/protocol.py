@@ -157,6 +157,8 @@ class Usage:
     journal: int = 0
     journal_used: int = 0
     ticks: int = 0
+    memory: int = 0
+    """What it takes of the process at most, beside what no tick has stored and what the user holds; 0 is no bound."""
 
 
 Progress: TypeAlias = "Callable[[int, int], object]"

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, NoReturn
 
 from rrdstore.errors import Corrupt, ReadOnly, Thinned
 from rrdstore.storage import cells, check, journal, netting
+from rrdstore.storage.budget import Budget
 from rrdstore.storage.codec import decode, references
 from rrdstore.storage.container import file_size
 from rrdstore.storage.freeing import weigh
 from rrdstore.storage.kept import KeptTable
 from rrdstore.storage.layout import CHARGE, LOCATIONS_A_ROW
 from rrdstore.storage.objects import Missing, Objects, assembled, unpack, whole
-from rrdstore.storage.parts import Parts
 from rrdstore.storage.protocol import State, Usage
 from rrdstore.storage.records import read_branches, read_numbers, read_pins, read_tags
 
@@ -46,7 +46,7 @@ class RingReader:
     forgets_trees = True
     due = unjournalled = False
 
-    def __init__(self, held: Container) -> None:
+    def __init__(self, held: Container, memory: int = 0) -> None:
         self._container, layout = held, held.layout
         self._layout = layout
         self.max_branches, self.max_tags, self.max_pins = layout.branches, layout.tags, layout.pins
@@ -54,7 +54,8 @@ class RingReader:
         self.largest = layout.largest
         self._segments: dict[int, bytes] = {}
         self._locations: dict[int, array[int]] = {}
-        self._parts = Parts()
+        self._budget = Budget(memory)
+        self._parts = self._budget.parts
         self._closed = False
         self._journal = journal.reader(held.path + journal.SUFFIX, layout.ring, held.uuid)
 
@@ -95,7 +96,12 @@ class RingReader:
             kind, data = assembled(*self._raw(number), self._raw)
         except Missing as fault:
             raise Thinned(f"with object {number}", None, None) from fault
-        return self._parts.add(number, decode(kind, data, number, self), len(data))
+        return self._budget.loaded(number, decode(kind, data, number, self), len(data))
+
+    @property
+    def keeps(self) -> bool:
+        """Whether what is loaded now stays with the tree that it is a part of."""
+        return self._budget.keeps
 
     def _raw(self, number: int) -> tuple[int, bytes]:
         held = self._container
@@ -161,7 +167,7 @@ class RingReader:
 
     def usage(self) -> Usage:
         """Bytes and fill now; of the journal what the last `state` saw."""
-        return usage(self._container, self._journal.used)
+        return usage(self._container, self._journal.used, self._budget.size)
 
     def frees(self, commit: Record) -> int:  # noqa: ARG002 - the protocol's
         """Nothing is dropped here."""
@@ -212,7 +218,7 @@ class RingReader:
             self._journal.close()
 
 
-def usage(held: Container, journal_used: int) -> Usage:
+def usage(held: Container, journal_used: int, budget: int) -> Usage:
     """Bytes and fill of an open file now."""
     layout, superblock, path = held.layout, held.superblock(), held.path
     names = (path, path + "-wal", path + "-shm", path + journal.SUFFIX)
@@ -225,4 +231,5 @@ def usage(held: Container, journal_used: int) -> Usage:
         layout.ring,
         journal_used,
         superblock.tick - 1,
+        layout.memory + budget if budget else 0,
     )

@@ -24,6 +24,7 @@ class Rehearsal:
 
     readonly = False
     forgets_trees = False
+    keeps = True
     largest = 0
     due = unjournalled = False
 

@@ -36,12 +36,13 @@ def create(
     uuid: bytes | None = None,
     epoch: int = 0,
     series: SeriesRoom = NO_SERIES,
+    memory: int = 0,
 ) -> RingWriter:
     """A new file of `size` bytes for a policy of `slots` commits, open. Exists, TooSmall, Locked, Unwritable.
 
     All of it is written once; the name appears when everything is there, but for the first commit, without which it
     is no store yet: what a creation that never got so far has left is written anew. `uuid` and `epoch` are those of the
-    store that this one continues, if it does; `series` what is declared of series.
+    store that this one continues, if it does; `series` what is declared of series; `memory` the budget for trees.
     """
     layout, uuid = plan(size, slots, series), uuid or secrets.token_bytes(16)
     _refuse(path)
@@ -56,7 +57,7 @@ def create(
     except BaseException:
         os.close(descriptor)
         raise
-    return _writer(path, descriptor, sync)
+    return _writer(path, descriptor, sync, memory)
 
 
 def _made(
@@ -86,12 +87,17 @@ def _made(
         raise
 
 
-def open(path: str, *, readonly: bool = False, sync: str = "tick") -> Storage:  # noqa: A001 - as the facade's
-    """An existing file; NoStore, Locked, Corrupt. What a crash cut short is finished first."""
+def open(  # noqa: A001 - as the facade's
+    path: str, *, readonly: bool = False, sync: str = "tick", memory: int = 0
+) -> Storage:
+    """An existing file; NoStore, Locked, Corrupt. What a crash cut short is finished first.
+
+    `memory` is the budget for trees in bytes, 0 for none.
+    """
     if readonly:
-        return RingReader(container.connect(path, readonly=True, durable=False))
+        return RingReader(container.connect(path, readonly=True, durable=False), memory)
     container.present(path)
-    return _writer(path, _ring(path), sync)
+    return _writer(path, _ring(path), sync, memory)
 
 
 def unfinished(path: str) -> bool:
@@ -125,7 +131,7 @@ def remove(path: str) -> None:
         os.close(descriptor)
 
 
-def _writer(path: str, descriptor: int, sync: str) -> RingWriter:
+def _writer(path: str, descriptor: int, sync: str, memory: int) -> RingWriter:
     """The writer, which owns the descriptor; if it does not come into being, that is closed, its lock with it."""
     with ExitStack() as undo:
         undo.callback(os.close, descriptor)
@@ -137,7 +143,7 @@ def _writer(path: str, descriptor: int, sync: str) -> RingWriter:
         undo.pop_all()  # The journal owns the descriptor now.
         undo.callback(held.close)
         undo.callback(ring.close)
-        writer = RingWriter(held, ring, flush=sync == "commit")
+        writer = RingWriter(held, ring, flush=sync == "commit", memory=memory)
         undo.pop_all()
         return writer
 

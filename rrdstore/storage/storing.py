@@ -26,7 +26,7 @@ from rrdstore.tree.edit import EMPTY
 from rrdstore.tree.node import BITS, FANOUT, Bucket, Inode, Node, Stub, Wide, name_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
     from rrdstore.storage.objects import Objects
     from rrdstore.tree.node import Kids
@@ -212,6 +212,11 @@ class Storing:
             if len(remembered) >= _REMEMBERED:
                 remembered.clear()
             remembered[number] = written
+
+    @property
+    def numbered(self) -> Sequence[Part]:
+        """What was written since the last `done`."""
+        return self._numbered
 
     def undo(self) -> None:
         """Take back all numbers given since the last `done`: the objects are not in the file."""

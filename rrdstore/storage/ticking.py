@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
     from rrdstore.history.commit import Record
+    from rrdstore.storage.budget import Budget
     from rrdstore.storage.container import Container
     from rrdstore.storage.journal import Journal
     from rrdstore.storage.objects import Objects
@@ -54,9 +55,15 @@ class Ticking:
     """The tables of a file for its writer, and the one who changes them."""
 
     def __init__(
-        self, container: Container, journal: Journal, objects: Objects, load: Callable[[int], Node | Bucket | Wide]
+        self,
+        container: Container,
+        journal: Journal,
+        objects: Objects,
+        load: Callable[[int], Node | Bucket | Wide],
+        budget: Budget,
     ) -> None:
         self._container, self._journal, self._objects, self._loaded = container, journal, objects, load
+        self._budget = budget
         self._layout = container.layout
         self._storing = Storing(objects)
         self.freeing = Freeing(objects)
@@ -120,6 +127,7 @@ class Ticking:
             except StoreError:
                 self.stale = True
             raise
+        self._budget.stored(self._storing.numbered)
         self._storing.done()
         branches = {branch.id for branch in tick.branches}
         for record, root, _, _ in stored:
@@ -129,6 +137,10 @@ class Ticking:
         stored.clear()
         superblock = self._objects.superblock
         self._journal.reset(superblock.generation, superblock.start)
+        if not self._budget.keeps and not self._journal.used:
+            # No head is newer than the file: what comes from there is loaded again.
+            self.roots = {}
+            self._budget.forget()
         self.stale = True  # Until what follows is done, or the next tick, which takes it up, has loaded anew.
         yield True
         with suppress(StoreError):

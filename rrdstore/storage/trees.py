@@ -37,6 +37,8 @@ class _Left(NamedTuple):
 class _Nowhere:
     """The source of stubs that are resolved by hand."""
 
+    keeps = True
+
     def load(self, number: int) -> Part:
         raise Corrupt(f"object {number}", "a part loaded before its time", "none")
 

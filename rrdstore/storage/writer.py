@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from rrdstore.errors import Corrupt, Held, StoreError
 from rrdstore.storage import cells, check, netting
+from rrdstore.storage.budget import Budget
 from rrdstore.storage.codec import decode
 from rrdstore.storage.freeing import weigh
 from rrdstore.storage.objects import Missing, Objects
-from rrdstore.storage.parts import Parts
 from rrdstore.storage.protocol import State
 from rrdstore.storage.reader import usage
 from rrdstore.storage.records import read_branches, read_pins, read_tags
@@ -37,14 +37,15 @@ class RingWriter:
     readonly = False
     forgets_trees = True
 
-    def __init__(self, held: Container, ring: Journal, *, flush: bool) -> None:
+    def __init__(self, held: Container, ring: Journal, *, flush: bool, memory: int = 0) -> None:
         self._container, self._journal, self._flush = held, ring, flush
         layout = self._layout = held.layout
         self.max_branches, self.max_tags, self.max_pins = layout.branches, layout.tags, layout.pins
         self.max_snapshots, self.max_slots = layout.snapshots, layout.slots + layout.branch_slots
         self.largest, self._room, self._unreserved = layout.largest, layout.room, layout.room - layout.reserve
-        self._objects, self._parts = Objects(held), Parts()
-        self._ticks = Ticking(held, ring, self._objects, self.load)
+        self._objects, self._budget = Objects(held), Budget(memory)
+        self._parts = self._budget.parts
+        self._ticks = Ticking(held, ring, self._objects, self.load, self._budget)
         self._closed = False
         # If a reader is in the way, the journal's head says the epoch until a transaction can.
         self._journal.epoch = self._objects.begin_epoch(ring.epoch)
@@ -59,7 +60,7 @@ class RingWriter:
         ticks = self._ticks
         ticks.abandon()
         self._container.assure()
-        self._parts.forget()
+        self._budget.forget()
         if ticks.stale:
             ticks.load()
         else:
@@ -95,7 +96,12 @@ class RingWriter:
             kind, data = self._objects.read(number)
         except Missing as fault:
             raise Corrupt(f"object {fault.number}", "nothing", "a part of a kept tree") from fault
-        return self._parts.add(number, decode(kind, data, number, self), len(data))
+        return self._budget.loaded(number, decode(kind, data, number, self), len(data))
+
+    @property
+    def keeps(self) -> bool:
+        """Whether what is loaded now stays with the tree that it is a part of."""
+        return self._budget.keeps
 
     def lacking(self, cost: int, *, shrinks: bool) -> int:
         """Bytes that are lacking for `cost` more; what shrinks the tree may use the reserve."""
@@ -115,7 +121,7 @@ class RingWriter:
 
     def usage(self) -> Usage:
         """Bytes and fill now."""
-        return usage(self._container, self._journal.used)
+        return usage(self._container, self._journal.used, self._budget.size)
 
     def check(self, progress: Progress | None = None) -> list[Problem]:
         """Everything verified: each row and object, every tree, a full mark against what is not freed.

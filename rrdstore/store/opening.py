@@ -48,21 +48,24 @@ def create(
     clock: Clock | None = None,
     sync: Sync = "tick",
     when_held: WhenHeld = "fail",
+    memory: str | int | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> Store:
     """A new store in a file that never grows beyond `size`, with `keep` as the policy of main.
 
     What is not given `config` says, a `Config` or the path of a file, and then DEFAULT_SIZE and DEFAULT; new
     branches take their policies from it too. `series` are `PATTERN:PATHS` each: numbers to consolidate for ever
-    (docs/series.md). `when_held` as in `open`. Writes all of the file once, calling `progress(bytes done, bytes in
-    all)`. Exists, PolicyError,
-    ConfigError, SeriesError, TooSmall naming the least size that policy and series need.
+    (docs/series.md). `when_held` and `memory` as in `open`. Writes all of the file once, calling `progress(bytes
+    done, bytes in all)`. Exists, PolicyError, ConfigError, SeriesError, TooSmall naming the least size that policy and
+    series need.
     """
     wish = Config.of(config)
     policy = parse(keep if keep is not None else wish.keep(MAIN) or DEFAULT)
     wanted = parse_size(size if size is not None else wish.size or DEFAULT_SIZE)
     room = room_of(parse_series(wish.series if series is None else series, policy))
-    storage = ringfile.create(os.fspath(path), wanted, slots=policy.slots, sync=sync, progress=progress, series=room)
+    storage = ringfile.create(
+        os.fspath(path), wanted, slots=policy.slots, sync=sync, progress=progress, series=room, memory=budget_of(memory)
+    )
     with _closed_on_error(storage):
         store = Store.begin(storage, clock or SystemClock(), os.fspath(path), str(policy), wish)
         store.ledger.when_held = when_held
@@ -79,6 +82,7 @@ def open(  # noqa: A001 - `rrdstore.open` is what a user expects
     clock: Clock | None = None,
     sync: Sync = "tick",
     when_held: WhenHeld = "fail",
+    memory: str | int | None = None,
 ) -> Store:
     """An existing store. One process may write; any number may read meanwhile with `readonly`.
 
@@ -89,12 +93,17 @@ def open(  # noqa: A001 - `rrdstore.open` is what a user expects
     open, and the journal is full: refused, Held, or with "memory" made in memory alone until it goes, which `info`
     and the log say.
 
+    `memory` bounds what is kept of trees in memory, in bytes or as "64MiB", at least 256 KiB (docs/semantics.md,
+    "Memory"); without it everything that was reached at a head stays, which is the fastest. InvalidSize.
+
     `keep` is the policy that main should have, `config` (a `Config` or the path of a file) what every branch
     should have: nothing is changed by them, but where the store disagrees a PolicyDiffers warning says so, and
     `info` has both. New branches take their policies from `config`.
     """
     wish = Config.of(config).with_main(keep)
-    storage: Storage = ringfile.open(os.fspath(path), readonly=readonly or rehearse, sync=sync)
+    storage: Storage = ringfile.open(
+        os.fspath(path), readonly=readonly or rehearse, sync=sync, memory=budget_of(memory)
+    )
     if rehearse:
         storage = Rehearsal(storage)
     with _closed_on_error(storage):
@@ -104,6 +113,11 @@ def open(  # noqa: A001 - `rrdstore.open` is what a user expects
         store = Store(ledger, wish)
         store.ledger.when_held = when_held
         return store
+
+
+def budget_of(memory: str | int | None) -> int:
+    """Bytes that trees may take; 0 for no limit. InvalidSize."""
+    return 0 if memory is None else parse_size(memory)
 
 
 @contextmanager

@@ -109,6 +109,8 @@ class Info:
     ticks: int = 0
     series: tuple[SeriesFill, ...] = ()
     """Of each declared pattern, how full its columns are."""
+    memory: int = 0
+    """Bytes of the process at most, by the formula of docs/semantics.md; 0 if no bound was asked for."""
     held: HeldBy | None = None
     """Which other process keeps the store from being written back, if one does, and since when."""
     full: bool = False
@@ -227,6 +229,7 @@ def info(ledger: Ledger) -> Info:
         journal=usage.journal,
         journal_used=usage.journal_used,
         ticks=usage.ticks,
+        memory=usage.memory,
         series=() if ledger.series is None else ledger.series.fill(),
         held=ledger.holding.now,
         full=ledger.room.full,

@@ -56,7 +56,9 @@ class Ticks:
         it returns as soon as that is so, and leaves what is to be freed to those who come after.
         """
         clock = self._ledger.clock
-        until = None if seconds is None else clock.monotonic() + int(seconds * 1e6)
+        # Over its budget of memory a storage needs a tick with nothing behind it, after which it lets go of all trees.
+        slices = seconds is not None and self._ledger.storage.keeps
+        until = None if seconds is None or not slices else clock.monotonic() + int(seconds * 1e6)
         if self._steps is None:
             if not (always or self._wanted()):
                 return True

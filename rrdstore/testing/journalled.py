@@ -56,6 +56,7 @@ class Journalled:
     """One opening of a disk."""
 
     forgets_trees = True
+    keeps = True
     max_branches = 6
     max_tags = 5
     max_pins = 5

@@ -42,6 +42,11 @@ REMEMBERED = 128
 class Source(Protocol):
     """Where the parts of a tree that are not in memory come from."""
 
+    @property
+    def keeps(self) -> bool:
+        """Whether what is loaded now may take the place of its stub, and so stay as long as what it hangs on."""
+        ...
+
     def load(self, number: int) -> Node | Bucket | Wide:
         """The object of this number; Corrupt if its bytes are not what was written, Thinned if it is gone."""
         ...
@@ -56,7 +61,7 @@ class Stub:
         self.number, self.source = number, source
 
     def load(self) -> Node | Bucket | Wide:
-        """The part itself; the caller puts it in the stub's place."""
+        """The part itself; the caller puts it in the stub's place, if its source keeps what it loads."""
         return self.source.load(self.number)
 
 
@@ -214,7 +219,9 @@ def child(kids: Kids | None, name: str) -> Node | None:
     found: Any = kids.names.get(name)  # not cast: a cast is a call
     if found.__class__ is not Stub:
         return found  # type: ignore[no-any-return]  # a Node or None
-    loaded = kids.names[name] = cast("Node", found.load())
+    loaded = cast("Node", found.load())
+    if found.source.keeps:
+        kids.names[name] = loaded
     return loaded
 
 
@@ -223,7 +230,10 @@ def part(wide: Wide, index: int) -> Kids | None:
     below = wide.slots[index]
     if below is None or below.__class__ is Bucket or below.__class__ is Wide:
         return below
-    loaded = wide.slots[index] = cast("Kids", cast("Stub", below).load())
+    stub = cast("Stub", below)
+    loaded = cast("Kids", stub.load())
+    if stub.source.keeps:
+        wide.slots[index] = loaded
     return loaded
 
 

@@ -144,6 +144,8 @@ def assert_shaped(root: Node, hashed: Callable[[str], int] = hash_by_definition)
 class Shelf:
     """A source of parts by number, as a storage is: it hands out new objects each time, and notes which."""
 
+    keeps = True
+
     def __init__(self) -> None:
         self.parts: dict[int, Node | Bucket | Wide] = {}
         self.loads: list[int] = []
