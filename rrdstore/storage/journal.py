@@ -95,7 +95,8 @@ class Journal:
         self._limit = self.size
         """Where what is free from `_at` on ends."""
         self._held_by = ""
-        self._due = self.size // 2
+        self._due = self.half = self.size // 2
+        """At how many bytes a tick is due now, and after each."""
         self.net = b""
         """The net that `recover` found, which the entries come after."""
         self.forgotten = -1
@@ -247,7 +248,7 @@ class Journal:
                 self._head[_GENERATION] = generation
         self._begin = start
         self._limit = self.size if self._at >= start else start
-        self._due = self.size // 2
+        self._due = self.half
         if ended:
             self._held_by = ""
             self._words[_NET] = 0
@@ -290,7 +291,7 @@ class Journal:
             self._flush(0, START)
         self._begin = self._cut
         self._limit = self.size if self._at >= self._begin else self._begin
-        self._due = max(self.size // 2, self.used + self.size // 32)
+        self._due = max(self.half, self.used + self.size // 32)
         self.forgotten = -1
         return True
 

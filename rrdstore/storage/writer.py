@@ -45,6 +45,8 @@ class RingWriter:
         self.largest, self._room, self._unreserved = layout.largest, layout.room, layout.room - layout.reserve
         self._objects, self._budget = Objects(held), Budget(memory)
         self._parts = self._budget.parts
+        if memory:  # What no tick has stored is in memory too: a record, and some 16 times as much in nodes.
+            ring.half = min(ring.half, self._budget.size // 16)
         self._ticks = Ticking(held, ring, self._objects, self.load, self._budget)
         self._closed = False
         # If a reader is in the way, the journal's head says the epoch until a transaction can.

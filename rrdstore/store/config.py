@@ -2,6 +2,8 @@
 
     [store]
     size = "64MiB"
+    memory = "256MiB"               # what trees may take of the process, else all that was reached stays
+    when_held = "memory"            # go on in memory while another process holds the file, else "fail"
 
     [[branch]]                      # the first pattern that matches a branch's name decides
     pattern = "main"
@@ -29,7 +31,7 @@ import tomllib
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from rrdstore.errors import ConfigError, InvalidPattern, InvalidSize, PolicyError, SeriesError
 from rrdstore.policy import parse as parse_policy
@@ -47,6 +49,9 @@ if TYPE_CHECKING:
     ConfigLike: TypeAlias = "Config | str | os.PathLike[str] | None"
 
 
+WhenHeld = Literal["fail", "memory"]
+"""What becomes of changes while another process holds the file and the journal is full: refused, or made in memory."""
+WHEN_HELD: tuple[str, ...] = get_args(WhenHeld)
 MAIN = "main"
 """The branch that every store has."""
 
@@ -69,6 +74,8 @@ class Config:
 
     where: str = "configuration"
     size: str | int | None = None
+    memory: str | int | None = None
+    when_held: WhenHeld | None = None
     branches: tuple[BranchRule, ...] = ()
     series: tuple[Declaration, ...] = ()
     merge: MergeRules = NO_RULES
@@ -152,17 +159,24 @@ def loads(text: str | bytes, where: str = "configuration") -> Config:
 
 
 def _store(table: Table) -> dict[str, Any]:
-    table.only("size")
-    size = table.found.get("size")
-    if size is None:
-        return {}
+    table.only("size", "memory", "when_held")
+    said = {key: _size(table, key) for key in ("size", "memory") if key in table.found}
+    if "when_held" in table.found:
+        said["when_held"] = table.text("when_held")
+        if said["when_held"] not in WHEN_HELD:
+            raise table.wrong("when_held", f"{said['when_held']!r}", "'fail' or 'memory'")
+    return said
+
+
+def _size(table: Table, key: str) -> str | int:
+    size = table.found[key]
     if isinstance(size, bool) or not isinstance(size, str | int):
-        raise table.wrong("size", f"{size!r}", 'a size such as "64MiB", or bytes')
+        raise table.wrong(key, f"{size!r}", 'a size such as "64MiB", or bytes')
     try:
         parse_size(size)
     except InvalidSize as fault:
-        raise table.wrong("size", f"{size!r}", fault.expected) from None
-    return {"size": size}
+        raise table.wrong(key, f"{size!r}", fault.expected) from None
+    return size
 
 
 def _branch(table: Table) -> BranchRule:

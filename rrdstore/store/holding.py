@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from rrdstore.errors import Held, StoreError
 
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from rrdstore.store.ledger import Ledger
 
 log = logging.getLogger("rrdstore")
-
-WhenHeld = Literal["fail", "memory"]
-"""What becomes of changes for which the journal has no room: refused, or made in memory only."""
 
 
 @dataclass(frozen=True, slots=True)

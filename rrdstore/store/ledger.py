@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from rrdstore.history.clock import Clock, RetentionClock
     from rrdstore.series import Recording
     from rrdstore.storage.protocol import Storage
-    from rrdstore.store.holding import WhenHeld
+    from rrdstore.store.config import WhenHeld
     from rrdstore.store.watch import Watches
     from rrdstore.tree.node import Node
 

@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
     from rrdstore.history.clock import Clock
     from rrdstore.storage.protocol import Storage
-    from rrdstore.store.config import ConfigLike
-    from rrdstore.store.holding import WhenHeld
+    from rrdstore.store.config import ConfigLike, WhenHeld
 
 Sync = Literal["tick", "commit", "none"]
 """When bytes are forced to the disk: at each tick, before each answer, or when the system likes.
@@ -47,7 +46,7 @@ def create(
     series: Iterable[str] | None = None,
     clock: Clock | None = None,
     sync: Sync = "tick",
-    when_held: WhenHeld = "fail",
+    when_held: WhenHeld | None = None,
     memory: str | int | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> Store:
@@ -63,12 +62,13 @@ def create(
     policy = parse(keep if keep is not None else wish.keep(MAIN) or DEFAULT)
     wanted = parse_size(size if size is not None else wish.size or DEFAULT_SIZE)
     room = room_of(parse_series(wish.series if series is None else series, policy))
+    budget = budget_of(memory, wish)
     storage = ringfile.create(
-        os.fspath(path), wanted, slots=policy.slots, sync=sync, progress=progress, series=room, memory=budget_of(memory)
+        os.fspath(path), wanted, slots=policy.slots, sync=sync, progress=progress, series=room, memory=budget
     )
     with _closed_on_error(storage):
         store = Store.begin(storage, clock or SystemClock(), os.fspath(path), str(policy), wish)
-        store.ledger.when_held = when_held
+        store.ledger.when_held = when_held or wish.when_held or "fail"
         return store
 
 
@@ -81,7 +81,7 @@ def open(  # noqa: A001 - `rrdstore.open` is what a user expects
     rehearse: bool = False,
     clock: Clock | None = None,
     sync: Sync = "tick",
-    when_held: WhenHeld = "fail",
+    when_held: WhenHeld | None = None,
     memory: str | int | None = None,
 ) -> Store:
     """An existing store. One process may write; any number may read meanwhile with `readonly`.
@@ -90,8 +90,8 @@ def open(  # noqa: A001 - `rrdstore.open` is what a user expects
     After a crash nothing acknowledged is lost. NoStore, Locked, Corrupt, ConfigError, PolicyError.
 
     `when_held` says what becomes of changes while another process holds the file's log, by a transaction that it keeps
-    open, and the journal is full: refused, Held, or with "memory" made in memory alone until it goes, which `info`
-    and the log say.
+    open, and the journal is full: refused, Held ("fail", if nothing else is said), or with "memory" made in memory
+    alone until it goes, which `info` and the log say.
 
     `memory` bounds what is kept of trees in memory, in bytes or as "64MiB", at least 256 KiB (docs/semantics.md,
     "Memory"); without it everything that was reached at a head stays, which is the fastest. InvalidSize.
@@ -101,9 +101,8 @@ def open(  # noqa: A001 - `rrdstore.open` is what a user expects
     `info` has both. New branches take their policies from `config`.
     """
     wish = Config.of(config).with_main(keep)
-    storage: Storage = ringfile.open(
-        os.fspath(path), readonly=readonly or rehearse, sync=sync, memory=budget_of(memory)
-    )
+    budget = budget_of(memory, wish)
+    storage: Storage = ringfile.open(os.fspath(path), readonly=readonly or rehearse, sync=sync, memory=budget)
     if rehearse:
         storage = Rehearsal(storage)
     with _closed_on_error(storage):
@@ -111,13 +110,14 @@ def open(  # noqa: A001 - `rrdstore.open` is what a user expects
         if not ledger.history.names:
             raise NoStore(os.fspath(path), "a file whose creation never ended: create it again")
         store = Store(ledger, wish)
-        store.ledger.when_held = when_held
+        store.ledger.when_held = when_held or wish.when_held or "fail"
         return store
 
 
-def budget_of(memory: str | int | None) -> int:
+def budget_of(memory: str | int | None, wish: Config) -> int:
     """Bytes that trees may take; 0 for no limit. InvalidSize."""
-    return 0 if memory is None else parse_size(memory)
+    asked = memory if memory is not None else wish.memory
+    return 0 if asked is None else parse_size(asked)
 
 
 @contextmanager

@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -108,3 +110,24 @@ def test_what_is_created_has_the_pages_that_the_formula_gives_at_most(tmp_path, 
     assert layout.pages - pages <= layout.segment // PAGE + 40, "little is given away"
     assert container.file_size(path) == pages * PAGE
     assert container.file_size(path + "-ring") == layout.ring
+
+
+def test_from_the_least_size_to_64_gib_all_grows_and_memory_follows_a_formula():
+    """Without creating them: a file of 64 GiB is planned in microseconds."""
+    sizes = [least(871), *(MIB << power for power in range(3, 17))]
+    layouts = [plan(size, 871) for size in sizes]
+    for smaller, larger in itertools.pairwise(layouts):
+        assert larger.room > smaller.room
+        assert larger.locations > smaller.locations
+        assert larger.commits >= smaller.commits
+    for layout in layouts:
+        assert layout.pages * PAGE + layout.wal + layout.shm + layout.ring <= layout.size
+        assert layout.locations * CHARGE >= layout.segments * layout.segment - CHARGE
+        assert (layout.segments * layout.segment - 1) // layout.grain + 1 < 1 << 32
+        assert layout.memory == 4 * layout.locations + 8 * layout.segments + 2 * KIB * layout.kept_rows + 24 * MIB
+        assert layout.memory < layout.size // 24 + 64 * MIB
+    assert layouts[-1].size == 64 << 30
+    assert layouts[-1].room > 0.8 * layouts[-1].size
+    with pytest.raises(TooSmall) as refused:
+        plan(sizes[0] - 64 * KIB, 871)
+    assert refused.value.least == sizes[0]

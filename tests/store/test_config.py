@@ -41,6 +41,9 @@ def test_the_first_pattern_that_matches_decides():
         ("[stor]\nsize = 1", "c.toml, stor: found an unknown key, expected 'store', perhaps"),
         ("size = 1", "c.toml, size: found an unknown key, expected one of "),
         ("[store]\nsise = 1", "c.toml, [store], sise: found an unknown key, expected 'size', perhaps"),
+        ("[store]\nmemory = true", "c.toml, [store], memory: found True, expected a size"),
+        ("[store]\nmemory = 'all'", "c.toml, [store], memory: found 'all', expected a number"),
+        ("[store]\nwhen_held = 'wait'", "c.toml, [store], when_held: found 'wait', expected 'fail' or 'memory'"),
         ("[store]\nsize = 'huge'", "c.toml, [store], size: found 'huge', expected a number of bytes, or"),
         ("[store]\nsize = true", "c.toml, [store], size: found True, expected a size"),
         ("[store]\nsize = 0", "c.toml, [store], size: found 0, expected a number of bytes"),
@@ -132,3 +135,17 @@ def test_a_store_that_agrees_does_not_warn(tmp_path):
     rrdstore.open(path, keep="60x1m last:20").close()  # Warnings are errors here.
     with pytest.raises(rrdstore.PolicyError):
         rrdstore.open(path, keep="")
+
+
+def test_what_a_file_says_of_memory_and_of_being_held_is_what_opening_does(tmp_path):
+    said = config.loads("[store]\nsize = '4MiB'\nmemory = '1MiB'\nwhen_held = 'memory'")
+    path = tmp_path / "s.rrdb"
+    for made in (rrdstore.create, rrdstore.open):
+        with made(path, config=said) as store:
+            assert store.ledger.when_held == "memory"
+            assert store.info().memory == store.ledger.storage._layout.memory + (1 << 20)
+    with rrdstore.open(path, config=said, memory="2MiB", when_held="fail") as store:
+        assert store.ledger.when_held == "fail"
+        assert store.info().memory == store.ledger.storage._layout.memory + (2 << 20)
+    with rrdstore.open(path) as store:
+        assert (store.ledger.when_held, store.info().memory) == ("fail", 0)

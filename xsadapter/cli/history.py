@@ -24,6 +24,7 @@ DEFAULT_SIZE: Final = "64MiB"
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 Sync = Literal["tick", "commit", "none"]
+WhenHeld = Literal["fail", "memory"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +35,27 @@ class Wanted:
     size: str | None = None
     keep: str | None = None
     sync: str = "tick"
+    when_held: str = "fail"
 
     def open(self) -> rrdstore.Store:
         """The store, ready to be written; any StoreError."""
         if self.path is None:
             return rrdstore.memory(keep=self.keep) if self.keep else rrdstore.memory()
-        sync = cast("Sync", self.sync)
+        sync, when_held = cast("Sync", self.sync), cast("WhenHeld", self.when_held)
         if not self.path.exists():
             _log.info("creating %s of %s", self.path, self.size or DEFAULT_SIZE)
             before = os.umask(0o077)
             try:
                 return rrdstore.create(
-                    self.path, size=self.size or DEFAULT_SIZE, keep=self.keep or rrdstore.DEFAULT, sync=sync
+                    self.path,
+                    size=self.size or DEFAULT_SIZE,
+                    keep=self.keep or rrdstore.DEFAULT,
+                    sync=sync,
+                    when_held=when_held,
                 )
             finally:
                 os.umask(before)
-        store = rrdstore.open(str(self.path), sync=sync)
+        store = rrdstore.open(str(self.path), sync=sync, when_held=when_held)
         for option, given in (("size", self.size), ("keep", self.keep)):
             if given:
                 _log.warning("%s is there already: --%s %s changes nothing", self.path, option, given)

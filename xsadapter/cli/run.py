@@ -34,6 +34,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="When changes are forced to the disk: twice a second, each, or when the system likes.",
 )
+@click.option(
+    "--when-held",
+    type=click.Choice(["fail", "memory"]),
+    default="fail",
+    show_default=True,
+    help="When another process holds the store and its journal is full: refuse changes, or go on in memory.",
+)
 @click.option("--pid-file", metavar="FILE", help="Write the process id there, and hold a lock on it.")
 @client_socket
 @trace
@@ -47,6 +54,7 @@ def run(
     size: str | None,
     keep: str | None,
     sync: str,
+    when_held: str,
     pid_file: str | None,
     client_sockets: tuple[ClientSocket, ...],
     trace_file: str | None,
@@ -72,7 +80,9 @@ def run(
     settings = Settings(
         rundir=directory,
         socket=address.socket_path(socket, rundir),
-        store=Wanted(None if memory else Path(store) if store else directory / "history.rrdb", size, keep, sync),
+        store=Wanted(
+            None if memory else Path(store) if store else directory / "history.rrdb", size, keep, sync, when_held
+        ),
         client_sockets=client_sockets,
         trace=Trace(Path(trace_file).absolute() if trace_file else None, trace_size, trace_control),
         pid_file=Path(pid_file) if pid_file else None,

@@ -75,6 +75,7 @@ def _ignored_options(function: Callable[..., None]) -> Callable[..., None]:
 @click.option("--size", metavar="SIZE", help=f"Size of a new store, for ever.  [default: {DEFAULT_SIZE}]")
 @click.option("--keep", metavar="POLICY", help="Which commits a new store keeps.  [default: the engine's]")
 @click.option("--sync", type=click.Choice(["tick", "commit", "none"]), default="tick", help="See xsadapter run.")
+@click.option("--when-held", type=click.Choice(["fail", "memory"]), default="fail", help="See xsadapter run.")
 @client_socket
 @trace
 @click.option("--simulated-xen", metavar="DIR", help="See xsadapter run.")
@@ -88,6 +89,7 @@ def main(
     size: str | None,
     keep: str | None,
     sync: str,
+    when_held: str,
     client_sockets: tuple[ClientSocket, ...],
     trace_file: str | None,
     trace_control: tuple[tuple[str, bool], ...],
@@ -111,7 +113,11 @@ def main(
         rundir=directory,
         socket=address.socket_path(None, rundir).absolute(),
         store=Wanted(
-            None if memory else Path(store).absolute() if store else directory / "history.rrdb", size, keep, sync
+            None if memory else Path(store).absolute() if store else directory / "history.rrdb",
+            size,
+            keep,
+            sync,
+            when_held,
         ),
         client_sockets=tuple(each._replace(path=each.path.absolute()) for each in client_sockets),
         trace=Trace(Path(trace_file).absolute() if trace_file else None, trace_size, trace_control),
