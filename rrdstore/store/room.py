@@ -17,6 +17,7 @@ import logging
 from typing import TYPE_CHECKING, Any, cast
 
 from rrdstore.errors import Held, StoreFull, TooLarge
+from rrdstore.history.branch import NOBODY
 from rrdstore.storage.layout import CHARGE
 from rrdstore.tree.edit import EMPTY
 from rrdstore.tree.node import BITS, FANOUT, SMALL, Bucket, Node, Stub, Wide, child, entries, name_hash, part, weight
@@ -92,8 +93,11 @@ class Room:
             if record.branch not in newest and record.branch in history.lines:
                 fork = history.graph.records.get(history.lines[record.branch].fork)
                 newest[record.branch] = EMPTY if fork is None else self._ledger.root(fork)
-            root = self._ledger.root(record)
-            reserved += tree_cost(root, newest.get(record.branch))
+            root, beside = self._ledger.root(record), newest.get(record.branch)
+            if record.branch == NOBODY:  # A merge base, beside its first parent, or what not: then it is all new.
+                parent = history.graph.records.get(record.parents[0].number)
+                beside = None if parent is None else self._ledger.root(parent)
+            reserved += tree_cost(root, beside)
             newest[record.branch] = root
         return reserved
 

@@ -7,7 +7,7 @@ length and every place is compared with what the page promises.
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from struct import calcsize, unpack_from
 from zlib import crc32
@@ -69,24 +69,6 @@ class Tiers:
     rt: int
     number: int
     tombstones: list[tuple[int, int, int]]
-
-
-@dataclass
-class Entry:
-    """A record of the journal."""
-
-    number: int
-    branch: int
-    rt: int
-    wall: int
-    epoch: int
-    parents: list[tuple[int, int]]
-    author: str
-    message: str
-    opaque: bytes
-    edits: list[tuple[str, bytes | None, bytes | None]] = field(default_factory=list)
-    meeting: tuple[int, ...] = ()
-    crossing: list[tuple[str, bytes | None, bytes | None]] | None = None
 
 
 class File:
@@ -319,37 +301,6 @@ class File:
             stack.append((f"{inside}/{name.decode()}", older))
         return children + leaves
 
-    # The journal
-
-    def journal(self) -> list[Entry]:
-        """The records that the last tick does not cover, from where the superblock says that they begin."""
-        data = Path(f"{self.path}-ring").read_bytes()
-        magic, uuid, size, _pid, generation, _boot, end = unpack_from("<8s16sQQQQQ", data)
-        assert (magic, uuid.hex(), size) == (b"rrdring1", self.meta["uuid"], len(data))
-        own, at = self.superblock["generation"], self.superblock["start"]
-
-        def first(of: int) -> int:
-            return crc32(of.to_bytes(8, "little"), crc32(uuid))
-
-        seed, found, turned, begun = first(own), [], False, False
-        while True:
-            whole = at + 16 <= len(data)
-            length, check, of = unpack_from("<IIQ", data, at) if whole else (0, 0, 0)
-            entry = data[at + 16 : at + 16 + length]
-            if begun and of == own + 1:
-                own, seed = of, first(of)
-            if not length or len(entry) < length or of != own or crc32(entry, seed) != check:
-                if turned or (whole and length != 2**32 - 1):
-                    break
-                turned, at = True, 64
-                continue
-            seed, begun = check, True
-            at += 16 + length + -length % 8
-            found.append(_entry(entry))
-        if generation == own:
-            assert end == at
-        return found
-
 
 def _column(data: bytes, at: int, form: int, count: int) -> tuple[list[int], int]:
     """The numbers of a column, and where the next one begins."""
@@ -362,31 +313,3 @@ def _column(data: bytes, at: int, form: int, count: int) -> tuple[list[int], int
     if not width:
         return [base] * count, at
     return [base + one for one in unpack_from(f"<{count}{CODES[width]}", data, at)], at + count * width
-
-
-def _entry(data: bytes) -> Entry:
-    form = "<QQqqIIIBBHB"
-    number, branch, rt, wall, epoch, edits, opaque, parents, author, message, met = unpack_from(form, data)
-    at = calcsize(form)
-
-    def take(size: int) -> bytes:
-        nonlocal at
-        at += size
-        return data[at - size : at]
-
-    keys = [unpack_from("<QI", take(12)) for _ in range(parents)]
-    made = Entry(
-        number, branch, rt, wall, epoch, keys, take(author).decode(), take(message).decode(), take(opaque)
-    )  # fmt: skip
-    more = 0
-    if met:
-        *meeting, more = unpack_from("<7QI", take(60))
-        made.meeting = tuple(meeting)
-        made.crossing = [] if met == 2 else None
-    for index in range(edits + more):
-        path, flags, value, meta = unpack_from("<IBII", take(13))
-        parts = take(path).decode(), take(value), take(meta)
-        step = parts[0], parts[1] if flags & 1 else None, parts[2] if flags & 2 else None
-        (made.edits if index < edits else made.crossing).append(step)
-    assert at == len(data)
-    return made

@@ -15,14 +15,22 @@ import pytest
 import rrdstore
 from rrdstore.policy import parse
 from rrdstore.storage import ringfile
-from rrdstore.testing import FileHome, StoreMachine
+from rrdstore.testing import FileHome, ManualClock, StoreMachine
 from rrdstore.testing.walk import walk
-from tests.storage import independent_reader
-from tests.storage.conftest import SIZE, SLOTS
+from rrdstore.tree.plain import flat
+from tests.storage import independent_journal, independent_reader
+from tests.storage.conftest import SIZE, SLOTS, foreign
 from tests.storage.past import Past
 
 ROOT = Path(__file__).parents[2]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def journal(path):
+    """The net and the entries of a store, by the other reader."""
+    file = independent_reader.File(path)
+    where = file.superblock["generation"], file.superblock["start"]
+    return independent_journal.read(path, file.meta["uuid"], *where)
 
 
 def same(file: independent_reader.File, state, storage) -> None:
@@ -97,16 +105,51 @@ def test_and_what_only_the_journal_has(tmp_path):
         main.set("/a", b"1", meta=b"m", message="one", author="é", opaque=b"\x00mine")
         main.remove("/a")
         main.set("/b", b"2")
-        file = independent_reader.File(path)
-        assert [(e.number, e.branch, e.author, e.message, e.opaque, e.edits) for e in file.journal()] == [
+        entries = journal(path)[1]
+        assert [(e.number, e.branch, e.author, e.message, e.opaque, e.edits) for e in entries] == [
             (2, 1, "é", "one", b"\x00mine", [("/a", b"1", b"m")]),
             (3, 1, "", "", b"", [("/a", None, None)]),
             (4, 1, "", "", b"", [("/b", b"2", None)]),
         ]
-        assert [entry.parents for entry in file.journal()] == [[(n, 1)] for n in (1, 2, 3)]
+        assert [entry.parents for entry in entries] == [[(n, 1)] for n in (1, 2, 3)]
         store.tick()
-        assert independent_reader.File(path).journal() == []
+        assert journal(path) == (None, [])
         assert set(independent_reader.File(path).kept()) == {1, 2, 3, 4}
+
+
+def test_and_what_a_net_has_of_a_store_that_is_held(tmp_path):
+    path = tmp_path / "s.rrdb"
+    with rrdstore.create(path, "4MiB", "last:8 1m:1h *:4", clock=ManualClock(), sync="none") as store:
+        main, n = store.branch("main"), 0
+        with main.transaction() as tx:
+            for n in range(150):
+                tx.set(f"/d{n % 7}/k{n}", b"value %d" % n, meta=b"m")
+        main.fork("work")
+        with foreign(str(path)):
+            while not store.ledger.storage._journal._words[7]:
+                n += 1
+                main.set(f"/d{n % 7}/k{n % 150}", b"again %d" % n)
+                if n % 50 == 0:
+                    main.remove(f"/d{n % 7}")
+                    store.branch("work").merge("main")
+            main.set("/after", b"the net")
+            net, entries = journal(path)
+            assert [entry.edits for entry in entries][-1] == [("/after", b"the net", None)]
+            file, trees = independent_reader.File(path), {}
+            stored = {number: file.tree(commit.root) for number, commit in file.kept().items()}
+            records = store.ledger.history.graph.records
+            for commit in net.fresh:
+                trees[commit.number] = commit.on(trees.get(commit.before) or stored[commit.before])
+                record = records.get(commit.number)
+                if record is not None:
+                    assert trees[commit.number] == flat(record.root)
+                    assert (commit.branch, commit.rt, commit.epoch) == (record.branch, record.rt, record.epoch)
+                    assert commit.parents == list(record.parents)
+            assert len(records.keys() & trees.keys()) > 8
+            assert net.number == max(trees)
+            assert net.rows == 2
+            assert set(net.drops) <= set(stored)
+            file.database.close()
 
 
 def test_a_store_of_the_machine_and_the_state_of_its_tiers(tmp_path):
@@ -135,7 +178,8 @@ def test_a_store_of_the_machine_and_the_state_of_its_tiers(tmp_path):
 
 
 def test_the_reader_knows_nothing_of_the_engine():
-    tree = ast.parse(Path(independent_reader.__file__).read_text())
+    text = "".join(Path(one.__file__).read_text() for one in (independent_reader, independent_journal))
+    tree = ast.parse(text.replace("from __future__ import annotations", ""))
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert names <= {"__future__", "sqlite3", "dataclasses", "pathlib", "struct", "zlib", "blake3"}

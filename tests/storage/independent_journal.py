@@ -1,0 +1,183 @@
+"""The journal read from docs/format.md alone, as `independent_reader` reads the file: entries, the net before them."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from struct import calcsize, unpack_from
+from zlib import crc32
+
+Tree = dict[str, tuple[bytes, bytes, int, int]]
+"""Of each path: value, meta, created, modified."""
+
+
+@dataclass
+class Entry:
+    """A record of the journal."""
+
+    number: int
+    branch: int
+    rt: int
+    wall: int
+    epoch: int
+    parents: list[tuple[int, int]]
+    author: str
+    message: str
+    opaque: bytes
+    edits: list[tuple[str, bytes | None, bytes | None]] = field(default_factory=list)
+    meeting: tuple[int, ...] | None = None
+    crossing: list[tuple[str, bytes | None, bytes | None]] | None = None
+
+
+@dataclass
+class Fresh:
+    """A commit of a net; `places` are content, or None for what is gone, of what it has different from `before`."""
+
+    number: int
+    branch: int
+    before: int
+    rt: int
+    wall: int
+    epoch: int
+    parents: list[tuple[int, int]]
+    author: str
+    message: str
+    thinned: int
+    grafts: list[int]
+    places: list[tuple[str, tuple[bytes, bytes, int, int] | None]]
+
+    def on(self, tree: Tree) -> Tree:
+        """The whole tree, given that of `before`."""
+        tree = dict(tree)
+        for path, content in self.places:
+            if content is None:
+                for gone in [known for known in tree if known == path or known.startswith(path + "/")]:
+                    del tree[gone]
+            else:
+                tree[path] = content
+        return tree
+
+
+@dataclass
+class Net:
+    number: int
+    line: int
+    fresh: list[Fresh]
+    drops: list[int]
+    changes: dict[int, tuple[int, list[int]]]
+    rows: int
+
+
+def read(path: Path, uuid: str, generation: int, start: int) -> tuple[Net | None, list[Entry]]:
+    """The net that counts, if one does, and the entries after it, or since the superblock's generation and byte."""
+    data = Path(f"{path}-ring").read_bytes()
+    magic, owner, size, net, _pid, _epoch, last, _boot, end = unpack_from("<8s16s4I3Q", data)
+    assert (magic, owner.hex(), size) == (b"rrdring1", uuid, len(data))
+    own, at = generation, start
+    if net and unpack_from("<Q", data, net + 8)[0] > generation:
+        own, at = unpack_from("<Q", data, net + 8)[0], net
+
+    def first(of: int) -> int:
+        return crc32(of.to_bytes(8, "little"), crc32(owner))
+
+    seed, found, turned, begun = first(own), [], False, False
+    while True:
+        whole = at + 16 <= len(data)
+        length, check, of = unpack_from("<IIQ", data, at) if whole else (0, 0, 0)
+        record = data[at + 16 : at + 16 + length]
+        if begun and of == own + 1:
+            own, seed = of, first(of)
+        if not length or len(record) < length or of != own or crc32(record, seed) != check:
+            if turned or (whole and length != 2**32 - 1):
+                break
+            turned, at = True, 64
+            continue
+        seed, begun = check, True
+        at += 16 + length + -length % 8
+        found.append(record)
+    if last == own:
+        assert end == at
+    parts = [record for record in found if not any(record[:8])]
+    assert parts == found[: len(parts)], "a net comes before all entries"
+    for place, record in enumerate(parts):
+        assert unpack_from("<QII", record) == (0, place, len(parts))
+        assert len(record) - 16 <= size // 16
+    body = b"".join(record[16:] for record in parts)
+    return _net(zlib.decompress(body)) if parts else None, [_entry(record) for record in found[len(parts) :]]
+
+
+class _Bytes:
+    def __init__(self, data: bytes) -> None:
+        self.data, self.at = data, 0
+
+    def take(self, size: int) -> bytes:
+        self.at += size
+        assert self.at <= len(self.data)
+        return self.data[self.at - size : self.at]
+
+    def numbers(self, form: str) -> tuple:
+        return unpack_from(form, self.take(calcsize(form)))
+
+    def standing(self) -> tuple[int, list[int]]:
+        thinned, grafts, authors = self.numbers("<QHB")
+        numbers = [self.numbers("<Q")[0] for _ in range(grafts)]
+        for _ in range(0 if authors == 255 else authors):
+            _count, length = self.numbers("<QB")
+            self.take(length).decode()
+        return thinned, numbers
+
+
+def _net(data: bytes) -> Net:
+    of = _Bytes(data)
+    number, line, commits, drops, changes, branches, tags, pins, cells, columns = of.numbers("<QQ8I")
+    fresh = [_fresh(of) for _ in range(commits)]
+    dropped = [of.numbers("<Q")[0] for _ in range(drops)]
+    changed = {of.numbers("<Q")[0]: of.standing() for _ in range(changes)}
+    of.take(4032 * (branches + pins) + 276 * tags + 48 * cells)
+    for _ in range(columns):
+        of.take(of.numbers("<II")[1])
+    assert of.at == len(data)
+    return Net(number, line, fresh, dropped, changed, branches + tags + pins)
+
+
+def _fresh(of: _Bytes) -> Fresh:
+    number, branch, before, rt, wall, epoch, parents, author, message, delta = of.numbers("<QQQqqIBBHI")
+    keys = [of.numbers("<QI") for _ in range(parents)]
+    said = of.take(author).decode(), of.take(message).decode()
+    standing = of.standing()
+    return Fresh(number, branch, before, rt, wall, epoch, keys, *said, *standing, list(_places(_Bytes(of.take(delta)))))
+
+
+def _places(of: _Bytes):
+    names: list[str] = []
+    while of.at < len(of.data):
+        depth, flags = of.numbers("<HB")
+        if depth:
+            names[depth - 1 :] = [of.take(of.numbers("<H")[0]).decode()]
+        path = "/" + "/".join(names[:depth])
+        if flags & 2:
+            yield path, None
+        elif flags & 1:
+            created, modified, value, meta = of.numbers("<QQII")
+            yield path, (of.take(value), of.take(meta), created, modified)
+
+
+def _entry(data: bytes) -> Entry:
+    of = _Bytes(data)
+    number, branch, rt, wall, epoch, edits, opaque, parents, author, message, met = of.numbers("<QQqqIIIBBHB")
+    keys = [of.numbers("<QI") for _ in range(parents)]
+    said = of.take(author).decode(), of.take(message).decode(), of.take(opaque)
+    made = Entry(number, branch, rt, wall, epoch, keys, *said)
+    more = 0
+    if met:
+        *meeting, more = of.numbers("<7QI")
+        made.meeting = tuple(meeting)
+        made.crossing = [] if met == 2 else None
+    for index in range(edits + more):
+        path, flags, value, meta = of.numbers("<IBII")
+        parts = of.take(path).decode(), of.take(value), of.take(meta)
+        step = parts[0], parts[1] if flags & 1 else None, parts[2] if flags & 2 else None
+        (made.edits if index < edits else made.crossing).append(step)
+    assert of.at == len(data)
+    return made
