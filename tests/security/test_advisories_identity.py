@@ -202,6 +202,8 @@ def test_xsa_353_the_root_is_judged_like_any_node(machine, guest, inside):
     ):
         assert guest.ask(operation, payload, number) == expected, operation
     assert machine.toolstack.ask("GET_PERMS", b"/\0") == b"n0\0"
+    machine.toolstack.ask("SET_PERMS", b"/\0b0\0")
+    assert guest.ask("SET_PERMS", b"/\0b0\0b5\0") == "EACCES"
     machine.toolstack.ask("SET_PERMS", b"/\0n5\0")
     assert guest.ask("MKDIR", b"/x\0") == OK
     machine.die(5)

@@ -72,6 +72,15 @@ def test_xsa_421_made_and_removed_in_one_transaction_counts_for_nothing(machine,
         assert guest.ask("TRANSACTION_END", b"T\0", number) == OK
     assert nodes(guest) == 2
     assert guest.ask("DIRECTORY", b"/local/domain/5\0") == b"kept\0"
+    fill(guest)
+    guest.ask("RM", b"fill/n0\0")
+    number = guest.start()
+    for path in (b"a/b\0", b"c/d\0"):
+        assert guest.ask("WRITE", path, number) == OK
+        assert guest.ask("RM", path[:1] + b"\0", number) == OK
+    assert guest.ask("WRITE", b"last\0", number) == OK
+    assert guest.ask("TRANSACTION_END", b"T\0", number) == OK
+    assert nodes(guest) == 20
 
 
 def test_xsa_421_an_end_over_the_quota_does_nothing_at_all(machine, few, guest):
@@ -165,6 +174,18 @@ def test_xsa_326_a_transaction_that_only_reads(machine, guest):
     assert reply == "ENOMEM"
     assert 400 < asked < 700
     assert guest.ask("TRANSACTION_END", b"T\0", number) == "ENOMEM"
+    assert guest.domain.usage.memory == before
+
+
+def test_xsa_326_a_transaction_of_requests_that_are_refused(machine, guest):
+    """What was asked is kept for the replay, also if nothing came of it."""
+    before = guest.domain.usage.memory
+    number, asked = guest.start(), 0
+    while (reply := guest.ask("WRITE", b"/tool\0" + bytes(4000), number)) == "EACCES":
+        asked += 1
+    assert reply == "ENOMEM"
+    assert 400 < asked < 700
+    assert guest.ask("TRANSACTION_END", b"F\0", number) == OK
     assert guest.domain.usage.memory == before
 
 
