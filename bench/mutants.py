@@ -17,10 +17,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # a script finds the package it lies beside
 
-from bench.mutations import MUTATIONS, Mutation
+from bench.mutations import MUTATIONS
+
+if TYPE_CHECKING:
+    from bench.mutation import Mutation
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("rrdstore", "tests", "docs", "bench", "xsadapter", "pyproject.toml", "README.md")

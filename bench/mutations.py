@@ -6,28 +6,11 @@ along, and `bench/mutants.py` fails where one has been left behind.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Mutation:
-    rule: int
-    name: str
-    edits: tuple[tuple[str, str, str], ...]
-    """File below rrdstore/, the text, what it becomes."""
-    tests: str
-    """Those of the rule, below tests/, beside the machine."""
-
-
-def broken(rule: int, name: str, tests: str, *edits: tuple[str, str, str]) -> Mutation:
-    return Mutation(rule, name, edits, tests)
-
+from bench.merge_mutations import MERGE_MUTATIONS
+from bench.mutation import broken
 
 RING, TIERS, HISTORY = "policy/ring.py", "policy/tiers.py", "history/history.py"
-JOINING = "store/branching.py"
-MERGING = "store/merging.py"
 POLICY = "policy/test_plan.py policy/test_tiers.py policy/test_pressure.py policy/test_grammar.py"
-BRANCHES = "tree/test_merge.py store/test_branches.py"
 
 MUTATIONS = (
     broken(
@@ -145,40 +128,6 @@ MUTATIONS = (
         ("store/leases.py", "self._ledger.history.release(*lease)", "self._ledger.history.let_go(lease[0])"),
     ),
     broken(
-        6,
-        "the base is not moved",
-        BRANCHES,
-        (JOINING, "history.meet(fork, made.base, made.older, made.reach, record.rt)", "pass"),
-    ),
-    broken(
-        6,
-        "the base is moved too far",
-        BRANCHES,
-        (MERGING, "base, older, since, side = theirs.number, how.base", "base, older, since, side = number, how.base"),
-    ),
-    broken(
-        7,
-        "the fork point stands for the base",
-        BRANCHES,
-        (JOINING, "base, their = ledger.root(records[how.base])", "base, their = ledger.root(records[how.fork.fork])"),
-    ),
-    broken(
-        7,
-        "in a merge theirs wins",
-        BRANCHES,
-        ("tree/merge.py", "return theirs if ours == base else None", "return theirs"),
-    ),
-    broken(
-        7,
-        "a removal wins against a change below it",
-        BRANCHES,
-        (
-            "tree/merge.py",
-            "        elif not equal(was, their):\n            side",
-            "        elif number < 0:\n            side",
-        ),
-    ),
-    broken(
         8,
         "grafts are not reduced",
         "history/test_graph.py",
@@ -279,4 +228,5 @@ MUTATIONS = (
             "counts = {dropped.author: 1}",
         ),
     ),
+    *MERGE_MUTATIONS,
 )

@@ -96,6 +96,20 @@ class Unmergeable(StoreError):
         super().__init__(f"cannot merge {other!r} into {branch!r}: {reason}")
 
 
+class LeaseEnded(Unmergeable):
+    """A branch whose merge base was let go when its lease ran out: what it changed can go over as a patch only.
+
+    `since` is the id of the oldest commit that is kept of `other` since the two last met, if there is one.
+    """
+
+    def __init__(self, branch: str, other: str, since: str | None) -> None:
+        self.since = since
+        wanted = repr(since) if since else "..."
+        super().__init__(
+            branch, other, f"the lease of their merge base has ended; patch({other!r}, since={wanted}) is the way out"
+        )
+
+
 class PolicyError(StoreError):
     """A retention policy that cannot be: `text` is the part at fault."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import click
 
-from rrdstore.cli.branches import branch, fork, merge
+from rrdstore.cli.branches import branch, fork, merge, patch
 from rrdstore.cli.checking import check
 from rrdstore.cli.exchange import dump, restore
 from rrdstore.cli.foresight import forecast, replay
@@ -67,5 +67,5 @@ main.section("Stores", create, info, check, dump, restore)
 main.section("Values", get, set_, rm, ls, tree_)
 main.section("History", log, diff, tag, untag, pin, unpin)
 main.section("Series", fetch, graph, export)
-main.section("Branches", branch, fork, merge)
+main.section("Branches", branch, fork, merge, patch)
 main.section("Retention", plan, explain, tune, forget, compact, forecast, replay)

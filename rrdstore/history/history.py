@@ -160,7 +160,7 @@ class History:
         """Let go of the bases whose leases have ended by then."""
         for line in list(self.lines.values()):
             if line.base and line.lease and line.until <= rt:
-                self.meet(line, 0)
+                self.meet(line, 0, reach=Reach(line.reach.fork, line.reach.upstream))
 
     def _look_ahead(self) -> None:
         self.next_end = min((line.until for line in self.lines.values() if line.lease and line.base), default=NEVER)

@@ -139,7 +139,7 @@ class _Dump:
     def _branch(self, branch: BranchLine) -> None:
         """A branch as far as its commits were written; what went with them is not there any more either."""
         fork = branch.fork if branch.fork in self._written else 0
-        exact = branch.base in self._written
+        exact = not branch.base or branch.base in self._written
         older = exact and branch.older in self._written
         head = branch.head if branch.head in self._written else self._newest.get(branch.id, fork)
         if branch.name and not head:

@@ -153,9 +153,13 @@ class Branch:
             else:
                 return result
 
-    def fork(self, name: str, keep: str | None = None) -> Branch:
-        """A new branch from the head of this one, with its own policy; Exists, LimitReached, PolicyError."""
-        return Branch(self._ledger, self._ledger.branching.begin(name, keep, self._line))
+    def fork(self, name: str, keep: str | None = None, lease: str | int | None = None) -> Branch:
+        """A new branch from the head of this one, with its own policy; Exists, LimitReached, PolicyError.
+
+        The two merge for ever, unless a `lease` is given ("30d", or seconds): then as long as no commit is made so
+        much later than their last merge. After that LeaseEnded, and `patch` is the way out.
+        """
+        return Branch(self._ledger, self._ledger.branching.begin(name, keep, self._line, lease=lease))
 
     def merge(
         self,
@@ -175,6 +179,26 @@ class Branch:
         line = ledger.history.line(other if isinstance(other, str) else other.name)
         theirs = None if at is None else ledger.find(line, at).record
         return Commit(ledger, ledger.branching.merge(self._line, line, theirs, message, author, settled))
+
+    def patch(
+        self,
+        other: str | Branch,
+        since: str | datetime | int,
+        message: str | None = None,
+        author: str = "",
+        at: str | datetime | int | None = None,
+    ) -> Commit:
+        """Do here what `other` changed `since` a commit that it has, to its head or the one `at` a moment, id or tag.
+
+        No merge: nothing is known of what the two have in common, and nothing is remembered. Each place must have its
+        old value, a removed directory the names that it had, and what is made a parent; else Conflict, and nothing
+        is changed. What was taken back here since it came over is done again. One commit with one parent, or the head
+        as it is if there is nothing to do. Unmergeable if `other` does not have the commits. O(what changed).
+        """
+        ledger = self._ledger
+        line = ledger.history.line(other if isinstance(other, str) else other.name)
+        start, theirs = ledger.find(line, since).record, None if at is None else ledger.find(line, at).record
+        return Commit(ledger, ledger.branching.patch(self._line, line, start, theirs, message, author))
 
     # History
 

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rrdstore.errors import Conflict, Unmergeable
 from rrdstore.history.branch import NOBODY
 from rrdstore.history.commit import MESSAGE_BYTES, Record, cut
 from rrdstore.history.holds import MERGING
 from rrdstore.policy import BRANCH_DEFAULT, Rings, parse
 from rrdstore.store.config import MAIN
-from rrdstore.store.limits import check_limit, check_name
+from rrdstore.store.limits import check_limit, check_name, lease_of
 from rrdstore.store.merging import applied, difference, joint, meeting, merge_edits
 from rrdstore.store.room import change_cost
 from rrdstore.store.slots import require_slots
+from rrdstore.tree import patch
 from rrdstore.tree.edit import EMPTY
 from rrdstore.tree.merge import NO_RULES, virtual
 
@@ -33,7 +35,9 @@ class Branching:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def begin(self, name: str, keep: str | None, origin: Line | None, message: str = "") -> Line:
+    def begin(
+        self, name: str, keep: str | None, origin: Line | None, message: str = "", lease: str | int | None = None
+    ) -> Line:
         """A new branch from the head of `origin`, or from nothing with one empty commit.
 
         Exists, LimitReached, PolicyError, InvalidName, StoreFull.
@@ -44,11 +48,12 @@ class Branching:
         check_limit("branches", len(history.lines), storage.max_branches)
         policy = parse(keep if keep is not None else ledger.config.keep(name) or BRANCH_DEFAULT)
         require_slots(history.names, MAIN, name, policy, storage.max_slots)
+        length = lease_of(lease if lease is not None else ledger.config.lease(name))
         ledger.holding.check()
         if origin is None and storage.forgets_trees:
             # Before there is a branch that has no commit yet, in case there is no room for it.
             ledger.room.require(change_cost(EMPTY, ()), shrinks=False)
-        line = history.begin(name, str(policy), Rings(policy), origin)
+        line = history.begin(name, str(policy), Rings(policy), origin, length)
         if origin is None:
             ledger.commit(line, (), message, "", straight=True)
         else:
@@ -72,7 +77,7 @@ class Branching:
         ledger.check_writable()
         records = history.graph.records
         theirs, ours = at or records[other.head], records[line.head]
-        how = joint(history, line, other, theirs)
+        how = joint(history, line, other, theirs, ledger.id)
         if how is None:
             return ours
         rules = rules.before(ledger.config.merge)
@@ -91,6 +96,30 @@ class Branching:
         finally:
             if ledger.history is history:  # else it has gone back to what was acknowledged, and holds nothing
                 history.release(theirs.number, MERGING)
+
+    def patch(
+        self, line: Line, other: Line, since: Record, at: Record | None, message: str | None, author: str
+    ) -> Record:
+        """Do what `other` has changed since a commit to `line`, as a patch; the head as it is if that is nothing.
+
+        Conflict, Unmergeable.
+        """
+        ledger, history = self._ledger, self._ledger.history
+        ledger.check_writable()
+        graph = history.graph
+        theirs, ours = at or graph.records[other.head], graph.records[line.head]
+        for record in (since, theirs):
+            if not graph.reaches(other.head, record.number):
+                raise Unmergeable(line.name, other.name, f"{other.name!r} does not have commit {record.number}")
+        before, root = ledger.root(ours), ledger.root(theirs)
+        done = patch.applied(patch.made(ledger.root(since), root), before, ledger.number + 1)
+        if done.clashes:
+            raise Conflict((clash.path for clash in done.clashes), "patch", done.clashes)
+        edits = difference(before, done.root)
+        if not edits:
+            return ours
+        said = f"patch of {other.name} since {since.number}" if message is None else message
+        return ledger.commit(line, edits, said, author)
 
     def met(self, record: Record, made: Meeting) -> None:
         """Do what a merge makes of the base; `record` is its commit, which is admitted."""

@@ -12,6 +12,11 @@
     [[branch]]
     pattern = "tx/*"
     keep = "last:32 1m:1h"
+    lease = "30d"                   # how long after a merge its merge base is kept; else for ever
+
+    [[merge]]                       # what both sides of a merge changed: the first pattern of paths decides
+    pattern = "/stats/**"
+    rule = "counter"                # conflict, counter, set, last, ours, theirs, or what register_merge made known
 
     [[series]]                      # numbers to consolidate, fixed at creation
     pattern = "/local/domain/*/memory/target"
@@ -36,9 +41,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 from rrdstore.errors import ConfigError, InvalidPattern, InvalidSize, PolicyError, SeriesError
 from rrdstore.policy import parse as parse_policy
 from rrdstore.series.declaration import MAX_PATHS, Declaration
+from rrdstore.store.limits import lease_of
 from rrdstore.store.size import parse_size
 from rrdstore.tree.merge import NO_RULES
 from rrdstore.tree.pattern import Pattern
+from rrdstore.tree.resolution import merge_rules
 
 if TYPE_CHECKING:
     import os
@@ -62,6 +69,8 @@ class BranchRule:
 
     pattern: str
     keep: str
+    lease: str | None = None
+    """How long after a merge their merge bases are kept; None for ever."""
 
     def matches(self, name: str) -> bool:
         """Whether it speaks of the branch of that name."""
@@ -84,6 +93,10 @@ class Config:
     def keep(self, branch: str) -> str | None:
         """The policy of the first pattern that matches the name of a branch."""
         return next((rule.keep for rule in self.branches if rule.matches(branch)), None)
+
+    def lease(self, branch: str) -> str | None:
+        """How long the merge base of a branch is kept, by the same."""
+        return next((rule.lease for rule in self.branches if rule.matches(branch)), None)
 
     def with_main(self, keep: str | None) -> Config:
         """The same with `keep` for main before all else; PolicyError."""
@@ -142,7 +155,7 @@ def loads(text: str | bytes, where: str = "configuration") -> Config:
         raise ConfigError(where, "", "", f"a byte that is no UTF-8 at {fault.start}", "TOML") from None
     except tomllib.TOMLDecodeError as fault:
         raise ConfigError(where, "", "", str(fault), "TOML") from None
-    Table(where, "", document).only(*_SINGLE, *_SEVERAL)
+    Table(where, "", document).only(*_SINGLE, *_SEVERAL, "merge")
     said: dict[str, Any] = {}
     for name, read in _SINGLE.items():
         table = document.get(name, {})
@@ -155,7 +168,7 @@ def loads(text: str | bytes, where: str = "configuration") -> Config:
             raise ConfigError(where, "", name, "one table or a value", f"tables in a row, [[{name}]]")
         rows = [Table(where, f"[[{name}]] {index}", table) for index, table in enumerate(tables, 1)]
         said[field] = tuple(read_one(row) for row in rows)
-    return Config(where, **said)
+    return Config(where, merge=merge_rules(document.get("merge", []), where), **said)
 
 
 def _store(table: Table) -> dict[str, Any]:
@@ -180,8 +193,9 @@ def _size(table: Table, key: str) -> str | int:
 
 
 def _branch(table: Table) -> BranchRule:
-    table.only("pattern", "keep")
+    table.only("pattern", "keep", "lease")
     pattern, keep = table.text("pattern"), table.text("keep")
+    lease = table.text("lease") if "lease" in table.found else None
     try:
         Pattern("/" + pattern)
         if not pattern:
@@ -189,9 +203,14 @@ def _branch(table: Table) -> BranchRule:
     except InvalidPattern as fault:
         raise table.wrong("pattern", f"{pattern!r}, {fault.found}", fault.expected) from None
     try:
-        return BranchRule(pattern, str(parse_policy(keep)))
+        policy = str(parse_policy(keep))
     except PolicyError as fault:
         raise table.wrong("keep", f"{fault.text!r} with {fault.found}", fault.expected) from None
+    try:
+        lease_of(lease)
+    except PolicyError as fault:
+        raise table.wrong("lease", f"{fault.text!r}", fault.expected) from None
+    return BranchRule(pattern, policy, lease)
 
 
 def _series(table: Table) -> Declaration:

@@ -184,7 +184,7 @@ class Mending:
         if not head and (line.name or not own):
             return None
         fork = line.fork if line.fork in records else 0
-        exact = bool(line.base) and line.base in records
+        exact = not line.base or line.base in records
         if line.base and not exact:
             self._lost.append(Lost("merge base", line.name, f"commit {line.base} is lost; it merges no more"))
         made = replace(

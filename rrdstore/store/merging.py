@@ -5,6 +5,7 @@ It is moved at each merge, so no history is walked and thinning cannot change a 
 than what the other side has merged meanwhile is merged from the base before; the base is then the merge of the two
 (`tree.merge.virtual`), a commit of nobody. Any other two branches merge only what a branch between them has
 already, on top of its base. Whatever is not proved so is refused: an approximate base loses changes silently.
+A base may have a lease: when that has ended there is none, and a patch is all that can go over.
 The proofs: docs/semantics.md, rules 6 and 7. In a merge a write against a write is a conflict, even an unread
 one; in a transaction the later wins.
 Cost: O(1) at a head, O(kept) at an older commit or for any other pair; nothing that was thinned is asked for.
@@ -15,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rrdstore.errors import Conflict, Unmergeable
+from rrdstore.errors import Conflict, LeaseEnded, Unmergeable
 from rrdstore.history.branch import NOBODY, Meeting, Reach
 from rrdstore.history.commit import Edit
 from rrdstore.tree import edit
@@ -24,6 +25,8 @@ from rrdstore.tree.merge import NO_RULES, merge
 from rrdstore.tree.path import split
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rrdstore.history.branch import Line
     from rrdstore.history.commit import Record
     from rrdstore.history.history import History
@@ -42,8 +45,11 @@ class Joint:
     """Whether that is the base before the last merge, past which this one goes."""
 
 
-def joint(history: History, line: Line, other: Line, theirs: Record) -> Joint | None:
-    """How `theirs`, a commit that `other` has, is merged into `line`; None if that has it already. Unmergeable."""
+def joint(history: History, line: Line, other: Line, theirs: Record, name: Callable[[Record], str]) -> Joint | None:
+    """How `theirs`, a commit that `other` has, is merged into `line`; None if that has it already.
+
+    Unmergeable, and LeaseEnded, which calls a commit by its `name`.
+    """
     if line is other:
         raise Unmergeable(line.name, other.name, "a branch does not merge with itself")
     fork = other if other.upstream == line.id else line if line.upstream == other.id else None
@@ -67,6 +73,10 @@ def joint(history: History, line: Line, other: Line, theirs: Record) -> Joint | 
             continue
         if graph.reaches(between.head, number) and graph.reaches(number, base.number):
             return Joint(carrier, base.number, False)
+    if fork is not None and not fork.base:
+        met = fork.reach.fork if fork is other else fork.reach.upstream
+        own = [since for since in graph.lines.get(other.id, ()) if since >= met]
+        raise LeaseEnded(line.name, other.name, name(graph.records[own[0]]) if own else None)
     raise Unmergeable(line.name, other.name, _reason(fork, other))
 
 

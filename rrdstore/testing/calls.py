@@ -19,6 +19,8 @@ KEEPS = ("last:3 1s:5s 5s:30s *:4", "last:2", "*:2", "last:1 2c:3 1s:3s@first", 
 BRANCHES = ("main", "x", "y", "z")
 RULES = (("/a/**", "counter"), ("/*/b", "set"), ("/c/c/**", "last"), ("/**/a", "ours"))
 """What the merges of a store under test go by."""
+LEASES = (None, None, None, 5, 30)
+"""How many seconds a fork merges."""
 SOME_RULES: tuple[Rules, ...] = ((), (), (("/b/**", "theirs"),), (("/**", "last"),), (("/*", "ours"), ("/**", "set")))
 """Of one merge, before those of the store."""
 
@@ -40,6 +42,7 @@ change: st.SearchStrategy[Call] = st.one_of(setting, removal)
 gaps = st.sampled_from([0, 0.1, 0.5, 1.5, 7])
 look = st.tuples(st.sampled_from(["get", "stat", "list", "in"]), place)
 rules = st.sampled_from(SOME_RULES)
+leases = st.sampled_from(LEASES)
 call: st.SearchStrategy[Call] = st.one_of(setting, removal, look, look)
 
 

@@ -69,11 +69,13 @@ class ModelStore(Past):
         self._begin(Line(len(self.lines), name, keep, 0, 0, 0, 0))
         return self.commit(name, (), f"branch {name} created" if message is None else message)
 
-    def fork(self, origin: str, name: str, keep: str | None = None) -> Line:
-        """A new branch from the head of another."""
+    def fork(self, origin: str, name: str, keep: str | None = None, lease: int = 0) -> Line:
+        """A new branch from the head of another; its base is kept for a lease in microseconds, or for ever."""
         source = self.line(origin)
-        number = len(self.lines)
-        return self._begin(Line(number, name, keep or BRANCH_KEEP, source.head, source.head, source.id, source.head))
+        number, head = len(self.lines), source.head
+        line = Line(number, name, keep or BRANCH_KEEP, head, head, source.id, head, lease=lease)
+        line.until = self.commits[self.last].rt + lease
+        return self._begin(line)
 
     def _begin(self, line: Line) -> Line:
         self.lines[line.id] = line
@@ -137,7 +139,15 @@ class ModelStore(Past):
         line.head = number
         line.own.append(number)
         line.offered.append((rt, number))
+        if merged_in is None:
+            self._expire(rt)
         return made
+
+    def _expire(self, rt: int) -> None:
+        """Let go of the bases whose leases have ended."""
+        for line in self.names.values():
+            if line.lease and line.base and line.until <= rt:
+                line.base = line.older = 0
 
     # Time
 
@@ -232,7 +242,17 @@ class ModelStore(Past):
         if past:
             self._of_nobody(f"merge base of {fork.name} and {pair[1].name}", made, fork.base, theirs)
         fork.base = made.number - 1 if past else theirs.number
+        fork.until = made.rt + fork.lease
+        self._expire(made.rt)
         return Outcome(made)
+
+    def patch(self, into: str, other: str, since: int, seen: int | None = None) -> Outcome:
+        """What a branch has changed since a commit, done to another: a three-way merge from there, and no merge."""
+        ours, theirs, start = self.head(into), self.head(other), self.commits[since]
+        tree, clashes = merged(Sides(start.tree, ours.tree, theirs.tree, ours.stamps, theirs.stamps, ()))
+        if clashes or tree == ours.tree:
+            return Outcome(clashes=frozenset(clashes))
+        return Outcome(self.commit(into, (), f"patch of {other} since {since}", tree=tree, seen=seen))
 
     def _of_nobody(self, message: str, by: Made, old: int, theirs: Made) -> None:
         """The base that two merges past each other make: a commit that no branch has, made with the second."""

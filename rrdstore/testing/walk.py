@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from rrdstore.testing.calls import BRANCHES, KEEPS, SOME_RULES
+from rrdstore.testing.calls import BRANCHES, KEEPS, LEASES, SOME_RULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +63,15 @@ STEPS: Steps = {
     "end": (2, lambda r: {"which": r.randrange(9)}),
     "abort": (1, lambda r: {"which": r.randrange(9)}),
     "interleave": (8, lambda r: {"steps": [(r.random() < 0.5, call(r)) for _ in range(r.randint(2, 12))]}),
-    "fork": (4, lambda r: {"origin": r.randrange(9), "name": r.choice(BRANCHES), "keep": r.choice([None, *KEEPS])}),
+    "fork": (
+        4,
+        lambda r: {
+            "origin": r.randrange(9),
+            "name": r.choice(BRANCHES),
+            "keep": r.choice([None, *KEEPS]),
+            "lease": r.choice(LEASES),
+        },
+    ),
     "create_branch": (1, lambda r: {"name": r.choice(BRANCHES), "keep": r.choice(KEEPS)}),
     "delete_branch": (2, _nothing),
     "merge": (3, lambda r: {"into": r.randrange(9), "other": r.randrange(9)}),
@@ -76,6 +84,11 @@ STEPS: Steps = {
             "rules": r.choice(SOME_RULES),
         },
     ),
+    "hand_on": (
+        10,
+        lambda r: {"into": r.randrange(9), "edit": setting(r), "own": r.random() < 0.5, "back": r.random() < 0.5},
+    ),
+    "patch": (3, lambda r: {"into": r.randrange(9), "other": r.randrange(9), "which": r.randrange(99)}),
     "merge_past_each_other": (
         6,
         lambda r: {

@@ -60,3 +60,32 @@ def test_a_deleted_branch_leaves_what_is_tagged(shell):
     assert shell.json("branch", "-d", "work") == {"done": ["work"], "dropped": []}
     assert shell("get", "/note", "--at", "noted") == "1"
     assert rrdstore.open(shell.path, readonly=True).check() == []
+
+
+def test_rules_of_a_merge_and_of_a_configuration(shell, tmp_path):
+    shell("set", "/n", "1")
+    shell("fork", "work")
+    shell("set", "/n", "3")
+    shell("set", "/m", "ours")
+    shell("set", "/n", "5", "-b", "work")
+    shell("set", "/m", "theirs", "-b", "work")
+    shell("merge", "work", code=1)
+    assert "expected one of conflict" in shell.run("merge", "work", "--rule", "/n=sum", code=2).stderr
+    file = tmp_path / "host.toml"
+    file.write_text('[[merge]]\npattern = "/n"\nrule = "counter"\n')
+    shell("--config", str(file), "merge", "work", code=1)
+    shell("--config", str(file), "merge", "work", "--rule", "/m=theirs")
+    assert (shell("get", "/n"), shell("get", "/m")) == ("7", "theirs")
+
+
+def test_an_older_commit_merges_and_a_patch_goes_over(shell):
+    shell("fork", "work", "--lease", "30d")
+    older = shell("set", "/a", "1", "-b", "work").strip()
+    shell("set", "/a", "2", "-b", "work")
+    shell("merge", "work", "--at", older)
+    assert shell("get", "/a") == "1"
+    shell("patch", "work", "--since", older)
+    assert shell("get", "/a") == "2"
+    shell("set", "/a", "3")
+    assert shell.json("patch", "work", "--since", older, code=1) == {"commit": None, "conflicts": ["/a"]}
+    shell("fork", "other", "--lease", "soon", code=2)

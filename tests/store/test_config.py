@@ -67,6 +67,14 @@ def test_the_first_pattern_that_matches_decides():
             "[[branch]]\npattern='a'\nkeep='last:1'\nkep='x'",
             "[[branch]] 1, kep: found an unknown key, expected 'keep', per",
         ),
+        (
+            "[[branch]]\npattern='a'\nkeep='last:1'\nlease='soon'",
+            "[[branch]] 1, lease: found 'soon', expected a number with a unit",
+        ),
+        ("[[merge]]\npattern='/a'\nrule='sum'", "[[merge]] 1, rule: found 'sum', expected one of conflict, counter"),
+        ("[[merge]]\npattern='/a'\nrules='set'", "[[merge]] 1, rules: found an unknown key, expected one of pattern"),
+        ("[[merge]]\npattern='a'\nrule='set'", "[[merge]] 1, pattern: found 'a'"),
+        ("merge = 1", "merge: found 1, expected a list of tables"),
         ("[store", "c.toml: found "),
         (b"\xff", "c.toml: found a byte that is no UTF-8 at 0, expected TOML"),
     ],
@@ -149,3 +157,21 @@ def test_what_a_file_says_of_memory_and_of_being_held_is_what_opening_does(tmp_p
         assert store.info().memory == store.ledger.storage._layout.memory + (2 << 20)
     with rrdstore.open(path) as store:
         assert (store.ledger.when_held, store.info().memory) == ("fail", 0)
+
+
+def test_merges_go_by_its_rules_and_branches_have_its_leases():
+    rules = '[[merge]]\npattern="/n"\nrule="counter"\n[[merge]]\npattern="/**"\nrule="ours"\n'
+    made = config.loads(f"[[branch]]\npattern='w*'\nkeep='last:5'\nlease='2h'\n{rules}")
+    with rrdstore.memory("last:9", config=made) as store:
+        main = store.branch("main")
+        work, other = main.fork("work"), main.fork("other")
+        assert (work._line.lease, other._line.lease) == (7_200_000_000, 0)
+        assert main.fork("web", lease="1m")._line.lease == 60_000_000
+        main.set("/n", b"3")
+        main.set("/m", b"3")
+        work.set("/n", b"5")
+        work.set("/m", b"5")
+        with pytest.raises(rrdstore.Conflict):
+            main.merge(work, rules=[("/m", "conflict")])
+        main.merge(work)
+        assert (main.get("/n"), main.get("/m")) == (b"8", b"3")

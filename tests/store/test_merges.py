@@ -235,3 +235,75 @@ def test_counters_of_two_that_went_past_each_other_count_everything_once(store, 
     main.merge(work)
     work.merge(main)
     assert (main.get("/n"), work.get("/n")) == (b"21", b"21")
+
+
+def test_a_lease_is_counted_in_commits_and_renewed_by_each_merge(home):
+    store, clock = home.create("last:9"), home.clock
+    main = store.branch("main")
+    work = main.fork("work", lease="10s")
+    for _ in range(3):
+        clock.advance(9)
+        work.set("/a", b"%d" % clock.wall())
+        main.merge(work)
+    clock.advance(1_000)
+    assert main.merge(work) == main.head, "time alone ends nothing"
+    main.set("/b", b"1")
+    with pytest.raises(rrdstore.LeaseEnded) as ended:
+        work.merge(main)
+    assert (ended.value.branch, ended.value.other) == ("work", "main")
+    assert "patch('main', since=" in str(ended.value)
+    base = work._line
+    assert (base.base, base.older, base.upstream) == (0, 0, main._line.id)
+    assert store.info().kept <= store.info().bound
+    done = work.patch("main", since=ended.value.since)
+    assert (work.get("/b"), len(done.parents), done.message) == (
+        b"1",
+        1,
+        f"patch of main since {ended.value.since.split('-')[0]}",
+    )
+    assert work.patch("main", since=ended.value.since) == done
+    store.check()
+    store.close()
+
+
+def test_a_lease_outlives_a_crash_and_an_opening(lasting):
+    store = lasting.create("last:9")
+    work = store.branch("main").fork("work", lease=10)
+    lasting.clock.advance(5)
+    work.set("/a", b"1")
+    again = lasting.image().open()
+    again.ledger.clock.advance(6)
+    again.branch("main").set("/b", b"1")
+    with pytest.raises(rrdstore.LeaseEnded):
+        again.branch("main").merge("work")
+    again.tick()
+    again.close()
+    store.close()
+    store = lasting.open()
+    assert store.branch("main").merge("work").parents
+    store.close()
+
+
+def test_a_patch_conflicts_and_changes_nothing_and_needs_commits_that_the_other_has(store, main):
+    main.set("/a", b"1")
+    start = main.set("/d/x", b"1")
+    work = main.fork("work")
+    work.set("/a", b"2")
+    work.remove("/d")
+    main.set("/a", b"3")
+    main.set("/d/y", b"1")
+    head = main.head
+    with pytest.raises(rrdstore.Conflict) as refused:
+        main.patch(work, since=start.id)
+    assert (refused.value.paths, refused.value.what, main.head) == (("/a", "/d"), "patch", head)
+    with pytest.raises(rrdstore.Unmergeable):
+        work.patch("main", since=work.head.id)
+    with pytest.raises(rrdstore.NotFound):
+        main.patch("nobody", since=start.id)
+
+
+@pytest.mark.parametrize("lease", ["", "10", "x", "0s", "10q", True, -1])
+def test_a_lease_that_is_none_makes_no_branch(store, main, lease):
+    with pytest.raises(rrdstore.PolicyError):
+        main.fork("work", lease=lease)
+    assert list(store.branches) == ["main"]

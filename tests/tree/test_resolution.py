@@ -54,6 +54,7 @@ def joined(path: str, base: bytes | None, ours: bytes, theirs: bytes) -> bytes |
         ("counter", b"1", b"2", b" 3", "changed by both"),
         ("counter", b"", b"2", b"3", "changed by both"),
         ("counter", b"1", None, b"2", "removed by ours"),
+        ("counter", b"1", None, None, None),
         ("counter", b"1", b"2", None, "removed by theirs"),
         ("set", b"a\nb", b"a\nb\nc", b"b\nd", b"b\nc\nd"),
         ("set", None, b"b", b"a\n", b"a\nb"),
