@@ -11,13 +11,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rrdstore.errors import Corrupt, StoreError
-from rrdstore.storage import cells, lineage, net
+from rrdstore.storage import cells, lineage, net, rows
 from rrdstore.storage.codec import decode
 from rrdstore.storage.container import file_size
 from rrdstore.storage.journal import SUFFIX
 from rrdstore.storage.kept import KeptTable
 from rrdstore.storage.layout import CHARGE, MIB, PAGE
-from rrdstore.storage.objects import Missing, unpack, whole
+from rrdstore.storage.objects import HEADER, Missing, header, unpack, whole
 from rrdstore.storage.protocol import Problem
 from rrdstore.storage.records import read_branches, read_dying, read_pins, read_tags
 from rrdstore.storage.shape import Place, Shapes, below
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rrdstore.storage.objects import Objects
     from rrdstore.storage.protocol import BranchState, Progress
     from rrdstore.storage.records import Dying
+    from rrdstore.storage.segments import Segments
     from rrdstore.storage.superblock import Superblock
     from rrdstore.tree.node import Bucket, Node, Wide
 
@@ -80,10 +81,11 @@ def _rows(held: Container, kept: KeptTable, superblock: Superblock, ring: Journa
     """What the tables and the journal say of each other; a table that cannot be read is one problem."""
     records = {number: one.record for number, one in kept.commits.items() if not one.ghost}
     yield from lineage.commits(kept, superblock)
+    yield from rows.problems(held, kept, superblock)
     states: list[BranchState] = []
     try:
         states = read_branches(held.rows("branch"))
-        yield from lineage.branches(states, records)
+        yield from lineage.branches(states, records, superblock.line)
     except StoreError as fault:
         yield _problem(fault, "table branch")
     for table in ("tag", "pin"):
@@ -175,12 +177,26 @@ def _placed(objects: Objects, reached: set[int]) -> Iterator[Problem]:
         if offset + length > segments.used[segment]:
             yield Problem(where, f"object {number} to {offset + length}", f"nothing beyond {segments.used[segment]}")
     for segment in range(segments.count):
+        if segments.live[segment] and (end := _end(segments, segment, grain)) != segments.used[segment]:
+            yield Problem(f"segment {segment}", f"{segments.used[segment]} bytes used", f"objects to {end}")
         if segments.live[segment] != live.get(segment, 0):
             yield Problem(f"segment {segment}", f"{segments.live[segment]} bytes alive", f"{live.get(segment, 0)}")
     if (superblock.objects, superblock.charged) != (count, charged):
         yield Problem(
             "the superblock", f"{superblock.objects} objects, {superblock.charged} bytes", f"{count}, {charged}"
         )
+
+
+def _end(segments: Segments, segment: int, grain: int) -> int:
+    """Where the objects of a segment end, living or not: they lie one behind the other; -1 if that cannot be told."""
+    at, used = 0, segments.used[segment]
+    try:
+        data = segments.read(segment)
+    except StoreError:
+        return -1
+    while at + HEADER <= min(used, len(data)):
+        at += whole(header(data, at)[1], grain)
+    return at
 
 
 def _problem(fault: StoreError, where: str) -> Problem:

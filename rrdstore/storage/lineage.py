@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 def commits(kept: KeptTable, superblock: Superblock) -> Iterator[Problem]:
     """Every stored commit against the others."""
     records = {number: one.record for number, one in kept.commits.items() if not one.ghost}
+    yield from _order(kept)
     for number, one in kept.commits.items():
         where, record = f"commit {number}", one.record
         if one.before and (one.before not in kept.commits or one.before >= number):
@@ -37,8 +38,27 @@ def commits(kept: KeptTable, superblock: Superblock) -> Iterator[Problem]:
             yield from links(record, records)
     if len(kept) != superblock.kept:
         yield Problem("the superblock", f"{superblock.kept} commits", f"{len(kept)}")
+    if superblock.reaped > superblock.dying:
+        yield Problem("the superblock", f"{superblock.reaped} freed", f"at most {superblock.dying}, which are dying")
     if superblock.top >= superblock.next:
         yield Problem("the superblock", f"next object {superblock.next}", f"one above {superblock.top}")
+
+
+def _order(kept: KeptTable) -> Iterator[Problem]:
+    """Time and epochs never fall, and a branch's commits are stored one beside the other."""
+    last: Record | None = None
+    newest: dict[int, int] = {}
+    for number, one in sorted(kept.commits.items()):
+        where, record = f"commit {number}", one.record
+        if last is not None and (record.epoch < last.epoch or record.rt < last.rt):
+            found = f"epoch {record.epoch}, time {record.rt}"
+            yield Problem(where, found, f"none before epoch {last.epoch} or time {last.rt}, of commit {last.number}")
+        before = newest.get(record.branch) if record.branch else 0  # Bases that are on no branch are stored anywhere.
+        if before and one.before not in {before, 0}:
+            yield Problem(where, f"stored beside {one.before}", f"the one before it on its branch, {before}")
+        if sum((record.authors or {}).values()) > record.thinned + 1:
+            yield Problem(where, f"{sum((record.authors or {}).values())} by its authors", f"{record.thinned + 1}")
+        last, newest[record.branch] = record, number
 
 
 def links(record: Record, records: Mapping[int, Record]) -> Iterator[Problem]:
@@ -57,6 +77,8 @@ def links(record: Record, records: Mapping[int, Record]) -> Iterator[Problem]:
     for parent in record.parents:
         if parent.number >= record.number:
             yield Problem(where, f"parent {parent.number}", "one before it")
+        elif parent.number in records and records[parent.number].key != parent:
+            yield Problem(where, f"parent {parent.number} of epoch {parent.epoch}", f"{records[parent.number].epoch}")
         elif parent.number in records and parent.number not in above and parent.number not in record.grafts:
             yield Problem(where, f"does not stand on {parent.number}", "its parent, which is kept")
 
@@ -74,8 +96,8 @@ def _ancestors(grafts: Sequence[int], least: int, records: Mapping[int, Record])
     return found
 
 
-def branches(states: Sequence[BranchState], records: Mapping[int, Record]) -> Iterator[Problem]:
-    """Every branch against the commits, and against the other branches."""
+def branches(states: Sequence[BranchState], records: Mapping[int, Record], line: int = 0) -> Iterator[Problem]:
+    """Every branch against the commits, and against the others; `line` is the highest id given out."""
     names: set[str] = set()
     idents = {state.id for state in states}
     for state in states:
@@ -86,11 +108,15 @@ def branches(states: Sequence[BranchState], records: Mapping[int, Record]) -> It
         for what, number in (("head", state.head), ("base", state.base), ("older base", state.older)):
             if number and number not in records:
                 yield Problem(where, f"{what} {number}", "a kept commit")
+        own = [number for number, record in records.items() if record.branch == state.id]
+        if state.fork in records and records[state.fork].branch == state.id:
+            yield Problem(where, f"fork point {state.fork}", "a commit of another branch")
         if state.name and not state.head:
             yield Problem(where, "no head", "a kept commit")
-        own = [number for number, record in records.items() if record.branch == state.id]
         if state.name and own and state.head != max(own):
             yield Problem(where, f"head {state.head}", f"its newest commit, {max(own)}")
+    if line and max(idents, default=0) > line:
+        yield Problem("the superblock", f"{line} the highest id of a branch", f"{max(idents)}")
     if len(idents) < len(states):
         yield Problem("table branch", f"{len(states)} branches", f"{len(idents)} ids")
 

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 KEPT_ROW, GHOST_ROW, LINKS_ROW = 1, 2, 3
+PLACED = frozenset({"segm", "loc", "author", "column", "series"})
+"""Tables whose rows are sealed with their place."""
 
 _KEPT = Struct("<BBHBBBIIHIHIHIHIHIBqq")
 _NUMBER_AT = 11
@@ -76,6 +78,11 @@ def opened(row: bytes, table: str, at: int, seed: int = 0) -> bytes | None:
     if found != check:
         raise Corrupt(f"table {table}, row {at + 1}", f"checksum {found:08x}", f"{check:08x}")
     return data
+
+
+def digest(tables: Iterable[Sequence[bytes]]) -> int:
+    """32 bits, not 0, of all rows of some tables: of their checksums, which are of their bytes."""
+    return crc32(b"".join([row[-_CHECK:] for rows in tables for row in rows])) or 1
 
 
 def numbers_row(numbers: array[int], table: str, at: int) -> bytes:
@@ -215,12 +222,23 @@ def _read_kept(at: int, data: bytes, more: list[tuple[int, int, bytes]], name: C
     return Kept(record, before, None, kind == GHOST_ROW, (at, *(row for _, row, _ in more)))
 
 
-def _read_authors(data: bytes, name: Callable[[int], str]) -> dict[str, int] | None:
-    """Who wrote; None stands for the commit's own author, where it stands for no other."""
-    pairs = [
+def author_pairs(rows: Sequence[bytes]) -> list[tuple[int, int]]:
+    """Index and count of each author in the rows of a kept commit."""
+    head = rows[0]
+    rest = head[_KEPT.size : -_CHECK] + b"".join(row[_LINKS:-_CHECK] for row in rows[1:])
+    return _pairs(rest[head[4] + head[5] :][: _AUTHOR * head[6]])
+
+
+def _pairs(data: bytes) -> list[tuple[int, int]]:
+    return [
         (int.from_bytes(data[at : at + 2], "little"), int.from_bytes(data[at + 2 : at + _AUTHOR], "little"))
         for at in range(0, len(data), _AUTHOR)
     ]
+
+
+def _read_authors(data: bytes, name: Callable[[int], str]) -> dict[str, int] | None:
+    """Who wrote; None stands for the commit's own author, where it stands for no other."""
+    pairs = _pairs(data)
     return {name(index): count for index, count in pairs} or None
 
 

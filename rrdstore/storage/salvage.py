@@ -21,7 +21,7 @@ from rrdstore.storage.names import Names
 from rrdstore.storage.objects import HEADER, Missing, assembled, header, unpack, whole
 from rrdstore.storage.pages import Pages, Row
 from rrdstore.storage.protocol import Problem
-from rrdstore.storage.records import opened, read_branches, read_kept, read_numbers, read_pins, read_tags
+from rrdstore.storage.records import PLACED, opened, read_branches, read_kept, read_numbers, read_pins, read_tags
 from rrdstore.storage.ring import salvaged
 from rrdstore.storage.superblock import Superblock
 
@@ -139,13 +139,12 @@ class Salvage:
     def _sort(self, row: Row, data: bytes, tables: Sequence[str]) -> None:
         at = row.id - 1
         for table in tables:
-            for seed in {0, at}:
-                try:
-                    opened(data, table, at, seed)
-                except Corrupt:
-                    continue
-                self._rows.setdefault(table, {}).setdefault(at, data)
-                return
+            try:
+                opened(data, table, at, at if table in PLACED else 0)
+            except Corrupt:
+                continue
+            self._rows.setdefault(table, {}).setdefault(at, data)
+            return
         where = f"{self.path}, page {row.page}, row {row.id} of {' or '.join(tables)}"
         self.found.problems.append(Problem(where, "bytes that no checksum fits", "a row, or zeros"))
 

@@ -14,7 +14,7 @@ from zlib import crc32
 from rrdstore.errors import Corrupt
 from rrdstore.storage.ring import START
 
-_FORM = Struct("<10QI5Q")
+_FORM = Struct("<10Q3I4Q")
 SIZE = 128
 
 
@@ -44,6 +44,8 @@ class Superblock:
     """1 if the file was closed with nothing in the journal."""
     pages: int = 0
     """Of the main file, for ever."""
+    tables: int = 0
+    """What `records.digest` makes of the rows of branches, tags and pins; 0 before the first tick."""
     writes: int = 0
     """Transactions ever: two readings with the same count saw the same file."""
     generation: int = 1

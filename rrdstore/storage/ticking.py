@@ -21,7 +21,7 @@ from rrdstore.storage import cells
 from rrdstore.storage.freeing import Freeing
 from rrdstore.storage.kept import KeptTable, pages_of
 from rrdstore.storage.layout import FRAME, SPARE, TAGS_A_PAGE
-from rrdstore.storage.records import branch_rows, dying_rows, pin_rows, read_dying, tag_rows
+from rrdstore.storage.records import branch_rows, digest, dying_rows, pin_rows, read_dying, tag_rows
 from rrdstore.storage.storing import Storing
 
 if TYPE_CHECKING:
@@ -84,7 +84,10 @@ class Ticking:
         """The same for the tables alone."""
         self.kept = KeptTable(self._container.rows("kept"), self._layout.links, self._container.rows("author"))
         self.rows = {table: self._container.rows(table) for table in _TABLES}
-        superblock = self._objects.superblock
+        superblock, found = self._objects.superblock, digest(self.rows.values())
+        if superblock.tables and found != superblock.tables:
+            expected = f"{superblock.tables:08x}, of the last tick; it can be read, and written when it is repaired"
+            raise Corrupt("tables branch, tag and pin", f"digest {found:08x}", expected)
         dying = self._container.rows("dying") if superblock.dying > superblock.reaped else []
         self._dying: Sequence[Dying] = read_dying(dying, superblock.dying) if dying else ()
 
@@ -244,6 +247,7 @@ class Ticking:
             superblock.line = max(superblock.line, tick.line)
             superblock.dying, superblock.reaped, superblock.kept = len(dying), 0, len(self.kept)
             superblock.generation, superblock.start = self._journal.rest()
+            superblock.tables = digest(rows[table] for table in _TABLES)
 
         objects.commit(also, pages, durable=True)
         self.rows, self._dying = rows, dying

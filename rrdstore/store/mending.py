@@ -10,6 +10,7 @@ Pure: no file, no clock. Cost: O(objects), memory for all trees that are kept, w
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,7 @@ class Lost:
     """One thing that a repair could not keep: what it is, which one, and what has become of it."""
 
     what: str
-    """commit, head, branch, name, tag, pin, merge base, tiers, place, journal."""
+    """commit, head, branch, name, tag, pin, merge base, tiers, authors, place, journal."""
     name: str
     why: str
 
@@ -66,14 +67,16 @@ class Mending:
     def mend(self) -> Mended:
         """Do it all."""
         found = self._found
-        lines = {branch.id: branch for branch in found.branches}
+        lines = self._lines()
         self._load(lines)
         lines |= self._unnamed(lines)
         heads = {line.id: self._head(line) for line in lines.values() if line.name}
         self._drop()
         branches = [made for line in lines.values() if (made := self._branch(line, heads))]
         records = self._graph.records
-        tags = {name: key for name, key in found.tags.items() if key.number in records}
+        tags = {
+            name: key for name, key in found.tags.items() if key.number in records and records[key.number].key == key
+        }
         pins = frozenset(number for number in found.pins if number in records)
         for name in found.tags.keys() - tags.keys():
             self._lost.append(Lost("tag", name, f"commit {found.tags[name].number} is lost"))
@@ -86,6 +89,7 @@ class Mending:
             self._lost += [
                 Lost("commit", self._name(Key(one.number, one.epoch)), "its number is taken") for one in pending
             ]
+            self._lost.append(Lost("branch", MAIN, "nothing is left of it; it is empty now"))
             pending, number = [], number + 1
             branches.append(self._main(number, epoch, {branch.id for branch in branches}))
         kept = [record for _, record in sorted(records.items())]
@@ -101,11 +105,11 @@ class Mending:
 
     def _load(self, lines: dict[int, BranchState]) -> None:
         """All commits that are on record, in a graph; what they stood on and is not, is stepped over."""
-        records = {one.record.number: one.record for one in self._found.kept if not one.ghost}
+        records = self._sensible({one.record.number: one.record for one in self._found.kept if not one.ghost})
         newest: dict[int, int] = {}
         for number, record in sorted(records.items()):
             grafts = [graft for graft in record.grafts if graft in records]
-            if len(grafts) < len(record.grafts):
+            if len(grafts) < len(record.grafts) or not grafts:
                 line = lines.get(record.branch)
                 before = newest.get(record.branch) or (line.fork if line else 0)
                 grafts += [before] if before in records and before not in grafts else []
@@ -115,6 +119,53 @@ class Mending:
             root = self._trees.whole(record.root_number)
             if root is not None:
                 self._roots[number] = root
+
+    def _sensible(self, records: dict[int, Record]) -> dict[int, Record]:
+        """Without those whose records cannot be true beside the others; and say which are not there at all."""
+        named = {number for record in records.values() for number in record.grafts}
+        named |= {branch.head for branch in self._found.branches} | {key.number for key in self._found.tags.values()}
+        gone = sorted(named - records.keys() - {0})
+        keys = {parent.number: parent for record in records.values() for parent in record.parents}
+        ordered = set(_rising([(record.epoch, record.rt, number) for number, record in sorted(records.items())]))
+        for number, record in sorted(records.items()):
+            own = keys.get(number, record.key) == record.key and all(one.number < number for one in record.parents)
+            if number not in ordered or not own:
+                gone.append(number)
+                del records[number]
+            elif sum((record.authors or {}).values()) > record.thinned + 1:
+                record.authors = {}
+                self._lost.append(Lost("authors", self._name(record.key), "more than the commits it stands for"))
+        for number in gone:
+            self._lost.append(Lost("commit", str(number), "its record is lost, or cannot be true beside the others"))
+        more = (self._found.superblock.kept if self._found.superblock else 0) - len(self._found.kept) - len(gone)
+        if more > 0:
+            self._lost.append(Lost("commit", f"and {more} more", "their records are lost"))
+        return records
+
+    def _lines(self) -> dict[int, BranchState]:
+        """The branches by id; one id or name that two have is the first one's."""
+        lines: dict[int, BranchState] = {}
+        names: set[str] = set()
+        for branch in self._found.branches:
+            name, keep = branch.name, branch.keep
+            if branch.id in lines:
+                self._lost.append(Lost("branch", name, f"its id is that of {lines[branch.id].name!r}"))
+                continue
+            if name and name in names:
+                name = f"recovered-{branch.id}"
+                self._lost.append(Lost("name", branch.name, f"two branches have it; one is {name!r} now"))
+            try:
+                parse(keep)
+            except StoreError as fault:
+                keep = str(parse(DEFAULT if name == MAIN else BRANCH_DEFAULT))
+                self._lost.append(Lost("tiers", name, f"{fault}; it keeps {keep} now"))
+            names.add(name)
+            lines[branch.id] = replace(branch, name=name, keep=keep)
+        first = lines.get(1)
+        if first is not None and MAIN not in names:  # It was made with the store, and is never renamed or deleted.
+            self._lost.append(Lost("name", first.name, f"it is {MAIN!r} again"))
+            lines[1] = replace(first, name=MAIN)
+        return lines
 
     def _hole(self, number: int) -> bool:
         """Keep a commit with what can be read of it, if its root can."""
@@ -147,7 +198,7 @@ class Mending:
         """Branches of which only commits are left."""
         made = {}
         for ident in self._graph.lines.keys() - lines.keys() - {NOBODY}:
-            main = ident == 1
+            main = ident == 1 and not any(line.name == MAIN for line in lines.values())
             name = MAIN if main else f"recovered-{ident}"
             keep = str(parse(DEFAULT if main else BRANCH_DEFAULT))
             head = self._graph.lines[ident][-1]
@@ -159,6 +210,8 @@ class Mending:
     def _head(self, line: BranchState) -> int:
         """The newest whole commit of a branch; 0 if nothing can be read of it."""
         records, own = self._graph.records, self._graph.lines.get(line.id, [])
+        if own and line.head != own[-1] and own[-1] in self._roots:
+            return self._moved(line, own[-1])
         if line.head in self._roots or (self._holes and line.head in records and self._hole(line.head)):
             return line.head
         whole = [number for number in own if number in self._roots]
@@ -177,6 +230,12 @@ class Mending:
                 return number
         self._lost.append(Lost("branch", line.name, "none of its commits can be read"))
         return 0
+
+    def _moved(self, line: BranchState, head: int) -> int:
+        """Another head than its row says: the newest of its commits, which its row has not, or that is not its own."""
+        now = self._name(self._graph.records[head].key)
+        self._lost.append(Lost("head", line.name, f"commit {line.head} is not its newest; it goes to {now}"))
+        return head
 
     def _branch(self, line: BranchState, heads: dict[int, int]) -> BranchState | None:
         records, own = self._graph.records, self._graph.lines.get(line.id, [])
@@ -232,3 +291,18 @@ class Mending:
                 name = self._name(Key(entry.number, entry.epoch))
                 self._lost.append(Lost("commit", name, "journalled on a commit that is lost"))
         return done
+
+
+def _rising(moments: list[tuple[int, int, int]]) -> list[int]:
+    """The numbers of the most commits (epoch, time, number) of which neither epoch nor time ever falls. O(n log n)."""
+    best: list[tuple[int, int, int]] = []
+    before: dict[int, int] = {}
+    for moment in moments:
+        at = bisect_right(best, moment)
+        before[moment[2]] = best[at - 1][2] if at else 0
+        best[at : at + 1] = [moment]
+    found, number = [], best[-1][2] if best else 0
+    while number:
+        found.append(number)
+        number = before[number]
+    return found

@@ -163,7 +163,7 @@ def _copied(path: str, layout: Layout, rows: Rows) -> None:
     held = container.connect(path, readonly=False, durable=True)
     try:
         step = layout.wal // FRAME // 2
-        for table, found in rows.items():
+        for table, found in rows.items() if layout.series.columns else ():
             every = sorted(found.items())
             for at in range(0, len(every), step):
                 with held.transaction(step + 8):

@@ -16,7 +16,7 @@ from blake3 import blake3
 
 SUPERBLOCK = (
     "tick", "number", "epoch", "top", "next", "charged", "objects", "dying", "reaped", "kept", "clean", "pages",
-    "writes", "generation", "start", "line",
+    "tables", "writes", "generation", "start", "line",
 )  # fmt: skip
 CODES = {0: "", 1: "B", 2: "H", 4: "I", 8: "Q"}
 FORMS = ((0, 0), (1, 0), (4, 0), (8, 0), (0, 1), (0, 2), (0, 4), (0, 8), (4, 1), (4, 2), (8, 1), (8, 2), (8, 4))
@@ -88,9 +88,13 @@ class File:
         self.meta, self.uuid = meta, bytes.fromhex(meta["uuid"])
         assert len(row) == 128
         assert crc32(row[:124]) == int.from_bytes(row[124:], "little")
-        self.superblock = dict(zip(SUPERBLOCK, unpack_from("<10QI5Q", row), strict=True))
+        self.superblock = dict(zip(SUPERBLOCK, unpack_from("<10Q3I4Q", row), strict=True))
         self.segment, self.segments, self.grain = (int(meta[key]) for key in ("segment", "segments", "grain"))
         self.locations = self.segments * self.segment // 96
+
+    def checksums(self, table: str) -> list[bytes]:
+        """The last four bytes of each row."""
+        return [row[-4:] for (row,) in self.database.execute(f"SELECT d FROM {table} ORDER BY id")]
 
     def rows(self, table: str, *, placed: bool = False) -> list[bytes]:
         """The rows of a table that are not free, without their checksums."""

@@ -40,10 +40,10 @@ def row(path, table, at):
     return found
 
 
-def problems(path):
+def problems(path, *, readonly=False):
     """What opening or checking says."""
     try:
-        storage = ringfile.open(path, sync="none")
+        storage = ringfile.open(path, readonly=readonly, sync="none")
     except StoreError as fault:
         return [str(fault)]
     try:
@@ -129,10 +129,17 @@ def test_references_to_commits_that_are_not_kept(path, past):
     damaged(path, "UPDATE branch SET d = ? WHERE id = 1", (sealed(bytes(data), 4032, "branch"),))
     tag = sealed(b"\x01" + (5).to_bytes(4, "little") + (9999).to_bytes(8, "little") + b"t", 276, "tag")
     damaged(path, "UPDATE tag SET d = ? WHERE id = ?", (tag, layout.tags))
-    found = " ".join(problems(path))
+    found = " ".join(problems(path, readonly=True))
     assert "a pin" in found
     assert "head" in found
     assert "tag 't'" in found
+
+
+def test_a_tag_that_is_gone_or_of_another_day_is_read_and_not_written(path, past):
+    damaged(path, "UPDATE tag SET d = ? WHERE id = 1", (sealed(bytes(13) + b"t", 276, "tag"),))
+    assert any("digest" in text for text in problems(path, readonly=True))
+    with pytest.raises(Corrupt, match="digest"):
+        ringfile.open(path, sync="none")
 
 
 def test_a_file_that_grew(path, past):

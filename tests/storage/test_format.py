@@ -38,6 +38,8 @@ def same(file: independent_reader.File, state, storage) -> None:
     kept = {number: commit for number, commit in file.kept().items() if commit.kind == 1}
     assert file.uuid == state.uuid
     assert file.superblock["number"] == state.number
+    rows = [row for table in ("branch", "tag", "pin") for row in file.checksums(table)]
+    assert file.superblock["tables"] in {0, crc32(b"".join(rows)) or 1}
     assert [facts(kept[number]) for number in sorted(kept)] == [facts(commit) for commit in state.commits]
     assert [astuple(branch) for branch in file.branches()] == [
         (b.id, b.head, b.fork, b.upstream, b.base, b.name, b.keep, b.rings, b.older, b.reach, b.lease, b.until)
