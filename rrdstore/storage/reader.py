@@ -10,6 +10,8 @@ Cost: 2 us an object seen lately, some 80 us another.
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from rrdstore.errors import Corrupt, ReadOnly, Thinned
@@ -57,7 +59,7 @@ class RingReader:
         self._budget = Budget(memory)
         self._parts = self._budget.parts
         self._closed = False
-        self._journal = journal.reader(held.path + journal.SUFFIX, layout.ring, held.uuid)
+        self._journal = _ring(held)
 
     def state(self) -> State:
         """As of the last tick, and the journal since; Corrupt."""
@@ -216,6 +218,16 @@ class RingReader:
             self._parts.forget()
             self._container.close()
             self._journal.close()
+
+
+def _ring(held: Container) -> journal.Journal:
+    """The journal; an empty one where it may be missing, as it is beside a copy of a closed store."""
+    name, superblock = held.path + journal.SUFFIX, held.superblock()
+    if not superblock.clean or Path(name).exists():
+        return journal.reader(name, held.layout.ring, held.uuid)
+    descriptor = os.memfd_create("ring")
+    journal.fill(descriptor, name, held.layout.ring, held.uuid, superblock.generation)
+    return journal.attach(descriptor, name, held.layout.ring, held.uuid, readonly=True)
 
 
 def usage(held: Container, journal_used: int, budget: int) -> Usage:

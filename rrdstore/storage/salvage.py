@@ -287,7 +287,8 @@ class Salvage:
         found.uuid = found.uuid or uuid
         if fault:
             self._wrong(fault)
-            found.cut = found.problems[-1]
+            if not (found.superblock and found.superblock.clean):  # Else there was nothing in it.
+                found.cut = found.problems[-1]
         if found.superblock:
             last = found.superblock.number
         found.pending = [entry for entry in entries if entry.number > last]
