@@ -172,9 +172,12 @@ def test_xsa_484_a_request_may_lose_its_connection(machine, guest, victim, insid
     number = guest.start() if inside else 0
     assert guest.ask("WRITE", b"/local/domain/6/x\0v", number) == OK
     (machine.directory / "dead.5").touch()
+    connection = guest.ring.connection
     guest.put(pack(NUMBERS["SET_PERMS"], 99, number, b"/local/domain/6\0n6\0r5\0"))
     guest.kick()
     machine.turn()
+    assert connection.closed
+    assert connection.output == []
     assert machine.daemon.domains.get(5) is None
     assert machine.toolstack.ask("IS_DOMAIN_INTRODUCED", b"5\0") == b"F\0"
     assert machine.daemon.watches.count == 0
@@ -185,18 +188,35 @@ def test_xsa_484_a_request_may_lose_its_connection(machine, guest, victim, insid
 def test_xsa_484_an_end_may_lose_its_connection(machine, guest, victim):
     """The requests of a transaction are replayed, and one of them finds that the domain that asks is dead."""
     machine.toolstack.ask("SET_TARGET", b"5\x006\0")
+    machine.node(b"/drop", b"b0\0")
     assert victim.ask("WRITE", b"shared\0") == OK
     number = guest.start()
     assert guest.ask("READ", b"/local/domain/6\0", number) == b""
     assert guest.ask("SET_PERMS", b"/local/domain/6/shared\0n6\0r5\0", number) == OK
-    assert guest.ask("WRITE", b"/local/domain/6/shared/orphan\0v", number) == OK
+    assert guest.ask("WRITE", b"/drop/orphan\0v", number) == OK
     assert victim.ask("SET_PERMS", b"/local/domain/6\0n6\0r7\0") == OK
     (machine.directory / "dead.5").touch()
     guest.put(pack(NUMBERS["TRANSACTION_END"], 99, number, b"T\0"))
     guest.kick()
     machine.turn()
     assert machine.daemon.domains.get(5) is None
-    assert victim.ask("DIRECTORY", b"shared\0") == b""
+    assert machine.toolstack.ask("DIRECTORY", b"/drop\0") == b""
+
+
+def test_xsa_484_an_end_that_lost_its_connection_does_nothing_more(machine, guest):
+    """What everybody owns needs no rights that end with the domain."""
+    machine.node(b"/any", b"n32757\0")
+    machine.node(b"/drop", b"b0\0")
+    number = guest.start()
+    assert guest.ask("SET_PERMS", b"/any\0n32757\0r5\0", number) == OK
+    assert guest.ask("WRITE", b"/drop/orphan\0v", number) == OK
+    machine.toolstack.ask("WRITE", b"/any\0changed")
+    (machine.directory / "dead.5").touch()
+    guest.put(pack(NUMBERS["TRANSACTION_END"], 99, number, b"T\0"))
+    guest.kick()
+    machine.turn()
+    assert machine.toolstack.ask("DIRECTORY", b"/drop\0") == b""
+    assert machine.daemon.domains.get(5) is None
 
 
 def test_xsa_349_a_guest_that_floods_watchers_is_slowed_down_and_nobody_else(machine, guest, victim):

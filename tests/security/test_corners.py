@@ -35,6 +35,18 @@ def test_a_replay_that_buries_is_replayed_again(ninth, guest):
     assert ninth.guest(9).ask("READ", b"/local/domain/5/y\0") == "EACCES"
 
 
+def test_a_replay_that_buries_somewhere_else_is_settled_once(ninth, guest):
+    """The burial settles what it changed; the END settles what came after. (The accounts are recounted at the end.)"""
+    assert guest.ask("SET_PERMS", b"y\0n5\0") == OK
+    number = guest.start()
+    assert guest.ask("SET_PERMS", b"y\0n5\0r9\0", number) == OK
+    ninth.toolstack.ask("WRITE", b"/local/domain/5/y\0changed")
+    (ninth.directory / "dead.9").touch()
+    assert guest.ask("TRANSACTION_END", b"T\0", number) == OK
+    assert guest.ask("GET_PERMS", b"x\0") == b"n5\0"
+    assert ninth.daemon.domains.get(9) is None
+
+
 def test_a_replay_that_buries_may_find_that_an_answer_is_another(ninth, guest):
     number = guest.start()
     assert guest.ask("GET_PERMS", b"x\0", number) == b"n5\0r9\0"
