@@ -20,6 +20,8 @@ class Aim:
     bar: float | None
     unit: str
     least: bool = False
+    fill: str = ""
+    """How full it was: what of the state was found, not chosen."""
 
     @property
     def met(self) -> str:
@@ -35,7 +37,8 @@ def aims_table(aims: list[Aim]) -> str:
     lines = ["| aim | state | bar | found | |", "|-----|-------|----:|------:|-|"]
     for aim in aims:
         bar = "" if aim.bar is None else f"{'≥' if aim.least else '≤'} {figure(aim.bar)} {aim.unit}"
-        lines.append(f"| {aim.what} | {aim.state} | {bar} | {figure(aim.found)} {aim.unit} | {aim.met} |")
+        state = ", ".join(filter(None, (aim.state, aim.fill)))
+        lines.append(f"| {aim.what} | {state} | {bar} | {figure(aim.found)} {aim.unit} | {aim.met} |")
     return "\n".join(lines)
 
 

@@ -82,7 +82,8 @@ def test_objects_a_second(share, benchmark, aim, tmp_path, monkeypatch):
         assert store.check() == []
     state = f"{share:.0%} of {SIZE >> 20} MiB live, 10 objects a commit, synchronous FULL"
     cpu, _, evacuated = max(laps)
-    state += f"; {evacuated:.1f} moved for each"
+    fill = f"{evacuated:.1f} moved for each"
     bar = BAR if share <= 0.70 else None
-    aim("objects stored, of CPU", state, cpu, bar, "/s", least=True)
-    aim("objects stored, of wall time", state, max(wall for _, wall, _ in laps), bar, "/s", least=True)
+    aim("objects stored, of CPU", state, cpu, bar, "/s", least=True, fill=fill)
+    wall = max(wall for _, wall, _ in laps)
+    aim("objects stored, of wall time", state, wall, bar, "/s", least=True, fill=fill)

@@ -57,22 +57,22 @@ def test_one_key_commits(shape, benchmark, race, aim, rates, tmp_path):
             stack.callback(contestant.close)
         here.run(benchmark, contestants)
         info = ours.store.info()
-    state = f"{TITLES[shape]}, {EVERY}, {SIZE}, {info.live / info.room:.0%} live"
+    state, fill = f"{TITLES[shape]}, {EVERY}, {SIZE}", f"{info.live / info.room:.0%} live"
     cpu = {name: best.cpu for name, best in here.best.items()}
     mean = {name: best.mean for name, best in here.best.items()}
     rates[shape] = cpu[FILE]
+
+    def times(what, ratio, bar):
+        aim(f"commits, {what}", state, ratio, bar, "times", least=True, fill=fill)
+
     if Git.name in cpu and shape in AGAINST_GIT:
-        bar, kept = AGAINST_GIT[shape], f"{Git.name}, heap kept"
-        aim(
-            "commits, git fast-import over ours, all laps", state, mean[Git.name] / mean[FILE], bar, "times", least=True
-        )
-        aim("commits, git with its heap kept over ours", state, cpu[kept] / cpu[FILE], bar, "times", least=True)
+        times("git fast-import over ours, all laps", mean[Git.name] / mean[FILE], AGAINST_GIT[shape])
+        times("git with its heap kept over ours", cpu[f"{Git.name}, heap kept"] / cpu[FILE], AGAINST_GIT[shape])
     if Libgit2.name in cpu and shape == "nested":
-        aim("commits, libgit2 over ours", state, cpu[Libgit2.name] / cpu[FILE], 10, "times", least=True)
-    aim("commits in memory, of CPU", f"{TITLES[shape]}, {EVERY}", 1e6 / cpu[MEMORY], 50_000, "/s", least=True)
+        times("libgit2 over ours", cpu[Libgit2.name] / cpu[FILE], 10)
     if shape == "flat" and "nested" in rates:
-        share = rates["nested"] / cpu[FILE]
-        aim("commits, our rate over that in 100 directories of 100", state, share, 0.5, "times", least=True)
+        times("our rate over that in 100 directories of 100", rates["nested"] / cpu[FILE], 0.5)
+    aim("commits in memory, of CPU", f"{TITLES[shape]}, {EVERY}", 1e6 / cpu[MEMORY], 50_000, "/s", least=True)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -86,7 +86,8 @@ def test_a_key_of_any_kept_commit(past, benchmark, aim, monkeypatch):
 
     benchmark.pedantic(lap, setup=chosen, rounds=LAPS)
     info = store.info()
-    state = f"{TITLES[shape]}, {info.kept:,} kept, {info.live / info.room:.0%} live"
-    aim(f"read of a kept commit's key by the commit's id, {how}", state, min(spent)[0], BARS[how], "µs")
+    policy = "default policy" if how == "warm" else KEEP[how]
+    state, fill = f"{TITLES[shape]}, {policy}", f"{info.kept:,} kept, {info.live / info.room:.0%} live"
+    aim(f"read of a kept commit's key by the commit's id, {how}", state, min(spent)[0], BARS[how], "µs", fill=fill)
     if how == "cold":
-        aim("objects that a cold read touches", state, max(objects for _, objects in spent), OBJECTS, "")
+        aim("objects that a cold read touches", state, max(objects for _, objects in spent), OBJECTS, "", fill=fill)
