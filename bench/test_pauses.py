@@ -126,8 +126,8 @@ def test_no_call_takes_long(kind, aim, tmp_path):
 
 def test_no_call_takes_long_under_pressure(aim, tmp_path):
     timed, choose = Timed(), random.Random(1)
-    with rrdstore.create(tmp_path / "a.rrdb", size="34MiB", keep="last:2500") as store:
-        main = loaded(store, 200)
+    with rrdstore.create(tmp_path / "a.rrdb", size="22MiB", keep="last:2500") as store:
+        main = loaded(store, 100)
         for number in range(8_000):
             timed("commit under pressure", main.set, choose.choice(PATHS), b"%016d" % number)
             if not number % A_SLICE:
@@ -135,4 +135,4 @@ def test_no_call_takes_long_under_pressure(aim, tmp_path):
         info = store.info()
         assert info.kept < 2_400, "no pressure"
         fill = f"{info.kept:,} kept of 2,500, {info.live / info.room:.0%} live"
-        timed.say(aim, f"{NODES:,} nodes in a file of 34MiB", fill)
+        timed.say(aim, f"{NODES:,} nodes in a file of 22MiB", fill)
