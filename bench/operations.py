@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from blake3 import blake3
 
 import rrdstore
+from bench.merged import merged_values
 from rrdstore.testing import ManualClock
 
 if TYPE_CHECKING:
@@ -102,32 +103,43 @@ class Model:
     def _line(self) -> str:
         return "main" if self.random.random() < 0.6 else self.random.choice(list(self.lines))
 
-    def _path(self) -> str:
-        return f"/d{self.random.randrange(DIRECTORIES)}/k{self.random.randrange(KEYS)}"
+    def _directory(self, line: str) -> str:
+        """Forks write mostly where main does not, or every merge would be a conflict."""
+        own = line != "main" and self.random.random() < 0.97
+        return f"/w{int(line[1:]) % 5}{self.random.randrange(3)}" if own else f"/d{self.random.randrange(DIRECTORIES)}"
+
+    def _path(self, line: str) -> str:
+        return f"{self._directory(line)}/k{self.random.randrange(KEYS)}"
 
     def _value(self) -> bytes:
         return self.random.randbytes(self.random.choice((0, 1, 8, 20, 60, 300)))
 
     def _next_set(self) -> Operation:
-        return self._line(), self._path(), self._value()
+        line = self._line()
+        return line, self._path(line), self._value()
 
     def _next_remove(self) -> Operation | None:
-        line, path = self._line(), self._path()
+        line = self._line()
+        path = self._path(line)
         return (line, path) if path in self.lines[line].values else None
 
     def _next_clear(self) -> Operation | None:
-        line, path = self._line(), f"/d{self.random.randrange(DIRECTORIES)}"
+        line = self._line()
+        path = self._directory(line)
         return (line, path) if path in self.lines[line].values else None
 
     def _next_several(self) -> Operation:
-        paths = {self._path() for _ in range(self.random.randrange(2, 30))}
-        return self._line(), {path: self._value() for path in sorted(paths)}
+        line = self._line()
+        paths = {self._path(line) for _ in range(self.random.randrange(2, 30))}
+        return line, {path: self._value() for path in sorted(paths)}
 
     def _next_large(self) -> Operation:
-        return self._line(), self._path(), self.random.randbytes(self.random.choice((2_000, 9_000, 40_000)))
+        line = self._line()
+        return line, self._path(line), self.random.randbytes(self.random.choice((2_000, 9_000, 40_000)))
 
     def _next_read(self) -> Operation:
-        return self._line(), self._path()
+        line = self._line()
+        return line, self._path(line)
 
     def _next_fork(self) -> Operation | None:
         if len(self.lines) > MOST_BRANCHES:
@@ -258,28 +270,6 @@ class Model:
 
     def _apply_unpin(self, number: int) -> None:
         self.pins.discard(number)
-
-
-def merged_values(base: Values, ours: Values, theirs: Values) -> Values | None:
-    """The three-way merge of three dicts of places; None for a conflict."""
-    for left, right in ((ours, theirs), (theirs, ours)):
-        for path in base:
-            if path not in left and path in right and path.count("/") == 1:
-                below = path + "/"
-                was = {known: value for known, value in base.items() if known.startswith(below)}
-                if {known: value for known, value in right.items() if known.startswith(below)} != was:
-                    # One side has removed a directory in which the other has changed something.
-                    return None
-    found: Values = {}
-    for path in base.keys() | ours.keys() | theirs.keys():
-        was, left_value, right_value = base.get(path), ours.get(path), theirs.get(path)
-        if left_value == was:
-            left_value = right_value
-        elif right_value not in {was, left_value}:
-            return None
-        if left_value is not None:
-            found[path] = left_value
-    return found
 
 
 class Doing:
