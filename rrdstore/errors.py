@@ -143,14 +143,6 @@ class SeriesError(StoreError):
         super().__init__(f"series {text!r}: found {found}, expected {expected}")
 
 
-class MissingExtra(StoreError):
-    """An optional part of the program that is not installed: `pip install "rrdstore[extra]"` brings it."""
-
-    def __init__(self, what: str, extra: str) -> None:
-        self.what, self.extra = what, extra
-        super().__init__(f'{what} is not installed: pip install "rrdstore[{extra}]"')
-
-
 class InvalidWhen(StoreError):
     """A moment that cannot be read."""
 

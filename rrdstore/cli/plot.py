@@ -1,7 +1,7 @@
 """A plot of series, drawn by matplotlib.
 
 Rule: a step line for the average of each path, and where a row's minimum and maximum differ a band between them;
-unknown rows are gaps. More than ten paths have no legend. Without matplotlib (the extra `graph`): MissingExtra.
+unknown rows are gaps. More than ten paths have no legend. Without matplotlib (the extra `graph`): NotInstalled.
 matplotlib is 20 years old, is released several times a year, and is free to use (its own BSD-like licence).
 """
 
@@ -23,13 +23,13 @@ _LEGEND = 10
 
 
 def plot(found: Sequence[rrdstore.Series], title: str, target: str) -> None:
-    """Draw averages, minima and maxima, which have the same rows, into a file; MissingExtra, OSError."""
+    """Draw averages, minima and maxima, which have the same rows, into a file; NotInstalled, OSError."""
     try:
         from matplotlib import rc_context  # noqa: PLC0415 - the extra `graph`, and slow to load
         from matplotlib.dates import AutoDateLocator, ConciseDateFormatter  # noqa: PLC0415 - as above
         from matplotlib.figure import Figure  # noqa: PLC0415 - as above
     except ImportError as error:
-        raise rrdstore.MissingExtra("matplotlib", "graph") from error
+        raise rrdstore.NotInstalled("a plot", "matplotlib", "graph") from error
     average, least, greatest = found
     # The same picture for the same numbers: no date in it, and no random names.
     with rc_context({"svg.hashsalt": "rrdstore", "svg.fonttype": "none"}):

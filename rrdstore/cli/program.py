@@ -35,7 +35,7 @@ EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
     (rrdstore.InvalidPattern, USAGE),
     (rrdstore.SeriesError, USAGE),
     (rrdstore.TooSmall, USAGE),
-    (rrdstore.MissingExtra, MISSING),
+    (rrdstore.NotInstalled, MISSING),
     (rrdstore.StoreError, ERROR),
     (OSError, ERROR),
 )

@@ -76,7 +76,7 @@ def test_without_matplotlib_it_says_what_to_install(shell, tmp_path, monkeypatch
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     done = shell.run("graph", PATTERN, "-o", str(tmp_path / "x.svg"), code=12)
-    assert 'pip install "rrdstore[graph]"' in done.stderr
+    assert "a plot needs matplotlib, found none: pip install 'rrdstore[graph]'" in done.stderr
     assert not (tmp_path / "x.svg").exists()
 
 
