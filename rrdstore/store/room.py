@@ -128,7 +128,7 @@ class Room:
             if len(history.gone) >= batch:
                 tick()
                 lacking = storage.lacking(cost, shrinks=shrinks)
-                batch = min(2 * batch, BATCH)
+                batch = BATCH if lacking <= 0 else min(2 * batch, BATCH)
         tick()
         lacking = storage.lacking(cost, shrinks=shrinks)
         if lacking > 0:
