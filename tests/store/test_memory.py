@@ -95,7 +95,8 @@ def test_a_tree_far_larger_than_the_budget_is_written_all_over(made, tmp_path):
                 main.set(name, values[name])
             if n % 40 == 39:
                 store.tick(None if n % 80 == 39 else 0.0)
-            if n % 500 == 499:
+            # What the reader below has in hand, and how far it is by then, is not the store's.
+            if n % 500 == 499 and not 1_500 <= n < 2_000:
                 most = max(most, nodes() - before)
             if n == 1_500:
                 snapshot, held = main.at(main.head.id), dict(values)
