@@ -1,6 +1,6 @@
 """Break what protects the daemon from its guests, one rule at a time, and see which test catches it.
 
-    python bench/attacks.py [--only WORDS] [--list]
+    python bench/attacks.py [--only WORDS] [--since WORDS] [--list]
 
 As bench/mutants.py, for the rules of `xsadapter`: each mutation is made in a copy of the project, where the tests that
 are to catch it run. Prints a row for each; ends with 1 if one survives, or if the text it changes is not there.
@@ -148,9 +148,11 @@ def caught(attack: Attack) -> str:
 def main() -> int:
     given = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     given.add_argument("--only", default="", help="those whose name has these words")
+    given.add_argument("--since", default="", help="the first whose name has these words, and all behind it")
     given.add_argument("--list", action="store_true", help="only see that each can be made")
     asked = given.parse_args()
-    wanted = [each for each in ATTACKS if asked.only in each.name]
+    first = next(at for at, each in enumerate(ATTACKS) if asked.since in each.name)
+    wanted = [each for each in ATTACKS[first:] if asked.only in each.name]
     wrong = [problem for each in wanted if (problem := missing(each))]
     print("| broken | caught by |\n|---|---|")
     for each in wanted if not asked.list and not wrong else ():

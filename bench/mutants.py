@@ -13,6 +13,7 @@ import argparse
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -70,18 +71,22 @@ def failing(folder: Path, tests: list[str]) -> str:
     """The first of these tests that fails, "" if none does."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", "--tb=no"]
     environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
-    try:
-        done = subprocess.run(
-            [*command, *(f"tests/{test}" for test in tests)], cwd=folder, env=environment, capture_output=True,
-            text=True, timeout=PATIENCE, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return f"{tests[0]}, which does not end"
+    with subprocess.Popen(
+        [*command, *(f"tests/{test}" for test in tests)], cwd=folder, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+    ) as done:  # fmt: skip
+        try:
+            said, _ = done.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            # With all that it started, which would hold its output open for ever.
+            os.killpg(done.pid, signal.SIGKILL)
+            done.communicate()
+            return f"{tests[0]}, which does not end"
     if not done.returncode:
         return ""
-    named = re.search(r"^(?:FAILED|ERROR) tests/(\S+)", done.stdout, re.MULTILINE)
+    named = re.search(r"^(?:FAILED|ERROR) tests/(\S+)", said, re.MULTILINE)
     if named is None:
-        raise RuntimeError(done.stdout + done.stderr)
+        raise RuntimeError(said)
     return named[1]
 
 

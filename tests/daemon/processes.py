@@ -7,13 +7,14 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xsadapter.client import Client
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 30.0
@@ -73,6 +74,13 @@ def running(rundir: Path, *options: str, program: str = "xsadapter", **added: st
         finally:
             process.kill()
             process.wait(PATIENCE)
+
+
+def until(so: Callable[[], bool], what: str) -> None:
+    """Ask again until it is so; AssertionError if it is not in PATIENCE."""
+    deadline = time.monotonic() + PATIENCE
+    while not so():
+        assert time.monotonic() < deadline, f"never came: {what}"
 
 
 def _ready(notices: socket.socket) -> bool:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.compat.peers import short_directory
-from tests.daemon.processes import running
+from tests.daemon.processes import running, until
 from xsadapter.audit import LEAST, Audit, Rotating, line
 from xsadapter.engine.trail import Record, Trail
 
@@ -162,8 +162,7 @@ def test_the_daemons_log():
             client.write("/a", b"v")
             (directory / "trace").rename(directory / "moved")
             daemon.process.send_signal(signal.SIGHUP)
-            while not (directory / "trace").exists():
-                client.read("/a")
+            until(lambda: bool(client.read("/a")) and (directory / "trace").exists(), "the file is opened again")
             client.mkdir("/b")
             client.control("logfile", "another")
             client.rm("/b")

@@ -9,11 +9,16 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from tests.compat.guest import Guest
 from tests.compat.peers import short_directory
+from tests.daemon.conversation import NUMBERS
 from tests.daemon.processes import PATIENCE, environment, run, running
 from xsadapter import address
 from xsadapter.cli import main
+from xsadapter.cli.xenstored import main as xenstored_main
 from xsadapter.client import Client
+
+OK = b"OK\0"
 
 
 @pytest.fixture
@@ -144,30 +149,83 @@ def test_xenstored_goes_to_the_background_and_returns_when_it_serves():
                 os.kill(pid, signal.SIGKILL)
 
 
+def quotas(client):
+    """The limits that new domains get, by name."""
+    lines = [line for verb in ("quota", "quota-soft") for line in client.control(verb).splitlines()]
+    return {line.split(":")[0].strip(): int(line.split(":")[1].split()[0]) for line in lines if ":" in line}
+
+
 def test_xenstored_takes_the_options_of_c_xenstored():
     with short_directory() as directory:
+        traced = ["-T", str(directory / "trace"), "--trace-control=+io"]
+        single = ["-E", "5", "-S", "600", "-W", "7", "--transaction", "8", "-A", "9", "--path-max", "3000"]
+        named = ["-Q", "watches=70", "--quota", "outstanding=3", "-Q", "outstanding=4", "-Q", "permissions=0"]
+        soft = ["-q", "memory=77", "-w", "watch-event=20", "--master-domid", "0", "--priv-domid=0", "--event", "9"]
         options = [
             "-N",
             "--memory",
+            "--simulated-xen",
+            str(directory),
             "-D",
             "-I",
-            "-T",
-            str(directory / "trace"),
-            "--trace-control=+io",
-            "-S",
-            "1",
-            "-Q",
-            "nodes=5",
+            "-V",
+            *traced,
+            *single,
+            *named,
+            *soft,
         ]
-        options += ["--quota", "watches=9", "-w", "watch-event=20", "--master-domid", "0", "-K", "-t", "20", "-V"]
         with running(directory, *options, program="xsadapter.cli.xenstored") as made, made.client() as client:
-            assert client.read("/tool") == b""
-            for name in ("no-domain-init", "quota", "keep-orphans", "transaction"):
+            found = quotas(client)
+            assert found.pop("memory") == 77
+            assert found == {
+                "nodes": 5, "watches": 70, "outstanding": 4, "transactions": 8, "transaction-nodes": 1024,
+                "node-permissions": 0, "path-max": 2048, "node-size": 600,
+            }  # fmt: skip
+            for name in ("no-domain-init", "internal-db", "verbose"):
                 assert f"--{name} is accepted and ignored" in made.log
-            assert "--live-update" not in made.log
-            assert '"log":"io","what":"READ"' in (directory / "trace").read_text()
+            assert "output-pid" not in made.log
+            assert '"log":"io","what":"CONTROL"' in (directory / "trace").read_text()
+            with Guest(directory, 0) as kernel:
+                assert kernel.ask("CONTROL", b"print\0the ring of domain 0 is served\0") == OK
 
 
-@pytest.mark.parametrize("words", [("-N", "positional"), ("--nosuch",), ("-N", "--memory", "--size", "1MiB")])
-def test_xenstored_refuses_what_it_does_not_know(words):
-    assert xenstored(*words).returncode == 2
+def test_a_guest_has_the_quotas_and_the_time_that_the_options_say():
+    with short_directory() as directory:
+        options = ["--memory", "--simulated-xen", str(directory), "-Q", "watches=1", "-w", "watch-event=0", "-K"]
+        with running(directory, *options) as made, made.client() as client, Guest(directory, 5) as guest:
+            client.mkdir("/local/domain/5")
+            client.set_permissions("/local/domain/5", ["n5"])
+            client.ask(NUMBERS["INTRODUCE"], b"5\x001\x007\0")
+            assert guest.ask("WATCH", b"a\0t\0") == OK
+            assert guest.ask("WATCH", b"b\0t\0") == "ENOSPC"
+            assert guest.ask("WRITE", b"a\0v") == OK
+            client.ask(NUMBERS["RELEASE"], b"5\0")
+            assert client.read("/local/domain/5/a") == b"v"
+            assert client.get_permissions("/local/domain/5/a") == ["n0"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("positional",), "positional"),
+        (("--nosuch",), "nosuch"),
+        (("--memory", "--size", "1MiB"), "--memory excludes"),
+        (("-E", "x"), "'x'"),
+        (("-W", "-1"), "-1"),
+        (("-Q", "nothing=1"), "expected NAME=N, NAME one of nodes, watches"),
+        (("-Q", "nodes"), "expected NAME=N"),
+        (("-Q", "soft-memory=1"), "expected NAME=N"),
+        (("-Q", "nodes=0x10"), "expected a number"),
+        (("-Q", "nodes=4294967296"), "expected a number"),
+        (("-q", "nodes=1"), "expected NAME=N, NAME one of memory"),
+        (("-w", "20"), "expected watch-event=SECONDS"),
+        (("-w", "watch-event=soon"), "expected a number"),
+        (("--master-domid", "3"), "expected 0"),
+        (("--priv-domid", "3"), "expected 0"),
+        (("--event", "3"), "there is no other hypervisor"),
+        (("-U",), "there is no state of a live update"),
+    ],
+)
+def test_xenstored_refuses_what_it_does_not_know_or_cannot_do(words, said):
+    done = CliRunner().invoke(xenstored_main, ["-N", *words], terminal_width=500)
+    assert (done.exit_code, said in done.stderr) == (2, True), done.stderr

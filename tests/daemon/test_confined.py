@@ -21,7 +21,7 @@ from click.testing import CliRunner
 from tests.compat.guest import Guest
 from tests.compat.peers import short_directory
 from tests.daemon.conversation import NUMBERS, Host, Peer, fresh_daemon
-from tests.daemon.processes import PATIENCE, running
+from tests.daemon.processes import PATIENCE, running, until
 from tests.daemon.test_server import read_frames
 from xsadapter.cli import main
 from xsadapter.client import Client, RequestError
@@ -202,8 +202,7 @@ def test_quotas_are_the_domains_however_many_connections_there_are(daemon, five)
         assert answers == [b"OK\0"] * 3
         assert ask(second, "WATCH", b"data\0more\0") == "ENOSPC"
         first.close()
-        while "1 watches" not in toolstack.control("domains", "5"):
-            pass
+        until(lambda: "1 watches" in toolstack.control("domains", "5"), "the first one's watches are gone")
         assert ask(second, "WATCH", b"data\0more\0") == b"OK\0"
         toolstack.ask(NUMBERS["SET_QUOTA"], b"5\0watches\0" + b"128\0")
 
@@ -266,7 +265,8 @@ def test_a_turn_of_confined_clients_alone_is_one_round(place, confined, done):
     """So whoever comes meanwhile waits for one request of each domain, and not for 64."""
     daemon = fresh_daemon(Host())
     with listen(place / "s") as listening:
-        server = Server(daemon, [Listener(listening, confined)])
+        # With something to do each second a turn ends though nothing comes.
+        server = Server(daemon, [Listener(listening, confined)], lambda _: None)
         with connect(place / "s") as stream:
             server._once()
             stream.sendall(pack(NUMBERS["GET_DOMAIN_PATH"], 1, 0, b"5\0") * 10)
@@ -296,8 +296,7 @@ def test_a_flood_that_nobody_reads_stops_at_the_quota(daemon, five):
             stream.close()
         # Nothing of theirs is left, and who is left is served again.
         assert client.read("data") == b"v" * 2000
-        while " 0 outstanding" not in toolstack.control("domains", "5"):
-            pass
+        until(lambda: " 0 outstanding" in toolstack.control("domains", "5"), "nothing of theirs is left")
 
 
 def test_they_live_and_end_with_the_domain(place):

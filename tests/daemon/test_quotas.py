@@ -186,6 +186,37 @@ def test_refusals_are_counted_and_logged_not_too_often(daemon, peer, guest):
     assert daemon.domains.get(5).refusals == {"watches": 6}
 
 
+def test_soft_memory_is_told_once_each_way_and_not_too_often(daemon, peer, guest):
+    """Ten seconds at least lie between two lines; who crosses the limit meanwhile is told of as soon as that is due."""
+    limit(peer, b"soft-memory", 2000)
+
+    def told():
+        found = [notice.text for notice in daemon.notices if "soft memory" in notice.text]
+        daemon.notices.clear()
+        return found
+
+    assert guest.ask("WRITE", b"a\0" + bytes(1900)) == OK
+    [line] = told()
+    assert line.startswith("domain 5 is above its soft memory of 2000: ")
+    guest.ask("WRITE", b"b\0" + bytes(1900))
+    guest.ask("RM", b"a\0")
+    guest.ask("RM", b"b\0")
+    assert told() == []
+    daemon.flow.now = 10.0
+    guest.ask("READ", b"b\0")
+    [line] = told()
+    assert line.startswith("domain 5 is below its soft memory of 2000: ")
+    # What the toolstack makes for it counts.
+    daemon.flow.now = 20.0
+    peer.ask("WRITE", b"/local/domain/5/c\0" + bytes(1999))
+    assert len(told()) == 1
+    assert peer.ask("RELEASE", b"5\0") == OK
+    assert told() == []
+    peer.ask("SET_QUOTA", b"0\0soft-memory\x001\0")
+    peer.ask("WRITE", b"/x\0" + bytes(99))
+    assert told() == []
+
+
 def test_the_toolstack_has_none(daemon, peer):
     daemon.domains.get(0).limits.update(dict.fromkeys(QUOTAS, 1))
     for number in range(5):

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 import rrdstore
 from xsadapter.audit import DEFAULT_SIZE, LEAST
+from xsadapter.engine.quotas import ALIASES, QUOTAS, SOFT, VALUE_MAX
 from xsadapter.engine.trail import SWITCHES
 from xsadapter.transport.socket import ClientSocket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
 
@@ -81,6 +82,93 @@ def trace(function: Callable[..., Any]) -> Callable[..., Any]:
             help=f"Turn a switch of the audit log: {', '.join(SWITCHES)}; all but io are on.",
         ),
         click.option("-T", "--trace-file", metavar="FILE", help="Write an audit log there, and to FILE.guests."),
+    ):
+        function = option(function)
+    return function
+
+
+PATH_CAP: Final = 2048
+"""More than this C xenstored lets no option make of `path-max`."""
+_EVENTS: Final = "watch-event"
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What guests may have, beside what the daemon begins with."""
+
+    quotas: Mapping[str, int] = field(default_factory=dict)
+    """By name."""
+    event_timeout: int | None = None
+    """Seconds that a guest has to begin reading an event; 0 is for ever."""
+    keep_orphans: bool = False
+    """Whether what a dead domain owned becomes domain 0's."""
+
+
+def _named(soft: bool) -> Callable[[click.Context, click.Parameter, Iterable[str]], dict[str, int]]:
+    """A rule: `NAME=N` each, of the hard quotas or of the soft ones; the last of a name counts."""
+    prefix = SOFT if soft else ""
+    names = [name.removeprefix(prefix) for name in QUOTAS if name.startswith(SOFT) is soft]
+
+    def parsed(_: click.Context, _parameter: click.Parameter, given: Iterable[str]) -> dict[str, int]:
+        found = {}
+        for word in given:
+            what, separator, number = word.partition("=")
+            name = what if soft else ALIASES.get(what, what)
+            if name not in names or not separator:
+                raise click.BadParameter(f"{word}: expected NAME=N, NAME one of {', '.join(names)}")
+            found[prefix + name] = _number(word, number)
+        return found
+
+    return parsed
+
+
+def _timeout(_: click.Context, _parameter: click.Parameter, given: Iterable[str]) -> int | None:
+    found = None
+    for word in given:
+        what, separator, number = word.partition("=")
+        if what != _EVENTS or not separator:
+            raise click.BadParameter(f"{word}: expected {_EVENTS}=SECONDS")
+        found = _number(word, number)
+    return found
+
+
+def _number(word: str, number: str) -> int:
+    if not number.isascii() or not number.isdigit() or len(number) > len(str(VALUE_MAX)) or int(number) > VALUE_MAX:
+        raise click.BadParameter(f"{word}: expected a number from 0 to {VALUE_MAX}; 0 is no limit")
+    return int(number)
+
+
+def bounds(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of quotas and timeouts, by C xenstored's names."""
+    for option in (
+        click.option("-K", "--keep-orphans", is_flag=True, help="What a dead domain owned becomes domain 0's."),
+        click.option(
+            "-w",
+            "--timeout",
+            "event_timeout",
+            metavar="watch-event=SECONDS",
+            multiple=True,
+            callback=_timeout,
+            help="How long a guest may leave an event unread until it is dropped; 0 is for ever.  [default: 20]",
+        ),
+        click.option(
+            "-q",
+            "--quota-soft",
+            "soft_quotas",
+            metavar="NAME=N",
+            multiple=True,
+            callback=_named(soft=True),
+            help="From how many on the log says so, for each domain: memory.",
+        ),
+        click.option(
+            "-Q",
+            "--quota",
+            "quotas",
+            metavar="NAME=N",
+            multiple=True,
+            callback=_named(soft=False),
+            help="How many each domain may have; 0 is no limit. Names are those of `xsadapter control quota`.",
+        ),
     ):
         function = option(function)
     return function

@@ -12,7 +12,7 @@ import click
 import rrdstore
 from xsadapter import address
 from xsadapter.cli.history import DEFAULT_SIZE, Wanted
-from xsadapter.cli.options import Trace, client_socket, trace
+from xsadapter.cli.options import Bounds, Trace, bounds, client_socket, trace
 from xsadapter.cli.serving import Settings, serve
 from xsadapter.cli.status import LogAbove, Status
 
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 @click.option("--pid-file", metavar="FILE", help="Write the process id there, and hold a lock on it.")
 @client_socket
 @trace
+@bounds
 @click.option("--simulated-xen", metavar="DIR", help="Serve the rings of a simulated hypervisor in DIR.")
 @click.option("--status/--no-status", default=None, help="A live status on the terminal.  [default: if there is one]")
 def run(
@@ -60,6 +61,10 @@ def run(
     trace_file: str | None,
     trace_control: tuple[tuple[str, bool], ...],
     trace_size: int,
+    quotas: dict[str, int],
+    soft_quotas: dict[str, int],
+    event_timeout: int | None,
+    keep_orphans: bool,
     simulated_xen: str | None,
     status: bool | None,
 ) -> None:
@@ -85,6 +90,7 @@ def run(
         ),
         client_sockets=client_sockets,
         trace=Trace(Path(trace_file).absolute() if trace_file else None, trace_size, trace_control),
+        bounds=Bounds({**quotas, **soft_quotas}, event_timeout, keep_orphans),
         pid_file=Path(pid_file) if pid_file else None,
         simulated_xen=Path(simulated_xen) if simulated_xen else None,
     )

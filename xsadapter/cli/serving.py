@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 from xsadapter.audit import Audit
 from xsadapter.cli.history import Wanted, boot_id
 from xsadapter.cli.notify import notify
-from xsadapter.cli.options import Trace
+from xsadapter.cli.options import Bounds, Trace
 from xsadapter.cli.pidfile import PidFile
+from xsadapter.engine import lives
 from xsadapter.engine.daemon import Daemon
+from xsadapter.errors import RequestError
 from xsadapter.server import Server
 from xsadapter.transport.hub import SimulatedXen
 from xsadapter.transport.listener import Listener
@@ -43,9 +45,12 @@ class Settings:
     client_sockets: tuple[ClientSocket, ...] = ()
     """Sockets whose users are one domain each."""
     trace: Trace = field(default_factory=Trace)
+    bounds: Bounds = field(default_factory=Bounds)
     pid_file: Path | None = None
     simulated_xen: Path | None = None
     """The directory of a simulated hypervisor (`transport.hub`), None for sockets alone."""
+    control_port: int | None = None
+    """The event channel of domain 0's own ring, if it is to be served from the start."""
 
 
 def serve(settings: Settings, status: Status | None = None, ready: Callable[[], None] | None = None) -> None:
@@ -65,7 +70,10 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
         if settings.simulated_xen is not None:
             xen = SimulatedXen(settings.simulated_xen)
             undo.callback(xen.close)
-        daemon = Daemon(store, xen)
+        daemon = Daemon(store, xen, settings.bounds.quotas)
+        daemon.keep_orphans = settings.bounds.keep_orphans
+        if settings.bounds.event_timeout is not None:
+            daemon.flow.event_timeout = settings.bounds.event_timeout
         if xen is not None:
             xen.daemon = daemon
         audit = Audit(daemon.flow.trail, settings.rundir, settings.trace.size)
@@ -75,6 +83,8 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
         if settings.trace.path is not None:
             audit.open(str(settings.trace.path))
         continued = daemon.begin(boot_id())
+        if settings.control_port is not None:
+            _introduce_control(daemon, settings.control_port)
         _log.info("listening on %s, %s", settings.socket, "continuing this boot's tree" if continued else "a new tree")
         for client in settings.client_sockets:
             _log.info("listening on %s for domain %d", client.path, client.domid)
@@ -83,6 +93,13 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
         notify("STOPPING=1")
         server.close()
         _log.info("stopped, everything is stored")
+
+
+def _introduce_control(daemon: Daemon, port: int) -> None:
+    try:
+        lives.introduce(daemon, 0, port)
+    except RequestError:
+        raise OSError(f"the ring of domain 0 cannot be mapped, or its event channel {port} bound") from None
 
 
 def _ready(tell: Callable[[], None] | None) -> None:

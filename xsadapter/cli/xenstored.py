@@ -3,8 +3,10 @@
 Rules
 1. Without -N it goes to the background, and the program returns once the daemon answers clients, with
    status 0, or 1 if it could not start. A pid file that another daemon holds ends it with status 0.
-2. Options of C xenstored that have no meaning here (yet) are accepted, so that old service files keep
-   working, and each that was given is noted in the log. A positional argument is an error.
+2. Options of C xenstored mean here what they mean there. Those that it had once are accepted, so that old
+   service files keep working, and each that was given is noted in the log. Any other is an error, and so are a
+   positional argument and what this daemon cannot do: run in another domain than 0, restore a live update.
+3. Of a quota that is given twice the last counts; --quota counts more than the option for that quota alone.
 """
 
 from __future__ import annotations
@@ -20,10 +22,11 @@ import click
 import rrdstore
 from xsadapter import address
 from xsadapter.cli.history import DEFAULT_SIZE, Wanted
-from xsadapter.cli.options import Trace, client_socket, trace
+from xsadapter.cli.options import PATH_CAP, Bounds, Trace, bounds, client_socket, trace
 from xsadapter.cli.pidfile import PidFileHeldError
 from xsadapter.cli.run import start_logging
 from xsadapter.cli.serving import Settings, serve
+from xsadapter.engine.quotas import VALUE_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,23 +35,16 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("xsadapter")
 
-_WITH_VALUE: Final = (
-    ("-E", "--entry-nb"),
-    ("-S", "--entry-size"),
-    ("-W", "--watch-nb"),
-    ("-t", "--transaction"),
-    ("-A", "--perm-nb"),
-    ("-M", "--path-max"),
-    ("-Q", "--quota"),
-    ("-q", "--quota-soft"),
-    ("-w", "--timeout"),
-    ("--event",),
-    ("--master-domid",),
-    ("--priv-domid",),
-)
-_FLAGS: Final = (
-    ("-K", "--keep-orphans"),
-    ("-U", "--live-update"),
+_SINGLE: Final = {
+    "entry_nb": ("-E", "nodes"),
+    "entry_size": ("-S", "node-size"),
+    "watch_nb": ("-W", "watches"),
+    "transaction": ("-t", "transactions"),
+    "perm_nb": ("-A", "node-permissions"),
+    "path_max": ("-M", "path-max"),
+}
+"""Options that are one quota each."""
+_GONE: Final = (
     ("-I", "--internal-db"),
     ("-D", "--no-domain-init"),
     ("-P", "--output-pid"),
@@ -57,13 +53,28 @@ _FLAGS: Final = (
 )
 
 
-def _ignored_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Accept what C xenstored knows and this daemon does not."""
-    for names in reversed(_WITH_VALUE):
-        function = click.option(*names, multiple=True, metavar="VALUE", help="Accepted and ignored.")(function)
-    for names in reversed(_FLAGS):
-        function = click.option(*names, is_flag=True, help="Accepted and ignored.")(function)
+def _older_options(function: Callable[..., None]) -> Callable[..., None]:
+    """What C xenstored has for single quotas, and what it had once."""
+    for names in reversed(_GONE):
+        function = click.option(*names, is_flag=True, help="Accepted and ignored, as C has it no more.")(function)
+    for name, (letter, quota) in reversed(_SINGLE.items()):
+        option = click.option(
+            letter, f"--{name.replace('_', '-')}", type=click.IntRange(0, VALUE_MAX), metavar="N",
+            help=f"As --quota {quota}=N" + (f", at most {PATH_CAP}." if quota == "path-max" else "."),
+        )  # fmt: skip
+        function = option(function)
     return function
+
+
+def _only_zero(_: click.Context, parameter: click.Parameter, given: int | None) -> None:
+    if given:
+        raise click.BadParameter(f"{given}: expected 0, since the daemon runs in domain 0", param=parameter)
+
+
+def _no_live_update(_: click.Context, parameter: click.Parameter, given: bool) -> None:
+    if given:
+        text = "there is no state of a live update; a daemon that is started again goes on with the tree by itself"
+        raise click.BadParameter(text, param=parameter)
 
 
 @click.command(context_settings={"help_option_names": ["-H", "-h", "--help"]})
@@ -78,8 +89,40 @@ def _ignored_options(function: Callable[..., None]) -> Callable[..., None]:
 @click.option("--when-held", type=click.Choice(["fail", "memory"]), default="fail", help="See xsadapter run.")
 @client_socket
 @trace
+@bounds
 @click.option("--simulated-xen", metavar="DIR", help="See xsadapter run.")
-@_ignored_options
+@click.option(
+    "--event",
+    "control_port",
+    type=click.IntRange(1, 2**32 - 1),
+    metavar="PORT",
+    help="Serve domain 0's own ring from the start, on this event channel.",
+)
+@click.option(
+    "--master-domid",
+    type=int,
+    metavar="DOMID",
+    callback=_only_zero,
+    expose_value=False,
+    help="The domain that the daemon runs in: 0.",
+)
+@click.option(
+    "--priv-domid",
+    type=int,
+    metavar="DOMID",
+    callback=_only_zero,
+    expose_value=False,
+    help="The domain whose ring may do everything: 0.",
+)
+@click.option(
+    "-U",
+    "--live-update",
+    is_flag=True,
+    callback=_no_live_update,
+    expose_value=False,
+    help="Refused: there is no live update.",
+)
+@_older_options
 def main(
     no_fork: bool,
     pid_file: str | None,
@@ -94,8 +137,13 @@ def main(
     trace_file: str | None,
     trace_control: tuple[tuple[str, bool], ...],
     trace_size: int,
+    quotas: dict[str, int],
+    soft_quotas: dict[str, int],
+    event_timeout: int | None,
+    keep_orphans: bool,
     simulated_xen: str | None,
-    **others: Any,
+    control_port: int | None,
+    **older: Any,
 ) -> None:
     """Serve xenstore clients in the background, as C xenstored does.
 
@@ -108,6 +156,12 @@ def main(
     """  # noqa: D301 - the escape is click\'s mark: do not rewrap
     if memory and (store or size):
         raise click.UsageError("--memory excludes --store and --size")
+    if control_port and not simulated_xen:
+        raise click.UsageError("--event needs --simulated-xen: there is no other hypervisor")
+    single = {quota: older.pop(name) for name, (_, quota) in _SINGLE.items()}
+    limits = {quota: limit for quota, limit in single.items() if limit is not None}
+    if "path-max" in limits:
+        limits["path-max"] = min(limits["path-max"], PATH_CAP)
     directory = address.rundir(rundir).absolute()
     settings = Settings(
         rundir=directory,
@@ -121,11 +175,13 @@ def main(
         ),
         client_sockets=tuple(each._replace(path=each.path.absolute()) for each in client_sockets),
         trace=Trace(Path(trace_file).absolute() if trace_file else None, trace_size, trace_control),
+        bounds=Bounds({**limits, **quotas, **soft_quotas}, event_timeout, keep_orphans),
         pid_file=Path(pid_file).absolute() if pid_file else None,
         simulated_xen=Path(simulated_xen).absolute() if simulated_xen else None,
+        control_port=control_port,
     )
     start_logging(logging.StreamHandler())
-    for name, given in others.items():
+    for name, given in older.items():
         if given:
             _log.info("--%s is accepted and ignored", name.replace("_", "-"))
     try:

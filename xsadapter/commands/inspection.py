@@ -12,7 +12,7 @@ Source: the forms of C's commands are those that its `help` lists.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from xsadapter.arguments import number
 from xsadapter.engine import lives
@@ -20,7 +20,7 @@ from xsadapter.engine.accounts import Accounts
 from xsadapter.engine.domains import Domain, Domains
 from xsadapter.engine.notices import escaped
 from xsadapter.engine.permissions import DOMID_MAX
-from xsadapter.engine.quotas import COUNTED, QUOTAS, VALUE_MAX, Usage, named
+from xsadapter.engine.quotas import COUNTED, QUOTAS, SOFT, VALUE_MAX, Usage, named
 from xsadapter.errors import RequestError
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.daemon import Daemon
-
-_SOFT: Final = "soft-"
 
 
 def quota(daemon: Daemon, parameters: list[bytes]) -> str:
@@ -42,7 +40,7 @@ def _quota(daemon: Daemon, parameters: list[bytes]) -> Iterator[str]:
     match parameters:
         case []:
             for row in QUOTAS.values():
-                if not row.name.startswith(_SOFT):
+                if not row.name.startswith(SOFT):
                     yield f"{row.name:<18}: {domains.limits[row.name]:>8} {row.meaning}"
         case [b"set", quota_name, value]:
             _set(domains, _ascii(quota_name), value, soft=False)
@@ -71,10 +69,10 @@ def quota_soft(daemon: Daemon, parameters: list[bytes]) -> str:
     match parameters:
         case []:
             limits = daemon.domains.limits
-            rows = (row for row in QUOTAS.values() if row.name.startswith(_SOFT))
-            return _text(f"{row.name.removeprefix(_SOFT):<18}: {limits[row.name]:>8} {row.meaning}" for row in rows)
+            rows = (row for row in QUOTAS.values() if row.name.startswith(SOFT))
+            return _text(f"{row.name.removeprefix(SOFT):<18}: {limits[row.name]:>8} {row.meaning}" for row in rows)
         case [b"set", quota_name, value]:
-            _set(daemon.domains, _SOFT + _ascii(quota_name), value, soft=True)
+            _set(daemon.domains, SOFT + _ascii(quota_name), value, soft=True)
             return ""
         case _:
             raise RequestError("EINVAL")
@@ -82,7 +80,7 @@ def quota_soft(daemon: Daemon, parameters: list[bytes]) -> str:
 
 def _set(domains: Domains, name: str, value: bytes, *, soft: bool) -> None:
     limit, quota_name = number(value, VALUE_MAX), named(name)
-    if quota_name.startswith(_SOFT) is not soft or not limit:
+    if quota_name.startswith(SOFT) is not soft or not limit:
         raise RequestError("EINVAL")
     domains.limits[quota_name] = limit
 

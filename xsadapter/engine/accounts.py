@@ -106,8 +106,8 @@ class Accounts:
         if domid == ANY_DOMAIN:
             return
         domain = self._domains.record(domid)
-        usage, maxima = domain.usage, domain.maxima
-        usage.nodes += nodes
-        usage.memory += memory
-        maxima.nodes = max(maxima.nodes, usage.nodes)
-        maxima.memory = max(maxima.memory, usage.memory)
+        domain.charge(memory)
+        if nodes:
+            usage, maxima = domain.usage, domain.maxima
+            usage.nodes += nodes
+            maxima.nodes = max(maxima.nodes, usage.nodes)

@@ -220,9 +220,7 @@ class GuestConnection(Connection):
 
     def _queue(self, message: bytes, cause: Outstanding | None) -> None:
         message = _caused(message, cause) if cause is not None else Message(message)
-        usage = self.domain.usage
-        usage.memory += len(message)
-        self.domain.maxima.memory = max(self.domain.maxima.memory, usage.memory)
+        self.domain.charge(len(message))
         if not self.output:
             self.flow.waiting.append(self)
         self.output.append(message)
@@ -238,11 +236,11 @@ class GuestConnection(Connection):
 
     def _rest(self, message: bytes, count: int) -> bytes:
         # What is sent is not in memory any more.
-        self.domain.usage.memory -= count
+        self.domain.charge(-count)
         return super()._rest(message, count)
 
     def _finish(self, message: bytes) -> None:
-        self.domain.usage.memory -= len(message)
+        self.domain.charge(-len(message))
         super()._finish(message)
 
 

@@ -14,6 +14,7 @@ Cost of `step`: a table look-up around the handler's.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import rrdstore
@@ -35,6 +36,8 @@ from xsadapter.operations import NAMES, Kind, TransactionUse
 from xsadapter.wire import ERROR_PAYLOADS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from xsadapter.engine.hypervisor import Hypervisor
 
 _INITIAL: Final = ("/tool", "/tool/xenstored")
@@ -72,9 +75,15 @@ class Daemon:
         "watches",
     )
 
-    def __init__(self, store: rrdstore.Store, hypervisor: Hypervisor | None = None) -> None:
+    def __init__(
+        self,
+        store: rrdstore.Store,
+        hypervisor: Hypervisor | None = None,
+        quotas: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
+        """`quotas`: what a domain begins with, by name, where it is not the default."""
         self.hypervisor: Hypervisor = hypervisor or Alone()
-        self.domains = Domains(self.hypervisor)
+        self.domains = Domains(self.hypervisor, quotas)
         self.accounts = Accounts(self.domains)
         self.watches = Watches()
         self.flow = Flow()
@@ -226,10 +235,25 @@ class Daemon:
             connection.reply(kind, request, transaction, reply)
         finally:
             self.flow.cause = None
+        if self.domains.crossed:
+            self._tell_crossed()
         if self.flow.trail.io:
             answer = failure.rstrip(b"\0").decode() or "OK"
             self.flow.trail.request(connection, NAMES.get(kind, str(kind)), transaction, payload, answer)
         return True
+
+    def _tell_crossed(self) -> None:
+        """Say who is above his soft memory, or below it again, as soon as that is due."""
+        for domain in self.domains.crossed.values():
+            known = self.domains.get(domain.domid) is domain
+            if known and domain.exceeds is not domain.above and is_due(domain, "soft-memory", self.flow):
+                domain.above = not domain.above
+                where = "above" if domain.above else "below"
+                limit = domain.limits["soft-memory"]
+                self.notices.append(
+                    Notice(f"domain {domain.domid} is {where} its soft memory of {limit}: {domain.usage.memory} bytes")
+                )
+        self.domains.crossed.clear()
 
     def remember_listing(self, path: str, names: tuple[str, ...], packed: bytes) -> None:
         """Keep a listing's bytes for as long as the engine hands out this very tuple."""

@@ -17,12 +17,13 @@ Cost: O(1) each.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from xsadapter.engine.quotas import Usage, defaults
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.hypervisor import Hypervisor, Life
@@ -39,6 +40,8 @@ class Domain:
     """What the daemon knows of one domain."""
 
     __slots__ = (
+        "_crossed",
+        "above",
         "clients",
         "connection",
         "domid",
@@ -56,8 +59,11 @@ class Domain:
         "usage",
     )
 
-    def __init__(self, domid: int, unique: int, limits: dict[str, int]) -> None:
+    def __init__(self, domid: int, unique: int, limits: dict[str, int], crossed: dict[int, Domain]) -> None:
         self.domid, self.unique = domid, unique
+        self._crossed = crossed
+        self.above = False
+        """Whether it was above its soft memory when the log was told last."""
         self.home = f"/local/domain/{domid}"
         self.limits = dict(limits)
         self.usage, self.maxima = Usage(), Usage()
@@ -82,18 +88,33 @@ class Domain:
         """Whether its ring is served, or was until the guest broke it."""
         return self.connection is not None
 
+    @property
+    def exceeds(self) -> bool:
+        """Whether it has more memory than its soft quota."""
+        return 0 < self.limits["soft-memory"] < self.usage.memory
+
+    def charge(self, more: int) -> None:
+        """It has so many bytes more, or less if that is negative. O(1)."""
+        memory = self.usage.memory = self.usage.memory + more
+        self.maxima.memory = max(self.maxima.memory, memory)
+        if self.domid and (0 < self.limits["soft-memory"] < memory) is not self.above:
+            self._crossed[self.domid] = self
+
 
 class Domains:
     """All that are known."""
 
-    __slots__ = ("_hypervisor", "_known", "limits", "maxima")
+    __slots__ = ("_hypervisor", "_known", "crossed", "limits", "maxima")
 
-    def __init__(self, hypervisor: Hypervisor) -> None:
+    def __init__(self, hypervisor: Hypervisor, quotas: Mapping[str, int] = MappingProxyType({})) -> None:
+        """`quotas`: what a domain begins with where it is not the default."""
         self._hypervisor = hypervisor
-        self.limits = defaults()
+        self.limits = {**defaults(), **quotas}
         """What a domain begins with."""
         self.maxima = Usage()
         """The most that any one has had of each."""
+        self.crossed: dict[int, Domain] = {}
+        """Those that are above their soft memory, or below it again, and the log does not know."""
         self._known: dict[int, Domain] = {}
         self.record(0)
 
@@ -115,7 +136,7 @@ class Domains:
             if unique is None:
                 life = self._hypervisor.life(domid)
                 unique = life.unique if life else 0
-            found = self._known[domid] = Domain(domid, unique, self.limits)
+            found = self._known[domid] = Domain(domid, unique, self.limits, self.crossed)
         return found
 
     def life(self, domid: int) -> Life | None:
@@ -125,6 +146,7 @@ class Domains:
     def forget(self, domain: Domain) -> None:
         """It is dead, and all that it had is gone."""
         del self._known[domain.domid]
+        self.crossed.pop(domain.domid, None)
 
     def aim(self, domain: Domain, target: Domain | None) -> None:
         """Give a domain the rights of another, besides its own; None takes them back."""

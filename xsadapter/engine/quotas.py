@@ -47,6 +47,8 @@ QUOTAS: Final = {
 }
 """In the order in which GET_QUOTA names them."""
 
+SOFT: Final = "soft-"
+"""What the names of limits that are only logged begin with."""
 ALIASES: Final = {"permissions": "node-permissions", "path-length": "path-max", "quota": "nodes"}
 """Other spellings, of documents and options."""
 

@@ -137,9 +137,8 @@ class Transaction:
             if self._connection.flow.trail.obj:
                 self._connection.flow.trail.object("DESTROY", "transaction", self._connection)
             if self._guest is not None:
-                usage = self._guest.domain.usage
-                usage.transactions -= 1
-                usage.memory -= self._memory
+                self._guest.domain.usage.transactions -= 1
+                self._guest.domain.charge(-self._memory)
 
     def bear_nodes(self, connection: Connection, count: int) -> None:
         """See View: judged at the END."""
@@ -210,10 +209,8 @@ class Transaction:
 
     def _charge(self, more: int) -> None:
         if self._guest is not None and not self._ended:
-            domain = self._guest.domain
             self._memory += more
-            domain.usage.memory += more
-            domain.maxima.memory = max(domain.maxima.memory, domain.usage.memory)
+            self._guest.domain.charge(more)
 
     def _touch(self, path: str) -> None:
         guest = self._guest

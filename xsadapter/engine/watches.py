@@ -156,9 +156,8 @@ def _charge(watch: Watch, sign: int) -> None:
     domain = watch.connection.domain
     usage = domain.usage
     usage.watches += sign
-    usage.memory += sign * (len(watch.path) + len(watch.token))
     domain.maxima.watches = max(domain.maxima.watches, usage.watches)
-    domain.maxima.memory = max(domain.maxima.memory, usage.memory)
+    domain.charge(sign * (len(watch.path) + len(watch.token)))
 
 
 def _by_serial(watch: Watch) -> int:
