@@ -19,7 +19,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -27,9 +27,8 @@ from urllib.parse import quote
 from rrdstore.errors import Corrupt, Held, NoStore, Unwritable
 from rrdstore.storage.holder import holder
 from rrdstore.storage.layout import FRAME, PAGE, Layout
-from rrdstore.storage.schema import APPLICATION, FORMAT, META, meta, recognised, statement, strangers, tables
+from rrdstore.storage.schema import recognised, strangers, tables
 from rrdstore.storage.superblock import Superblock
-from rrdstore.storage.views import VIEWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -39,8 +38,6 @@ WAIT = 250
 
 _NAMED = 1.0
 """Seconds for which it is believed that the same process holds the log: the kernel takes 20 ms to list all locks."""
-_WRITTEN_AT_ONCE = 4 << 20
-"""Bytes in a transaction of creation."""
 _FORBIDDEN = ("attempt to write a readonly", "unable to open")
 _BUSY = ("database is locked", "database table is locked", "database schema is locked")
 
@@ -80,14 +77,31 @@ class Container:
     def rows(self, table: str) -> list[bytes]:
         """All rows of a table, in order; Corrupt if one is missing, too many, or not as long as it should be."""
         count, size = self._tables[table]
-        found = self._all(f"SELECT id, d FROM {table} ORDER BY id")
-        for at, (number, data) in enumerate(found):
-            if number != at + 1 or at >= count:
-                raise Corrupt(f"{self.path}, table {table}", f"row {number}", f"rows 1 to {count}, each once")
-            self._sound(table, at, data, size)
-        if len(found) != count:
-            raise Corrupt(f"{self.path}, table {table}", f"{len(found)} rows", f"{count}")
-        return [data for _, data in found]
+        self.whole(table)
+        rows = [bytes(size)] * count
+        for number, data in self._all(f"SELECT id, d FROM {table} WHERE d IS NOT zeroblob({size})"):
+            self._sound(table, number - 1, data, size)
+            rows[number - 1] = data
+        return rows
+
+    def whole(self, table: str) -> None:
+        """Corrupt if a row of a table is missing, or there are too many."""
+        count, _ = self._tables[table]
+        ((found, first, last),) = self._all(f"SELECT count(*), min(id), max(id) FROM {table}")
+        if (found, first, last) != (count, 1, count):
+            numbers = [number for (number,) in self._all(f"SELECT id FROM {table} ORDER BY id")]
+            wrong = [number for at, number in enumerate(numbers, 1) if number != at or at > count]
+            what = f"row {wrong[0]}" if wrong else f"{found} rows"
+            raise Corrupt(f"{self.path}, table {table}", what, f"rows 1 to {count}, each once")
+
+    def each(self, table: str, first: int, take: Callable[[int, bytes], object]) -> None:
+        """Hand the first so many rows of a table to `take`, with their places, counted from 0; Corrupt."""
+        with self.lock, faults(self.path):
+            cursor = self.execute(f"SELECT id, d FROM {table} WHERE id <= ? ORDER BY id", (first,))
+            with closing(cursor):
+                for number, data in cursor:
+                    self._sound(table, number - 1, data, self._tables[table][1])
+                    take(number - 1, data)
 
     def row(self, table: str, at: int) -> bytes:
         """One row, counted from 0; Corrupt."""
@@ -244,69 +258,7 @@ class Container:
             self._connection.close()
 
 
-# Making and opening
-
-
-def create(path: str, layout: Layout, uuid: bytes, epoch: int, progress: Callable[[int, int], object] | None) -> None:
-    """Write a whole new file, all of it once; Unwritable. What is left of a failure is removed."""
-    try:
-        with faults(path):
-            connection = sqlite3.connect(path, isolation_level=None)
-            try:
-                _fill(connection, layout, uuid, epoch, progress)
-            finally:
-                connection.close()
-    except BaseException:
-        for name in (path, path + "-wal", path + "-shm"):
-            with suppress(OSError):
-                Path(name).unlink(missing_ok=True)
-        raise
-
-
-def _fill(
-    connection: sqlite3.Connection,
-    layout: Layout,
-    uuid: bytes,
-    epoch: int,
-    progress: Callable[[int, int], object] | None,
-) -> None:
-    execute = connection.execute
-    for pragma in (
-        f"page_size = {PAGE}",
-        "auto_vacuum = NONE",
-        "journal_mode = OFF",
-        "synchronous = OFF",
-        f"application_id = {APPLICATION}",
-        f"user_version = {FORMAT}",
-        f"max_page_count = {layout.pages}",
-    ):
-        execute(f"PRAGMA {pragma}").fetchall()
-    execute("BEGIN")
-    execute(META)
-    for view in VIEWS.values():
-        execute(view)
-    for key, value in meta(layout, uuid).items():
-        execute("INSERT INTO meta VALUES (?, ?)", (key, value))
-    execute("INSERT INTO meta VALUES ('superblock', zeroblob(128))")
-    wanted = tables(layout)
-    total = sum(count * size for count, size in wanted.values())
-    done = 0
-    for table, (count, size) in wanted.items():
-        execute(statement(table))
-        for at in range(count):
-            execute(f"INSERT INTO {table} VALUES (?, zeroblob(?))", (at + 1, size))
-            done += size
-            if (at + 1) * size // _WRITTEN_AT_ONCE > at * size // _WRITTEN_AT_ONCE:
-                execute("COMMIT")
-                if progress:
-                    progress(done, total)
-                execute("BEGIN")
-    pages = execute("PRAGMA page_count").fetchone()[0]
-    execute("UPDATE meta SET v = ? WHERE k = 'superblock'", (Superblock(epoch=epoch, pages=pages).encode(),))
-    execute("COMMIT")
-    execute("PRAGMA journal_mode = WAL").fetchall()
-    if progress:
-        progress(total, total)
+# Opening
 
 
 def connect(path: str, *, readonly: bool, durable: bool) -> Container:

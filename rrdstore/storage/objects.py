@@ -20,6 +20,7 @@ Cost: O(bytes); an object read from a cached segment 2 us. Prior art: log-struct
 from __future__ import annotations
 
 from array import array
+from mmap import mmap
 from struct import Struct
 from typing import TYPE_CHECKING
 from zlib import crc32
@@ -91,12 +92,21 @@ class Objects:
         self.superblock = self._container.superblock()
         if self._epoch:
             self.superblock.epoch, self.superblock.clean = self._epoch, 0
-        locations = array("I")
-        for at, row in enumerate(self._container.rows("loc")):
-            locations += read_numbers(row, "loc", at)
-        self._locations = locations[: self.count]
+        self._locations = self._read_locations()
         self._changed: set[int] = set()
         self._look_at = _LOOK
+
+    def _read_locations(self) -> memoryview:
+        """All locations; rows that no number has come to yet are known to be zeros, and take no memory until then."""
+        rows, a_row = self._layout.location_rows, LOCATIONS_A_ROW
+        locations = memoryview(mmap(-1, 4 * a_row * rows)).cast("I")
+
+        def take(at: int, row: bytes) -> None:
+            locations[at * a_row : (at + 1) * a_row] = read_numbers(row, "loc", at)
+
+        self._container.whole("loc")
+        self._container.each("loc", min(rows, self.superblock.next // a_row + 1), take)
+        return locations[: self.count]
 
     # Numbers and bytes
 
@@ -285,7 +295,7 @@ class Objects:
 
     def _row(self, row: int) -> bytes:
         part = self._locations[row * LOCATIONS_A_ROW : (row + 1) * LOCATIONS_A_ROW]
-        return numbers_row(part, "loc", row)
+        return numbers_row(array("I", part.tobytes()), "loc", row)
 
     # The cleaner
 

@@ -71,9 +71,9 @@ def _seed(table: str, at: int) -> int:
 
 def opened(row: bytes, table: str, at: int, seed: int = 0) -> bytes | None:
     """The data of a row, counted from 0, None if it is free; Corrupt. `seed` is the `at` that it was sealed with."""
-    if row == bytes(len(row)):
-        return None
     data, check = row[:-_CHECK], int.from_bytes(row[-_CHECK:], "little")
+    if not check and row == bytes(len(row)):
+        return None
     found = crc32(data, _seed(table, seed))
     if found != check:
         raise Corrupt(f"table {table}, row {at + 1}", f"checksum {found:08x}", f"{check:08x}")
@@ -162,8 +162,9 @@ def read_kept(rows: Sequence[bytes], name: Callable[[int], str], lost: list[Corr
     """
     heads: list[tuple[int, bytes]] = []
     more: dict[int, list[tuple[int, int, bytes]]] = {}
+    free = bytes(KEPT)
     for at, row in enumerate(rows):
-        data = opened(row, "kept", at)
+        data = None if row == free else opened(row, "kept", at)  # a call less, as most are free
         if data is None:
             continue
         if data[0] == LINKS_ROW:
@@ -173,7 +174,7 @@ def read_kept(rows: Sequence[bytes], name: Callable[[int], str], lost: list[Corr
     found: dict[int, Kept] = {}
     for at, data in heads:
         try:
-            kept = _read_kept(at, data, sorted(more.pop(_number(data), [])), name)
+            kept = _read_kept(at, data, sorted(more.pop(_number(data), ())), name)
             if kept.record.number in found:
                 raise Corrupt(f"table kept, row {at + 1}", f"commit {kept.record.number} again", "each once")
             found[kept.record.number] = kept
@@ -196,13 +197,13 @@ def _number(data: bytes) -> int:
 
 
 def _read_kept(at: int, data: bytes, more: list[tuple[int, int, bytes]], name: Callable[[int], str]) -> Kept:
-    kind, parent_count, graft_count, author_size, message_size, author_count, epoch, *numbers, rt, wall = (
-        _KEPT.unpack_from(data)
-    )
-    number, branch, before, top, root, thinned = (
-        low | high << 32 for low, high in zip(numbers[::2], numbers[1::2], strict=True)
-    )
-    rest = data[_KEPT.size :] + b"".join(part for _, _, part in more)
+    (
+        kind, parent_count, graft_count, author_size, message_size, author_count, epoch, number, number_high,
+        branch, branch_high, before, before_high, top, top_high, root, root_high, thinned, thinned_high, rt, wall,
+    ) = _KEPT.unpack_from(data)  # fmt: skip
+    rest = data[_KEPT.size :]
+    if more:
+        rest += b"".join([part for _, _, part in more])
     message_at = author_size
     authors_at = message_at + message_size
     parents_at = authors_at + _AUTHOR * author_count
@@ -214,12 +215,14 @@ def _read_kept(at: int, data: bytes, more: list[tuple[int, int, bytes]], name: C
     parents = tuple([Key(low | high << 32, parent_epoch) for low, high, parent_epoch in links])
     grafts = tuple([int.from_bytes(rest[i : i + 6], "little") for i in range(grafts_at, wanted, 6)])
     record = Record(
-        number, epoch, branch, parents, rt, wall, rest[:message_at].decode(), rest[message_at:authors_at].decode(),
-        None, grafts, thinned, root, top, _read_authors(rest[authors_at:parents_at], name),
+        number | number_high << 32, epoch, branch | branch_high << 32, parents, rt, wall,
+        rest[:message_at].decode(), rest[message_at:authors_at].decode(), None, grafts, thinned | thinned_high << 32,
+        root | root_high << 32, top | top_high << 32,
+        _read_authors(rest[authors_at:parents_at], name) if author_count else None,
     )  # fmt: skip
     if record.authors is None and thinned:
         record.authors = {}
-    return Kept(record, before, None, kind == GHOST_ROW, (at, *(row for _, row, _ in more)))
+    return Kept(record, before | before_high << 32, None, kind == GHOST_ROW, (at, *[row for _, row, _ in more]))
 
 
 def author_pairs(rows: Sequence[bytes]) -> list[tuple[int, int]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rrdstore.errors import Corrupt, Exists, Locked, StoreError
-from rrdstore.storage import container, journal
+from rrdstore.storage import container, creation, journal
 from rrdstore.storage.layout import NO_SERIES, Layout, SeriesRoom, plan
 from rrdstore.storage.reader import RingReader
 from rrdstore.storage.writer import RingWriter
@@ -75,7 +75,7 @@ def _made(
             for end in (_NEW, "", "-wal", "-shm"):
                 Path(path + end).unlink(missing_ok=True)
         journal.fill(descriptor, ring, layout.ring, uuid, generation=1)
-        container.create(path + _NEW, layout, uuid, epoch, progress)
+        creation.create(path + _NEW, layout, uuid, epoch, progress)
         with container.faults(path):
             synced(path + _NEW)
             Path(path + _NEW).rename(path)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rrdstore.errors import Corrupt, StoreError
+from rrdstore.storage.layout import LOCATIONS_A_ROW, ROW
 from rrdstore.storage.protocol import Problem
 from rrdstore.storage.records import (
     author_pairs,
@@ -56,6 +57,7 @@ def problems(held: Container, kept: KeptTable, superblock: Superblock) -> Iterat
         rows = [every[at] for at in one.rows]
         yield from _compared("kept", zip(one.rows, rows, strict=True), kept_rows(one, 0xFF, author_pairs(rows)))
     yield from _dying(held)
+    yield from _unreached(held, superblock)
 
 
 def _again(table: str, rows: Sequence[bytes]) -> list[bytes]:
@@ -79,3 +81,20 @@ def _dying(held: Container) -> Iterator[Problem]:
             opened(row, "dying", at)
     except Corrupt as fault:
         yield Problem(fault.where, fault.found, fault.expected)
+
+
+def _unreached(held: Container, superblock: Superblock) -> Iterator[Problem]:
+    """Locations that no number has come to, which opening does not read, are zeros."""
+    found: list[int] = []
+    free, reached = bytes(ROW), superblock.next // LOCATIONS_A_ROW + 1
+
+    def take(at: int, row: bytes) -> None:
+        if at >= reached and row != free:
+            found.append(at)
+
+    try:
+        held.each("loc", held.layout.location_rows, take)
+    except StoreError:
+        return
+    for at in found:
+        yield Problem(f"table loc, row {at + 1}", "bytes", "zeros, as no number has come there")

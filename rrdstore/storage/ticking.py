@@ -71,6 +71,8 @@ class Ticking:
         """The newest stored tree of each branch, by the branch's id, and the number of its commit."""
         self.stale = False
         """Whether what is here is not what the file holds."""
+        self.untouched = False
+        """Whether no tick has begun since the tables were read."""
         self._steps: Steps | None = None
         self.load_tables()
 
@@ -90,6 +92,7 @@ class Ticking:
             raise Corrupt("tables branch, tag and pin", f"digest {found:08x}", expected)
         dying = self._container.rows("dying") if superblock.dying > superblock.reaped else []
         self._dying: Sequence[Dying] = read_dying(dying, superblock.dying) if dying else ()
+        self.untouched = True
 
     def abandon(self) -> None:
         """End the tick that is under way, if there is one: if it was not true yet, nothing has changed."""
@@ -100,6 +103,7 @@ class Ticking:
     def begin(self, tick: Tick) -> Steps:
         """The steps of a tick; what is journalled from now on is of the next one. Errors as `protocol.Storage.tick`."""
         self.abandon()
+        self.untouched = False
         try:
             self._container.probe()
         except Held as fault:

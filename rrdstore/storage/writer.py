@@ -65,7 +65,7 @@ class RingWriter:
         self._budget.forget()
         if ticks.stale:
             ticks.load()
-        else:
+        elif not ticks.untouched:
             ticks.load_tables()
         superblock, rows = self._objects.superblock, ticks.rows
         pending, fault = self._journal.recover(superblock.generation, superblock.start)

@@ -8,7 +8,7 @@ import pytest
 
 from rrdstore.errors import Corrupt, StoreError
 from rrdstore.storage import ringfile
-from rrdstore.storage.layout import KEPT
+from rrdstore.storage.layout import KEPT, LOCATIONS_A_ROW
 from rrdstore.storage.records import sealed
 from rrdstore.tree import edit
 from tests.storage.conftest import SIZE, SLOTS
@@ -62,6 +62,17 @@ def test_a_flipped_bit_in_a_row(path, past, table):
     data[len(data) // 2] ^= 1
     damaged(path, f"UPDATE {table} SET d = ? WHERE id = 1", (bytes(data),))
     assert any(f"table {table}, row 1" in text and "checksum" in text for text in problems(path))
+
+
+def test_a_location_that_no_number_has_come_to(path):
+    storage = ringfile.create(path, 1 << 20, SLOTS, sync="none")
+    last = storage._objects._layout.location_rows
+    assert storage._objects.superblock.next < (last - 1) * LOCATIONS_A_ROW, "the last row is beyond what is read"
+    storage.close()
+    data = row(path, "loc", last)
+    data[7] ^= 1
+    damaged(path, "UPDATE loc SET d = ? WHERE id = ?", (bytes(data), last))
+    assert [text.split(":")[0] for text in problems(path)] == [f"table loc, row {last}"]
 
 
 def test_a_flipped_bit_in_the_superblock(path, past):

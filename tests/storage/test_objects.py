@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from rrdstore.errors import Corrupt, StoreFull, Unwritable
-from rrdstore.storage import container
+from rrdstore.storage import container, creation
 from rrdstore.storage.codec import NODE, PIECE
 from rrdstore.storage.layout import CHARGE, SPARE, least, plan
 from rrdstore.storage.objects import Missing, Objects
@@ -15,7 +15,7 @@ from rrdstore.storage.objects import Missing, Objects
 @pytest.fixture
 def held(tmp_path):
     path = str(tmp_path / "s.rrdb")
-    container.create(path, plan(least(16), 16), b"u" * 16, 0, None)
+    creation.create(path, plan(least(16), 16), b"u" * 16, 0, None)
     held = container.connect(path, readonly=False, durable=False)
     yield held
     held.close()
