@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 
 import click
 
@@ -49,6 +51,7 @@ def main(
     for name in workloads:
         if name not in WORKLOADS:
             raise click.UsageError(f"workload {name!r}: expected one of {', '.join(WORKLOADS)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the daemons end with it
     for name in workloads or WORKLOADS:
         arena = Arena(chosen, short, runs)
         WORKLOADS[name](arena)

@@ -89,6 +89,10 @@ class Arena:
         """Note a figure beside its bar."""
         self.aims.append(Aim(what, state, found, bar, unit, least))
 
+    def beside_none(self, what: str, state: str, before: Best, after: Best, bar: float) -> None:
+        """Our CPU over what it was without whatever is there now, at most."""
+        self.aim(f"{what}, CPU over that without", state, after.cpu / before.cpu, bar, "times")
+
     def against_c(self, what: str, state: str, best: Mapping[str, Best], bar: float) -> None:
         """Our CPU over C's, at most."""
         if OURS in best and C in best:
@@ -132,6 +136,10 @@ class Paced:
         if self.count == self._least:
             self._calibrate()
         return timed(lambda: self._act(self.count), self.count, lambda: cpu_of(self._pid))
+
+    def again(self, least: int | None = None) -> None:
+        """Find out anew, as what an act costs has changed."""
+        self.count = self._least = least or self._least
 
     def _calibrate(self) -> None:
         while self.count < self._most:

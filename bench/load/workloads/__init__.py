@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.load.workloads import single
+from bench.load.workloads import host, many, rings, single, transactions, watching
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,4 +14,16 @@ if TYPE_CHECKING:
 WORKLOADS: dict[str, Callable[[Arena], None]] = {
     "single": single.one_by_one,
     "outstanding": single.outstanding,
+    "clients": many.hundred,
+    "idle": many.silent,
+    "watches": watching.unrelated,
+    "events": watching.fired,
+    "rings": rings.idle,
+    "fairness": rings.active,
+    "populate": host.populate,
+    "create": host.create,
+    "siblings": transactions.siblings,
+    "conflicts": transactions.conflicts,
+    "guests": transactions.guests,
+    "sleeper": transactions.sleeper,
 }
