@@ -26,7 +26,6 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from xsadapter.engine import lives
-from xsadapter.engine.flow import is_due
 from xsadapter.ticking import Ticking
 from xsadapter.transport.hub import VIRQ
 from xsadapter.transport.listener import Listeners
@@ -269,8 +268,7 @@ class Server:
             if isinstance(client, RingClient):
                 client.broke(found=str(error))
             else:
-                if is_due(connection.domain, "frame", self._daemon.flow):
-                    _log.warning("%s: %s", connection.author, error)
+                self._daemon.broke(connection, str(error))
                 self._send(client)
                 self._end(client)
             return False

@@ -135,7 +135,54 @@ def test_a_quota_that_refuses(daemon, introduced, trail):
     daemon.domains.record(5).limits["watches"] = 1
     for token in (b"1", b"2", b"3"):
         introduced.ask("WATCH", b"x\0" + token + b"\0")
-    assert taken(trail, "log", "what", "domain", "quota", "limit") == [("acc", "REFUSED", 5, "watches", 1)] * 2
+    names = ("log", "what", "domain", "conn", "operation", "subject", "error", "quota", "limit")
+    refused = ("acc", "REFUSED", 5, introduced.connection.serial, "WATCH", "x", "ENOSPC", "watches", 1)
+    assert taken(trail, *names) == [refused] * 2
+
+
+def test_what_a_guest_may_not_do(daemon, introduced, peer, trail):
+    """Rights and the toolstack's operations; not what is merely wrong, and nothing of the toolstack's."""
+    trail.switch("acc", True)
+    introduced.ask("READ", b"/tool\0")
+    introduced.ask("INTRODUCE", b"6\x001\x007\0")
+    introduced.ask("SET_PERMS", b"/local/domain/5\0n6\0")
+    introduced.ask("WRITE", b"/\n" + b"x" * 300 + b"\0secret")
+    introduced.ask("WRITE", b"/tool/" + b"x" * 300 + b"\0secret")
+    introduced.ask("READ", b"none\0")
+    introduced.ask("INVALID", b"")
+    peer.ask("RM", b"/\0")
+    peer.ask("SET_PERMS", b"/none\0n0\0")
+    assert all(record.guest for record in trail.records)
+    assert taken(trail, "what", "operation", "subject", "error") == [
+        ("REFUSED", "READ", "/tool", "EACCES"),
+        ("REFUSED", "INTRODUCE", "6", "EACCES"),
+        ("REFUSED", "SET_PERMS", "/local/domain/5", "EPERM"),
+        ("REFUSED", "WRITE", "/tool/" + "x" * 194, "EACCES"),
+    ]
+
+
+def test_refusals_are_recorded_at_a_bounded_pace(daemon, introduced, trail):
+    trail.switch("acc", True)
+    for _ in range(50):
+        introduced.ask("READ", b"/tool\0")
+    assert taken(trail, "omitted") == [(None,)] * 20
+    daemon.flow.now += 9.9
+    introduced.ask("READ", b"/tool\0")
+    assert taken(trail, "omitted") == []
+    daemon.flow.now += 0.1
+    for _ in range(2):
+        introduced.ask("READ", b"/tool\0")
+    assert taken(trail, "omitted") == [(31,), (None,)]
+
+
+def test_who_breaks_his_ring_is_recorded(daemon, introduced, trail):
+    trail.switch("acc", True)
+    daemon.ignore(introduced.connection, "a frame too long")
+    trail.sent_away(5, "user 1 is not 2")
+    assert taken(trail, "log", "what", "domain", "why") == [
+        ("acc", "BROKE", 5, "a frame too long; ignored"),
+        ("acc", "SENT AWAY", 5, "user 1 is not 2"),
+    ]
 
 
 @pytest.mark.parametrize(

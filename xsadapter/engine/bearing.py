@@ -18,7 +18,6 @@ from xsadapter.engine import private
 from xsadapter.engine.accounts import ENTRY, NODE
 from xsadapter.engine.flow import refused
 from xsadapter.engine.permissions import entries
-from xsadapter.errors import RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,8 +84,7 @@ def _bear_memory(connection: Connection, growth: int, error: str) -> None:
     domain = connection.domain
     limit = domain.limits["memory"]
     if limit and domain.usage.memory + growth > limit:
-        refused(domain, "memory", connection.flow)
-        raise RequestError(error)
+        raise refused(domain, "memory", connection.flow, error)
 
 
 def _names(view: View, path: str, node: rrdstore.Node | None, limit: int) -> int:

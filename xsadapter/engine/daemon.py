@@ -174,8 +174,14 @@ class Daemon:
         """The client broke its ring: it is served no more, until it begins anew."""
         self.restart(connection)
         connection.ignored = True
-        if is_due(connection.domain, "ring", self.flow):
-            self.notices.append(Notice(f"{connection.author}: {why}; ignored"))
+        self.broke(connection, f"{why}; ignored")
+
+    def broke(self, connection: Connection, why: str) -> None:
+        """Tell that a client sent what is no protocol."""
+        if self.flow.trail.acc:
+            self.flow.trail.broke(connection, why, self.flow.now)
+        if is_due(connection.domain, "broke", self.flow):
+            self.notices.append(Notice(f"{connection.author}: {why}"))
 
     def reset(self, connection: Connection) -> None:
         """Forget all watches of a client and abort all its transactions."""
@@ -220,6 +226,9 @@ class Daemon:
             return False
         except RequestError as error:
             failure = ERROR_PAYLOADS[error.name]
+            if self.flow.trail.acc:
+                operation = NAMES.get(kind, str(kind))
+                self.flow.trail.refused(connection, operation, payload, error, self.flow.now)
             connection.reply(Kind.ERROR, request, transaction, failure)
         except rrdstore.StoreError as error:
             failure = self._refused(connection, kind, error)

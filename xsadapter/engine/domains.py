@@ -36,6 +36,15 @@ FEATURES: Final = RECONNECTION | ERROR_FIELD | DEPTH | WILDCARD
 """What a ring may have; a socket has all."""
 
 
+class Pace:
+    """How much the trail was told of a domain's refusals lately."""
+
+    __slots__ = ("omitted", "since", "told")
+
+    def __init__(self) -> None:
+        self.since, self.told, self.omitted = 0.0, 0, 0
+
+
 class Domain:
     """What the daemon knows of one domain."""
 
@@ -49,6 +58,7 @@ class Domain:
         "home",
         "limits",
         "maxima",
+        "pace",
         "places",
         "refusals",
         "servants",
@@ -77,6 +87,7 @@ class Domain:
         """Whose target it is."""
         self.shut = False
         """Its shutdown has been told; RESUME clears it."""
+        self.pace = Pace()
         self.places: dict[str, int] = {}
         self.refusals: dict[str, int] = {}
         """Of each quota, how often it refused something."""

@@ -12,9 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xsadapter.engine.notices import Notice
-from xsadapter.engine.quotas import QUIET, QUOTAS
+from xsadapter.engine.quotas import QUIET, QUOTAS, QuotaError
 from xsadapter.engine.trail import Trail
-from xsadapter.errors import RequestError
 
 if TYPE_CHECKING:
     from xsadapter.engine.connection import Connection
@@ -76,15 +75,13 @@ class Flow:
         """Seconds that an unprivileged receiver has to begin reading an event; 0 is for ever. C's default."""
 
 
-def refused(domain: Domain, quota: str, flow: Flow) -> RequestError:
-    """The error of a refusal by a quota, which is counted, and logged unless it just was."""
+def refused(domain: Domain, quota: str, flow: Flow, name: str = "") -> QuotaError:
+    """The error of a refusal by a quota, which is counted, and logged unless it just was; `name` if not its own."""
     count = domain.refusals[quota] = domain.refusals.get(quota, 0) + 1
-    if flow.trail.acc:
-        flow.trail.refused(domain, quota)
+    limit = domain.limits[quota]
     if is_due(domain, quota, flow):
-        limit = domain.limits[quota]
         flow.notices.append(Notice(f"domain {domain.domid} is at its quota {quota} of {limit}: refused {count} times"))
-    return RequestError(QUOTAS[quota].refusal)
+    return QuotaError(name or QUOTAS[quota].refusal, quota, limit)
 
 
 def is_due(domain: Domain, what: str, flow: Flow) -> bool:

@@ -57,6 +57,14 @@ QUIET: Final = 10.0
 """Seconds between two log lines for one domain and quota."""
 
 
+class QuotaError(RequestError):
+    """A refusal by a quota, of which `limit` is what it was then."""
+
+    def __init__(self, name: str, quota: str, limit: int) -> None:
+        self.quota, self.limit = quota, limit
+        super().__init__(name)
+
+
 def named(text: str) -> str:
     """A quota's own name; EINVAL."""
     name = ALIASES.get(text, text)

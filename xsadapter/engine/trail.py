@@ -5,13 +5,15 @@ Rules
        obj   connections, domains, watches and transactions that come and go
        io    every request and how it was answered
        wrl   conflicts, with both sides (C tells its write limit here; ours are turns, and conflicts)
-       acc   refusals by quotas
+       acc   what was refused to guests: by rights, by quotas; and rings and streams that they broke
        tdb   changes of the tree: who, what, where, in which commit
 2. A change is recorded once it is committed, one record for each path that was named; a transaction's have its
    commit in common. Values are not recorded, but their sizes: they may be secrets.
 3. A conflict names who could not commit and, for each path, who changed it last since that transaction began, as
    far back as the last 4,096 paths changed.
-4. Records of what guests do are marked, so that they can be kept apart: a guest must not be able to push out what
+4. A guest may be refused as often as it likes: of each domain 20 refusals are recorded in ten seconds, and the next
+   record says how many were left out.
+5. Records of what guests do are marked, so that they can be kept apart: a guest must not be able to push out what
    the toolstack did.
 
 The state machine only collects; the shell writes (`xsadapter.audit`). Cost: a test of a flag where nothing is
@@ -24,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from xsadapter.engine.notices import escaped
 from xsadapter.engine.permissions import text
+from xsadapter.engine.quotas import QUIET, QuotaError
 from xsadapter.paths import parent
 
 if TYPE_CHECKING:
@@ -32,11 +35,14 @@ if TYPE_CHECKING:
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.domains import Domain
     from xsadapter.engine.head import Head
+    from xsadapter.errors import RequestError
 
 SWITCHES: Final = ("obj", "io", "wrl", "acc", "tdb")
 DEFAULT: Final = frozenset(SWITCHES) - {"io"}
 _RECENT: Final = 4096
 _PATHS: Final = 4
+_REFUSALS: Final = 20
+_FORBIDDEN: Final = {"EACCES", "EPERM"}
 _SHOWN: Final = 200
 _REMOVED: Final = "RM"
 
@@ -139,11 +145,38 @@ class Trail:
             answer=answer,
         )
 
-    def refused(self, domain: Domain, quota: str) -> None:
-        """A quota refused something. Ask only if `acc`."""
-        limit = domain.limits[quota]
-        fields = {"log": "acc", "what": "REFUSED", "domain": domain.domid, "quota": quota, "limit": limit}
-        self.records.append(Record(bool(domain.domid), fields))
+    def refused(self, connection: Connection, operation: str, payload: bytes, error: RequestError, now: float) -> None:
+        """What a guest asked was refused, if that is worth a record. Ask only if `acc`."""
+        if isinstance(error, QuotaError):
+            why: dict[str, Any] = {"quota": error.quota, "limit": error.limit}
+        elif error.name in _FORBIDDEN and not connection.privileged:
+            why = {}
+        else:
+            return
+        subject = escaped(payload.partition(b"\0")[0][:_SHOWN])
+        self._bounded(
+            connection, now, "REFUSED", {"operation": operation, "subject": subject, "error": error.name, **why}
+        )
+
+    def broke(self, connection: Connection, why: str, now: float) -> None:
+        """A ring or a stream was not what it has to be. Ask only if `acc`."""
+        self._bounded(connection, now, "BROKE", {"why": why})
+
+    def sent_away(self, domid: int, why: str) -> None:
+        """Somebody came by a client socket of a domain and was not let in. Ask only if `acc`, and not too often."""
+        self.records.append(Record(True, {"log": "acc", "what": "SENT AWAY", "domain": domid, "why": why}))
+
+    def _bounded(self, connection: Connection, now: float, what: str, fields: dict[str, Any]) -> None:
+        pace = connection.domain.pace
+        if now - pace.since >= QUIET:
+            pace.since, pace.told = now, 0
+        pace.told += 1
+        if pace.told > _REFUSALS:
+            pace.omitted += 1
+            return
+        if pace.omitted:
+            fields["omitted"], pace.omitted = pace.omitted, 0
+        self._add("acc", connection, what, **fields)
 
     def changed(
         self, connection: Connection | None, changes: Iterable[tuple[str, str]], head: Head, now: float

@@ -71,16 +71,19 @@ class Listener:
         if confined is None:
             return daemon.connect(str(who))
         if confined.uid is not None and who.uid != confined.uid:
-            self._refuse(f"user {who.uid} is not {confined.uid}, {who}", daemon.flow.now)
+            self._refuse(f"user {who.uid} is not {confined.uid}, {who}", daemon)
             return None
         connection = lives.confine(daemon, confined.domid, str(who))
         if connection is None:
-            self._refuse(f"there is no domain {confined.domid}, {who}", daemon.flow.now)
+            self._refuse(f"there is no domain {confined.domid}, {who}", daemon)
         return connection
 
-    def _refuse(self, why: str, now: float) -> None:
+    def _refuse(self, why: str, daemon: Daemon) -> None:
+        now = daemon.flow.now
         if self.confined is not None and now - self._told >= QUIET:
             self._told = now
+            if daemon.flow.trail.acc:
+                daemon.flow.trail.sent_away(self.confined.domid, why)
             _log.warning("%s: sent away: %s", self.confined.path, why)
 
 
