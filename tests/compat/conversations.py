@@ -1,142 +1,27 @@
-"""Random conversations of domain 0 and two guests, held with several daemons at once.
+"""Random conversations of domain 0, two guests and one that comes and goes, held with several daemons at once.
 
 A conversation lives below a place of its own (`/r17`, and `h` in each guest's home) and is followed by a removal, so
 that one that two daemons answered differently, by a listed difference, does not spoil the next. A step is sent to all
 daemons before any answer is awaited. Events are gathered by a barrier: a request to each client, behind which all that
 was caused before has arrived.
+
+The wanderer is introduced, aimed, released and killed in the course of a conversation, and gone at its end, so that no
+target outlives it either.
 """
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from tests.compat import peers
-from tests.compat.guest import Guest
-from tests.daemon.conversation import NUMBERS, Message, cut, pair
-from xsadapter.wire import pack
+from tests.compat.parties import CLIENTS, GUESTS, WANDERER, Party, Reply
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Sequence
 
-GUESTS = (5, 6)
-CLIENTS = (0, 0, *GUESTS)
-"""Who takes part: two sockets, and two rings."""
-
-Reply = bytes | str
-
-
-class Client(Protocol):
-    events: list[tuple[bytes, bytes]]
-
-    def send(self, operation: str, payload: bytes, transaction: int) -> None: ...
-
-    def receive(self) -> Reply: ...
-
-    def close(self) -> None: ...
-
-
-class Stream:
-    """A privileged client on the socket. EOFError if the daemon ends."""
-
-    def __init__(self, daemon: peers.Daemon) -> None:
-        self.stream = daemon.connect()
-        self.stream.settimeout(peers.PATIENCE)
-        self.events: list[tuple[bytes, bytes]] = []
-
-    def send(self, operation: str, payload: bytes, transaction: int) -> None:
-        self.operation = operation
-        try:
-            self.stream.sendall(pack(NUMBERS[operation], 1, transaction, payload))
-        except OSError as error:
-            raise EOFError from error
-
-    def receive(self) -> Reply:
-        while True:
-            header = self._exactly(16)
-            [message] = cut(header + self._exactly(struct.unpack("=4I", header)[3]))
-            if message.kind != "EVENT":
-                return _reply(self.operation, message)
-            self.events.append(pair(message))
-
-    def close(self) -> None:
-        self.stream.close()
-
-    def _exactly(self, count: int) -> bytes:
-        data = b""
-        while len(data) < count:
-            try:
-                piece = self.stream.recv(count - len(data))
-            except ConnectionError as error:
-                raise EOFError from error
-            if not piece:
-                raise EOFError
-            data += piece
-        return data
-
-
-class Ring:
-    """A guest. EOFError if the daemon ends."""
-
-    def __init__(self, daemon: peers.Daemon, domid: int) -> None:
-        self.daemon, self.guest = daemon, Guest(daemon.directory, domid)
-        self.events: list[tuple[bytes, bytes]] = []
-
-    def send(self, operation: str, payload: bytes, transaction: int) -> None:
-        self.operation = operation
-        try:
-            self.guest.send(pack(NUMBERS[operation], 1, transaction, payload))
-        except OSError as error:
-            raise EOFError from error
-
-    def receive(self) -> Reply:
-        while True:
-            try:
-                message = self.guest.message()
-            except (OSError, AssertionError) as error:
-                if self.daemon.process.poll() is not None:
-                    raise EOFError from error
-                raise
-            if message.kind != "EVENT":
-                return _reply(self.operation, message)
-            self.events.append(pair(message))
-
-    def close(self) -> None:
-        self.guest.close()
-
-
-def _reply(operation: str, message: Message) -> Reply:
-    if message.kind == "ERROR":
-        return message.payload[:-1].decode()
-    if operation == "DIRECTORY":
-        return b"".join(name + b"\0" for name in sorted(message.payload.split(b"\0")[:-1]))
-    return message.payload
-
-
-class Party:
-    """One daemon and everybody who talks to it."""
-
-    def __init__(self, daemon: peers.Daemon) -> None:
-        self.daemon = daemon
-        self.clients: list[Client] = [Stream(daemon), Stream(daemon)]
-        for domid in GUESTS:
-            home = b"/local/domain/%d\0" % domid
-            self.ask(0, "MKDIR", home)
-            self.ask(0, "SET_PERMS", home + b"n%d\0" % domid)
-            self.clients.append(Ring(daemon, domid))
-            assert self.ask(0, "INTRODUCE", b"%d\x001\x001\0" % domid) == b"OK\0"
-        self.transactions: list[dict[int, int]] = [{} for _ in CLIENTS]
-        """Of each client, its transactions: the conversation's number, and the daemon's."""
-
-    def ask(self, who: int, operation: str, payload: bytes, transaction: int = 0) -> Reply:
-        self.clients[who].send(operation, payload, transaction)
-        return self.clients[who].receive()
-
-    def close(self) -> None:
-        for client in self.clients:
-            client.close()
+DEATH = "DEATH"
+"""A step that is no request: the hypervisor has the wanderer no more."""
 
 
 @dataclass
@@ -152,6 +37,13 @@ class Step:
     broken: bool = False
     replies: list[Reply] = field(default_factory=list)
 
+    @property
+    def begins(self) -> int:
+        """Whose ring begins by it, 0 if none does."""
+        if self.operation != "INTRODUCE" or self.broken or CLIENTS[self.who]:
+            return 0
+        return int(self.payload[:1])
+
     def __str__(self) -> str:
         inside = f" in transaction {self.transaction}" if self.transaction else ""
         return f"client {self.who} (domain {CLIENTS[self.who]}){inside}: {self.operation} {self.payload!r}"
@@ -161,9 +53,12 @@ _OFTEN = {
     **dict.fromkeys(("READ", "SET_PERMS", "WATCH", "TRANSACTION_END"), 2),
     **dict.fromkeys(("DIRECTORY", "GET_PERMS", "MKDIR", "RM", "UNWATCH", "TRANSACTION_START"), 1),
     **dict.fromkeys(("RESET_WATCHES", "GET_DOMAIN_PATH", "IS_DOMAIN_INTRODUCED"), 1),
+    **dict.fromkeys(("INTRODUCE", "RELEASE", "SET_TARGET", "RESUME", DEATH), 0.5),
     "WRITE": 3,
 }
-_CHANGES = {"WRITE", "MKDIR", "RM", "SET_PERMS", "TRANSACTION_END"}
+CHANGES = {"WRITE", "MKDIR", "RM", "SET_PERMS", "TRANSACTION_END", "RELEASE", DEATH}
+BORDERS = {"INTRODUCE", "RELEASE", DEATH}
+"""Steps at which a client may end: what it was told is compared before."""
 
 
 class Talk:
@@ -176,10 +71,15 @@ class Talk:
         self.open: list[dict[int, bool]] = [{} for _ in CLIENTS]
         """Of each client, its open transactions, and whether somebody else has changed something meanwhile."""
         self.next = 1
+        self.there = False
+        """Whether the wanderer is."""
+        self.died = False
+        """Whether it was once: lists may name it that did so before."""
+        self.waiting = self.opening()
 
     def opening(self) -> list[Step]:
         """A place where guests may do something."""
-        lists = [b"n0\0b5\0b6\0", b"b0\0", b"r0\0w5\0", b"n5\0r6\0", b"w0\0r6\0", b"n0\0"]
+        lists = [b"n0\0b5\0b6\0", b"b0\0", b"r0\0w5\0", b"n5\0r6\0", b"w0\0r6\0", b"n0\0", b"n7\0b5\0", b"n0\0b7\0"]
         made = [
             Step(0, "MKDIR", self.place + b"\0"),
             Step(0, "SET_PERMS", self.place + b"\0" + self.chance.choice(lists)),
@@ -190,13 +90,37 @@ class Talk:
                 Step(domid - 3, "MKDIR", home),
                 Step(domid - 3, "SET_PERMS", home + self.chance.choice([b"n%d\0", b"r%d\0", b"b%d\0"]) % domid),
             ]
-        return made
+        return made + (self.coming() if self.chance.random() < 0.5 and not self.malformed else [])
+
+    def coming(self) -> list[Step]:
+        """The wanderer is introduced, with a home of its own."""
+        home = b"/local/domain/%d\0" % WANDERER
+        permitted = home + b"n%d\0" % WANDERER
+        made = Step(0, "INTRODUCE", b"%d\x001\x001\0" % WANDERER)
+        if self.there:
+            return [made]
+        return [Step(0, "MKDIR", home), Step(0, "SET_PERMS", permitted), made]
 
     def step(self) -> Step:
         chance = self.chance
-        who = chance.choice([0, 0, 1, 2, 2, 3])
+        if self.waiting:
+            return self.waiting.pop(0)
+        who = chance.choice([0, 0, 1, 2, 2, 3, 4, 4] if self.there else [0, 0, 1, 2, 2, 3])
         [operation] = chance.choices(list(_OFTEN), list(_OFTEN.values()))
+        if operation in BORDERS and self.malformed:
+            who, operation = 0, chance.choice(["INTRODUCE", "RELEASE"])
+            return Step(0, operation, self.broken(b"9\0" if operation == "RELEASE" else b"9\x001\x001\0"), broken=True)
+        if operation in BORDERS and not CLIENTS[who]:
+            if not self.there or (operation == "INTRODUCE" and chance.random() < 0.7):
+                self.waiting = self.coming()
+                return self.waiting.pop(0)
+            if operation == DEATH:
+                return Step(0, DEATH, b"")
+        if operation == DEATH:
+            operation = "RELEASE"
         mine = self.open[who]
+        if operation == "SET_TARGET" and not self.there:
+            operation = "READ"
         if operation == "TRANSACTION_START" and len(mine) >= 2:
             operation = "TRANSACTION_END"
         if operation == "RESET_WATCHES" and chance.random() < 0.7:
@@ -220,7 +144,7 @@ class Talk:
             self.mixed = True
         mine = self.open[step.who]
         step.overlapped = bool(step.transaction and mine.get(step.transaction))
-        if step.operation in _CHANGES and (not step.transaction or step.operation == "TRANSACTION_END"):
+        if step.operation in CHANGES and (not step.transaction or step.operation == "TRANSACTION_END"):
             for at, theirs in enumerate(self.open):
                 for number in theirs:
                     if (at, number) != (step.who, step.transaction):
@@ -230,7 +154,8 @@ class Talk:
         chance = self.chance
         name = b"/".join(chance.choices([b"a", b"b", b"c"], k=chance.choice([0, 1, 1, 2, 2, 3])))
         domid = CLIENTS[who]
-        top = chance.choice([self.place, self.place, self.place, b"h", b"/local/domain/5/h", b"/local/domain/6/h"])
+        tops = [self.place, self.place, self.place, b"h", b"/local/domain/5/h", b"/local/domain/6/h"]
+        top = chance.choice([*tops, b"/local/domain/7/h", b"h"] if self.there else tops)
         if top == b"h" and not domid:
             top = self.place
         return (top + b"/" + name).rstrip(b"/")
@@ -242,10 +167,13 @@ class Talk:
             return path + b"\0" + chance.choice([b"", b"1", b"two", b"\0\xff", b"v" * 40])
         if operation == "SET_PERMS":
             first = (
-                b"%d" % CLIENTS[who] if CLIENTS[who] and chance.random() < 0.8 else chance.choice([b"0", b"5", b"6"])
+                b"%d" % CLIENTS[who]
+                if CLIENTS[who] and chance.random() < 0.8
+                else chance.choice([b"0", b"5", b"6", b"7"])
             )
             more = [
-                chance.choice([b"r5", b"b5", b"r6", b"w6", b"n5", b"b0"]) for _ in range(chance.choice([0, 1, 1, 2]))
+                chance.choice([b"r5", b"b5", b"r6", b"w6", b"n5", b"b0", b"b7", b"r7"])
+                for _ in range(chance.choice([0, 1, 1, 2]))
             ]
             return (
                 path
@@ -253,7 +181,8 @@ class Talk:
                 + b"".join(entry + b"\0" for entry in (chance.choice([b"n", b"r", b"w", b"b"]) + first, *more))
             )
         if operation in {"WATCH", "UNWATCH"}:
-            path = chance.choice([path, path, path, b"@releaseDomain" if not CLIENTS[who] else path])
+            special = chance.choice([b"@releaseDomain", b"@introduceDomain"])
+            path = chance.choice([path, path, path, special if not CLIENTS[who] else path])
             return path + b"\0" + chance.choice([b"t", b"u"]) + b"\0"
         if operation == "TRANSACTION_END":
             return chance.choice([b"T\0", b"T\0", b"T\0", b"F\0"])
@@ -261,6 +190,15 @@ class Talk:
             return b"\0"
         if operation in {"GET_DOMAIN_PATH", "IS_DOMAIN_INTRODUCED"}:
             return chance.choice([b"0", b"5", b"6", b"7", b"32752"]) + b"\0"
+        if operation == "INTRODUCE":
+            return chance.choice([b"5", b"6", b"7"]) + b"\x001\x001\0"
+        if operation == "RELEASE":
+            return (b"7" if self.there and chance.random() < 0.8 else b"9") + b"\0"
+        if operation == "RESUME":
+            return chance.choice([b"5", b"6", b"7", b"7", b"9"]) + b"\0"
+        if operation == "SET_TARGET":
+            one, two = chance.choice([(b"7", b"5"), (b"7", b"6"), (b"7", b"9")])
+            return one + b"\0" + two + b"\0"
         return path + b"\0"
 
     def broken(self, payload: bytes) -> bytes:
@@ -286,10 +224,19 @@ class Table:
 
     def ask(self, step: Step, talk: Talk) -> list[Reply]:
         """All replies to one step, and what follows for the transactions."""
-        for party in self.parties:
-            known = party.transactions[step.who]
-            party.clients[step.who].send(step.operation, step.payload, known.get(step.transaction, 0))
-        step.replies = [party.clients[step.who].receive() for party in self.parties]
+        if step.operation == DEATH:
+            for party in self.parties:
+                party.dies()
+            step.replies = [b"OK\0"] * len(self.parties)
+        else:
+            introduced = step.begins
+            for party in self.parties:
+                known = party.transactions[step.who]
+                number = known.get(step.transaction, 0)
+                if introduced:
+                    party.begins(introduced)
+                party.client(step.who).send(step.operation, step.payload, number)
+            step.replies = [party.client(step.who).receive() for party in self.parties]
         self.follow(step, talk)
         return step.replies
 
@@ -310,18 +257,32 @@ class Table:
             talk.open[step.who].clear()
             for party in self.parties:
                 party.transactions[step.who].clear()
+        if (step.operation == DEATH or (step.operation in BORDERS and not step.broken)) and step.replies[-1] == b"OK\0":
+            self.follow_domain(step, talk)
+
+    def follow_domain(self, step: Step, talk: Talk) -> None:
+        """Who has come, or gone."""
+        domid = WANDERER if step.operation == DEATH else int(step.payload[:1])
+        talk.open[CLIENTS.index(domid)].clear()
+        if domid == WANDERER:
+            talk.there = step.operation == "INTRODUCE"
+            talk.died = talk.died or not talk.there
+        if step.operation == "RELEASE":
+            for party in self.parties:
+                party.goes(CLIENTS.index(domid))
 
     def events(self) -> list[list[set[tuple[bytes, bytes]]]]:
         """Of each party, of each client, what it was told since the last time."""
         for party in self.parties:
-            for client in party.clients:
-                client.send("GET_DOMAIN_PATH", b"0\0", 0)
+            for who in party.present:
+                party.client(who).send("GET_DOMAIN_PATH", b"0\0", 0)
         found = []
         for party in self.parties:
-            told = []
-            for client in party.clients:
+            told: list[set[tuple[bytes, bytes]]] = [set() for _ in CLIENTS]
+            for who in party.present:
+                client = party.client(who)
                 client.receive()
-                told.append(set(client.events))
+                told[who].update(client.events)
                 client.events.clear()
             found.append(told)
         return found
@@ -329,9 +290,14 @@ class Table:
     def clear(self, talk: Talk) -> None:
         """Nothing of the conversation is left."""
         for party in self.parties:
-            for who in range(len(CLIENTS)):
+            for who in party.present:
                 party.ask(who, "RESET_WATCHES", b"\0")
                 party.transactions[who].clear()
-            for path in (talk.place, b"/local/domain/5/h", b"/local/domain/6/h"):
+            if party.clients[-1] is not None:
+                party.ask(0, "RELEASE", b"%d\0" % WANDERER)
+                party.goes(len(CLIENTS) - 1)
+            party.ask(0, "RELEASE", b"9\0")  # what is malformed may have introduced it
+            (party.daemon.directory / f"dead.{WANDERER}").unlink(missing_ok=True)
+            for path in (talk.place, b"/local/domain/5/h", b"/local/domain/6/h", b"/local/domain/7"):
                 party.ask(0, "RM", path + b"\0")
         self.events()

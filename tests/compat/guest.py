@@ -13,9 +13,13 @@ import socket
 import struct
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.daemon.conversation import NAMES, NUMBERS, Message, pair
 from xsadapter.wire import HEADER, pack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 HALF = 1024
 REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD, FEATURES, CONNECTION, ERROR, PORT = range(512, 520)
@@ -41,6 +45,8 @@ class Guest:
         self.request = 0
         self.received = b""
         self.queued: list[Message] = []
+        self.alive: Callable[[], bool] = lambda: True
+        """Whether there is still a daemon to wait for."""
 
     def close(self) -> None:
         self.told.close()
@@ -76,6 +82,7 @@ class Guest:
             self.kick()
             self.take()
             if data:
+                assert self.alive(), "the daemon has ended"
                 assert time.monotonic() < deadline, "the daemon does not read"
                 self.wait(0.01)
 
@@ -111,6 +118,7 @@ class Guest:
             self.take()
             if self.queued:
                 return self.queued.pop(0)
+            assert self.alive(), "the daemon has ended"
             assert time.monotonic() < deadline, "the daemon does not answer"
             self.wait(0.05)
 
