@@ -287,17 +287,16 @@ class Table:
             found.append(told)
         return found
 
-    def clear(self, talk: Talk) -> None:
-        """Nothing of the conversation is left."""
+    def clear(self, *places: bytes) -> None:
+        """Nothing of the conversation in these places is left."""
         for party in self.parties:
             for who in party.present:
                 party.ask(who, "RESET_WATCHES", b"\0")
                 party.transactions[who].clear()
-            if party.clients[-1] is not None:
-                party.ask(0, "RELEASE", b"%d\0" % WANDERER)
-                party.goes(len(CLIENTS) - 1)
+            party.ask(0, "RELEASE", b"%d\0" % WANDERER)
+            party.goes(len(CLIENTS) - 1)
             party.ask(0, "RELEASE", b"9\0")  # what is malformed may have introduced it
             (party.daemon.directory / f"dead.{WANDERER}").unlink(missing_ok=True)
-            for path in (talk.place, b"/local/domain/5/h", b"/local/domain/6/h", b"/local/domain/7"):
+            for path in (*places, b"/local/domain/5/h", b"/local/domain/6/h", b"/local/domain/7"):
                 party.ask(0, "RM", path + b"\0")
         self.events()

@@ -14,7 +14,7 @@ import pytest
 
 from tests.compat import peers
 from tests.compat.conversations import BORDERS, DEATH, Table, Talk
-from tests.compat.parties import CLIENTS, Party
+from tests.compat.parties import CLIENTS, GUESTS, WANDERER, Party, Stream
 
 STEPS = 46
 BARRIER = 5
@@ -124,39 +124,63 @@ def talk_it_through(stock, table, talk):
     return steps
 
 
+def anew(daemon):
+    """Nothing is left in ours of what was said when the stock daemon died."""
+    with contextlib.closing(Stream(daemon)) as toolstack:
+
+        def ask(operation, payload):
+            toolstack.send(operation, payload, 0)
+            return toolstack.receive()
+
+        for domid in (*GUESTS, WANDERER, 9):
+            ask("RELEASE", b"%d\0" % domid)
+        for name in ask("DIRECTORY", b"/\0").split(b"\0")[:-1]:
+            ask("RM", b"/%b\0" % name)
+        ask("WRITE", b"/\0")
+        ask("MKDIR", b"/tool/xenstored\0")
+        for place in (b"/", b"@introduceDomain", b"@releaseDomain"):
+            ask("SET_PERMS", place + b"\0n0\0")
+
+
+STOCK = {"C": (peers.C_NEEDS, peers.c_xenstored), "OCaml": (peers.OX_NEEDS, peers.ox_xenstored)}
+
+
 @contextlib.contextmanager
-def table_of(stock):
-    needs, start = {"C": (peers.C_NEEDS, peers.c_xenstored), "OCaml": (peers.OX_NEEDS, peers.ox_xenstored)}[stock]
-    peers.need(*needs)
-    with contextlib.ExitStack() as stack:
-        theirs, ours = (stack.enter_context(peers.short_directory()) for _ in range(2))
-        daemons = (
-            stack.enter_context(start(theirs)),
-            stack.enter_context(peers.our_xenstored(ours, "--memory", "--simulated-xen", str(ours))),
-        )
-        parties = [Party(daemon) for daemon in daemons]
-        for party in parties:
-            stack.callback(party.close)
-        yield Table(parties)
+def party_of(daemon):
+    party = Party(daemon)
+    try:
+        yield party
+    finally:
+        party.close()
 
 
-def converse(stock, chance, count, malformed=False, told=lambda done: None):
+@contextlib.contextmanager
+def stock_party(stock):
+    _, start = STOCK[stock]
+    with peers.short_directory() as directory, start(directory) as daemon, party_of(daemon) as party:
+        yield party
+
+
+def converse(stock, chance, count, malformed=False):
     """At least so many operations, from a seed; how often the stock daemon died of them."""
+    peers.need(*STOCK[stock][0])
     done = number = died = 0
-    while done < count:
-        with table_of(stock) as table:
-            while done < count:
-                number += 1
-                talk = Talk(chance, number, malformed)
-                try:
-                    done += len(talk_it_through(stock, table, talk))
-                    table.clear(talk)
-                except EOFError:
-                    died += 1
-                    assert malformed, "the stock daemon ended"
-                    assert table.parties[1].daemon.process.poll() is None, "ours ended"
-                    break
-                told(done)
+    with peers.short_directory() as here, peers.our_xenstored(here, "--memory", "--simulated-xen", str(here)) as daemon:
+        while done < count:
+            anew(daemon)
+            with stock_party(stock) as theirs, party_of(daemon) as ours:
+                table = Table([theirs, ours])
+                while done < count:
+                    number += 1
+                    talk = Talk(chance, number, malformed)
+                    try:
+                        done += len(talk_it_through(stock, table, talk))
+                        table.clear(talk.place)
+                    except EOFError:
+                        died += 1
+                        assert malformed, "the stock daemon ended"
+                        assert daemon.process.poll() is None, "ours ended"
+                        break
     return died
 
 
