@@ -1,6 +1,6 @@
 """Random conversations with Debian's xenstored and ours, compared reply by reply.
 
-    python bench/differential.py [--count 1000000] [--seed 1] [--with C|OCaml|malformed]
+    python bench/differential.py [--count 1000000] [--seed 1] [--with STOCK] [--malformed]
 
 Prints how far it is; ends with the conversation if a difference is found that docs/xenstore.md does not list.
 """
@@ -24,13 +24,13 @@ def main() -> int:
     given = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     given.add_argument("--count", type=int, default=1_000_000)
     given.add_argument("--seed", type=int, default=1)
-    given.add_argument("--with", dest="stock", choices=["C", "OCaml", "malformed"], default="C")
+    given.add_argument("--with", dest="stock", choices=["C", "C with quotas", "OCaml"], default="C")
+    given.add_argument("--malformed", action="store_true")
     asked = given.parse_args()
     began, done, seed, died = time.monotonic(), 0, asked.seed, 0
-    malformed = asked.stock == "malformed"
     while done < asked.count:
         print(f"seed {seed}: {done:,} operations in {time.monotonic() - began:.0f} s, {died} times died", flush=True)
-        died += converse("C" if malformed else asked.stock, random.Random(seed), EACH, malformed)
+        died += converse(asked.stock, random.Random(seed), EACH, asked.malformed)
         done, seed = done + EACH, seed + 1
     print(f"{done:,} operations in {time.monotonic() - began:.0f} s, the stock daemon died {died} times")
     return 0

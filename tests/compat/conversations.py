@@ -64,8 +64,9 @@ BORDERS = {"INTRODUCE", "RELEASE", DEATH}
 class Talk:
     """A random conversation, as it goes on."""
 
-    def __init__(self, chance: random.Random, number: int, malformed: bool) -> None:
-        self.chance, self.place, self.malformed = chance, b"/r%d" % number, malformed
+    def __init__(self, chance: random.Random, number: int, malformed: bool, lax: bool = False) -> None:
+        """`lax`: what is malformed is to be borne by oxenstored."""
+        self.chance, self.place, self.malformed, self.lax = chance, b"/r%d" % number, malformed, lax
         self.mixed = False
         """A guest has made a node where the parent may be somebody else's."""
         self.open: list[dict[int, bool]] = [{} for _ in CLIENTS]
@@ -109,7 +110,12 @@ class Talk:
         [operation] = chance.choices(list(_OFTEN), list(_OFTEN.values()))
         if operation in BORDERS and self.malformed:
             who, operation = 0, chance.choice(["INTRODUCE", "RELEASE"])
-            return Step(0, operation, self.broken(b"9\0" if operation == "RELEASE" else b"9\x001\x001\0"), broken=True)
+            return Step(
+                0,
+                operation,
+                self.broken(operation, b"9\0" if operation == "RELEASE" else b"9\x001\x001\0"),
+                broken=True,
+            )
         if operation in BORDERS and not CLIENTS[who]:
             if not self.there or (operation == "INTRODUCE" and chance.random() < 0.7):
                 self.waiting = self.coming()
@@ -121,7 +127,7 @@ class Talk:
         mine = self.open[who]
         if operation == "SET_TARGET" and not self.there:
             operation = "READ"
-        if operation == "TRANSACTION_START" and len(mine) >= 2:
+        if operation == "TRANSACTION_START" and len(mine) >= chance.choice([2, 3]):
             operation = "TRANSACTION_END"
         if operation == "RESET_WATCHES" and chance.random() < 0.7:
             operation = "WRITE"
@@ -130,7 +136,7 @@ class Talk:
             transaction = chance.choice([*mine, *mine, 0])
         made = Step(who, operation, self.payload(who, operation), transaction)
         if self.malformed and chance.random() < 0.4:
-            made.payload, made.broken = self.broken(made.payload), True
+            made.payload, made.broken = self.broken(operation, made.payload), True
         self.follow(made)
         return made
 
@@ -164,7 +170,7 @@ class Talk:
         chance = self.chance
         path = self.path(who)
         if operation == "WRITE":
-            return path + b"\0" + chance.choice([b"", b"1", b"two", b"\0\xff", b"v" * 40])
+            return path + b"\0" + chance.choice([b"", b"1", b"two", b"\0\xff", b"v" * 40, b"v" * 80])
         if operation == "SET_PERMS":
             first = (
                 b"%d" % CLIENTS[who]
@@ -173,7 +179,7 @@ class Talk:
             )
             more = [
                 chance.choice([b"r5", b"b5", b"r6", b"w6", b"n5", b"b0", b"b7", b"r7"])
-                for _ in range(chance.choice([0, 1, 1, 2]))
+                for _ in range(chance.choice([0, 1, 1, 2, 3]))
             ]
             return (
                 path
@@ -201,7 +207,14 @@ class Talk:
             return one + b"\0" + two + b"\0"
         return path + b"\0"
 
-    def broken(self, payload: bytes) -> bytes:
+    def broken(self, operation: str, payload: bytes) -> bytes:
+        """The payload, malformed. oxenstored waits for more than nothing, and empties the store at an RM of "/"."""
+        while True:
+            made = self.mutated(payload)
+            if not self.lax or (made and (operation, made) != ("RM", b"/\0")):
+                return made
+
+    def mutated(self, payload: bytes) -> bytes:
         chance = self.chance
         at = chance.randrange(len(payload) + 1)
         how = chance.randrange(5)
