@@ -89,7 +89,7 @@ MERGE_MUTATIONS = (
         "the journal forgets what a merge made of the base",
         MERGES,
         (
-            "store/loading.py",
+            "store/redoing.py",
             "ledger.admit(line, record, entry.edits, entry.meeting)",
             "ledger.admit(line, record, entry.edits)",
         ),
@@ -99,9 +99,9 @@ MERGE_MUTATIONS = (
         "recovery does not hold what it merges",
         MERGES,
         (
-            "store/loading.py",
-            "merged = [key.number for entry in state.pending for key in entry.parents[1:]]",
-            "merged: list[int] = []",
+            "store/redoing.py",
+            "yield from (key.number for key in entry.parents[1:])",
+            "yield from ()",
         ),
     ),
     broken(

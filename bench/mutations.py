@@ -128,6 +128,34 @@ MUTATIONS = (
         ("store/leases.py", "self._ledger.history.release(*lease)", "self._ledger.history.let_go(lease[0])"),
     ),
     broken(
+        5,
+        "recovery loses what a snapshot kept and a tag names",
+        "store/test_settle.py",
+        ("store/redoing.py", "yield entry.key.number", "yield from ()"),
+    ),
+    broken(
+        5,
+        "a tick does not know of branches, tags and pins alone",
+        "store/test_settle.py",
+        ("store/ticks.py", "history.changed or history.moved)", "history.changed)"),
+    ),
+    broken(
+        5,
+        "a branch of the journal has no lease",
+        "storage/test_journal.py store/test_settle.py",
+        ("storage/entries.py", "change.head, change.lease, change.until", "change.head, 0, 0"),
+    ),
+    broken(
+        5,
+        "a deletion of the journal is passed over",
+        "store/test_settle.py",
+        (
+            "store/redoing.py",
+            "Ended: lambda ledger, made: ledger.history.end(ledger.history.lines[made.line]),",
+            "Ended: lambda ledger, made: None,",
+        ),
+    ),
+    broken(
         8,
         "grafts are not reduced",
         "history/test_graph.py",

@@ -1,8 +1,8 @@
 """How long any one call holds up who makes it, in a store of 500,000 nodes: CPU milliseconds, the collector's included.
 
 A host of 10,870 domains. Commits at speed with slices of a tick between them, a fork that makes commits of its own and
-is deleted, freeing and cleaning all the while; then the same in a file so small that it thins beyond its policy. What
-is stored by a tick of its own is asked for twice: when all else is stored, and at speed, when hundreds of commits wait.
+is deleted, freeing and cleaning all the while; then the same in a file so small that it thins beyond its policy.
+Branches, tags and pins change when all is stored, and at speed, when hundreds of commits wait.
 The program does what docs/python.md asks of one with so large a heap: gc.freeze() after loading, and after each slice.
 """
 
@@ -12,6 +12,7 @@ import gc
 import random
 import time
 from collections import defaultdict
+from functools import partial
 
 import pytest
 
@@ -84,6 +85,18 @@ def commits(store, branch, timed, many, choose, kind="commit"):
             slice_of_a_tick(store, timed, "slice of a tick")
 
 
+def refs_at_speed(store, timed, main, number):
+    timed("pin at speed", store.pin, main.head)
+    timed("fork at speed", main.fork, f"at speed {number}", "last:4")
+    timed("new branch at speed", partial(store.branch, f"new {number}", create=True))
+    timed("commit of a fork at speed", store.branch(f"at speed {number}").set, PATHS[0], b"%d" % number)
+    timed("tag at speed", store.tag, f"tag {number}", main.head)
+    timed("unpin at speed", store.unpin, min(store.pins))
+    timed("untag at speed", store.untag, f"tag {number}")
+    timed("deletion at speed", store.delete_branch, f"at speed {number}")
+    timed("deletion at speed", store.delete_branch, f"new {number}")
+
+
 @pytest.fixture(autouse=True)
 def thawed():
     assert gc.isenabled()
@@ -100,6 +113,9 @@ def test_no_call_takes_long(kind, aim, tmp_path):
         main = loaded(store)
         commits(store, main, timed, COMMITS, choose)
         timed("tag at speed", store.tag, "here", main.head)
+        for number in range(100):
+            commits(store, main, timed, 20, choose)
+            refs_at_speed(store, timed, main, number)
         rest(store, timed)
         timed("pin, all stored", store.pin, main.head)
         work = timed("fork, all stored", main.fork, "work", KEEP_OWN)

@@ -152,7 +152,7 @@ def _table(found: rrdstore.Info) -> Iterator[str]:
         ("uuid", found.uuid),
         ("size", f"{size(found.used)} in {len(found.files)} files, never above {size(found.size)}"),
         ("room", f"{size(found.live)} of {size(found.room)} in use by {found.objects} objects"),
-        ("journal", f"{size(found.journal_used)} of {size(found.journal)}, {found.unstored} commits not stored yet"),
+        ("journal", f"{size(found.journal_used)} of {size(found.journal)}, {found.unstored} changes not stored yet"),
         ("commits", f"{found.commits} made, {found.kept} kept, never more than {found.bound}"),
         ("kept by hand", f"{found.tags} tags, {found.pins} pins"),
     ]

@@ -88,3 +88,10 @@ class Line:
     """How long after the last merge its base is kept, microseconds; 0 is for ever."""
     until: int = 0
     """The retention time at which that ends."""
+
+
+def begun(
+    ident: int, name: str, keep: str, rings: Rings, upstream: int = 0, head: int = 0, lease: int = 0, until: int = 0
+) -> Line:
+    """A branch as it begins: at commit `head` of the branch `upstream`, or with nothing."""
+    return Line(name, ident, head, head, upstream, head, keep, rings, 0, Reach(upstream=head), lease, until)

@@ -19,7 +19,6 @@ from rrdstore.history.holds import BASE, FORK, HEAD, PIN, TAG, Holds
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rrdstore.history.branch import Rings
     from rrdstore.history.commit import Key, Record
 
 
@@ -33,6 +32,8 @@ class Due(NamedTuple):
     fresh: dict[int, Record]
     gone: list[Record]
     changed: dict[int, Record]
+    moved: int = 0
+    """How many changes of branches, tags and pins."""
 
 
 class History:
@@ -53,6 +54,8 @@ class History:
         """Stored, and dropped since the last tick."""
         self.changed: dict[int, Record] = {}
         """Stored and kept, with grafts or a count that the storage does not know."""
+        self.moved = 0
+        """How often branches, tags and pins have changed since the last tick."""
         self.next_end = NEVER
         """The retention time at which the next lease of a base ends."""
 
@@ -78,23 +81,16 @@ class History:
             raise NotFound("branch", name)
         return self.names[name]
 
-    def begin(self, name: str, keep: str, rings: Rings, origin: Line | None, lease: int = 0) -> Line:
-        """A new branch, forked from the head of `origin` or from nothing; Exists.
-
-        Its base is kept for `lease` microseconds after each merge, for ever if that is 0.
-        """
-        if name in self.names:
-            raise Exists("branch", name)
-        head, upstream = (origin.head, origin.id) if origin else (0, 0)
-        line = Line(name, self.last_line + 1, head, head, upstream, head, keep, rings)
-        line.reach = Reach(upstream=head)
-        if lease and origin:
-            line.lease, line.until = lease, self.graph.newest_time() + lease
+    def begin(self, line: Line) -> None:
+        """A new branch; Exists."""
+        if line.name in self.names:
+            raise Exists("branch", line.name)
         self.add_line(line)
-        return line
+        self.moved += 1
 
     def end(self, line: Line) -> None:
         """Delete a branch: its commits go, newest first, but for those that are held otherwise."""
+        self.moved += 1
         del self.names[line.name]
         head, line.name, line.rings, line.head, line.upstream = line.head, "", None, 0, 0
         self.holds.release(head, HEAD)
@@ -212,18 +208,21 @@ class History:
         if name in self.tags:
             raise Exists("tag", name)
         self.tags[name] = key
+        self.moved += 1
         self.holds.hold(key.number, TAG)
 
     def untag(self, name: str) -> None:
         """Forget a name, and the commit if nothing else keeps it; NotFound."""
         if name not in self.tags:
             raise NotFound("tag", name)
+        self.moved += 1
         self.release(self.tags.pop(name).number, TAG)
 
     def pin(self, number: int) -> None:
         """Keep a commit; once, however often it is said."""
         if number not in self.pins:
             self.pins.add(number)
+            self.moved += 1
             self.holds.hold(number, PIN)
 
     def unpin(self, number: int) -> None:
@@ -231,17 +230,18 @@ class History:
         if number not in self.pins:
             raise NotFound("pin", str(number))
         self.pins.discard(number)
+        self.moved += 1
         self.release(number, PIN)
 
     # Ticks
 
     def cut(self) -> Due:
-        """All that is fresh, gone or changed, which a tick is to store; what comes now is for the next one.
+        """All that is fresh, gone, changed or moved, which a tick is to store; what comes now is for the next one.
 
         A commit that is dropped meanwhile will be in the storage, so it is gone for the next tick.
         """
-        due = Due(self.fresh, self.gone, self.changed)
-        self.fresh, self.gone, self.changed = {}, [], {}
+        due = Due(self.fresh, self.gone, self.changed, self.moved)
+        self.fresh, self.gone, self.changed, self.moved = {}, [], {}, 0
         for record in due.fresh.values():
             record.top = STORING
         return due
@@ -255,6 +255,7 @@ class History:
         self.gone = due.gone + [record for record in self.gone if record.number not in due.fresh]
         changed = due.changed | self.changed
         self.changed = {number: one for number, one in changed.items() if one.top and number in records}
+        self.moved += due.moved
 
     def load(self, records: Iterable[Record], lines: Iterable[Line], tags: dict[str, Key], pins: Iterable[int]) -> None:
         """What the storage has; then drop what nothing keeps (a snapshot that a crash closed)."""
@@ -270,3 +271,4 @@ class History:
             self.let_go(number)
         for line in list(self.lines.values()):
             self._end_empty(line)
+        self.moved = 0

@@ -3,7 +3,7 @@
 Rule: a commit is kept while its branch's tiers hold it or anybody holds it here. Holds are counted by
 reason, so two tags on a commit are two holds. Bound: 5 a branch (head, fork point, base, the base before,
 and what a base that is no branch's commit is stored beside), one a tag, pin, open transaction and open
-snapshot. What is being merged, by recovery too, is held meanwhile. Cost: O(1).
+snapshot. What is being merged, and what recovery will name, is held meanwhile. Cost: O(1).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import KeysView
 
-HEAD, FORK, BASE, TAG, PIN, TRANSACTION, SNAPSHOT, MERGING = (
+HEAD, FORK, BASE, TAG, PIN, TRANSACTION, SNAPSHOT, MERGING, RECOVERY = (
     "head",
     "fork point",
     "merge base",
@@ -22,6 +22,7 @@ HEAD, FORK, BASE, TAG, PIN, TRANSACTION, SNAPSHOT, MERGING = (
     "transaction",
     "snapshot",
     "merge",
+    "recovery",
 )
 
 

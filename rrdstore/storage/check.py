@@ -20,11 +20,13 @@ from rrdstore.storage.layout import CHARGE, MIB, PAGE
 from rrdstore.storage.objects import HEADER, Missing, header, unpack, whole
 from rrdstore.storage.protocol import Problem
 from rrdstore.storage.records import read_branches, read_dying, read_pins, read_tags
+from rrdstore.storage.refs import Refs
 from rrdstore.storage.shape import Place, Shapes, below
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from rrdstore.history.commit import Key
     from rrdstore.storage.container import Container
     from rrdstore.storage.journal import Journal
     from rrdstore.storage.objects import Objects
@@ -82,34 +84,39 @@ def _rows(held: Container, kept: KeptTable, superblock: Superblock, ring: Journa
     records = {number: one.record for number, one in kept.commits.items() if not one.ghost}
     yield from lineage.commits(kept, superblock)
     yield from rows.problems(held, kept, superblock)
-    states: list[BranchState] = []
+    states: list[BranchState] | None = None
+    tags: dict[str, Key] | None = None
+    pins: frozenset[int] | None = None
     try:
         states = read_branches(held.rows("branch"))
         yield from lineage.branches(states, records, superblock.line)
     except StoreError as fault:
         yield _problem(fault, "table branch")
-    for table in ("tag", "pin"):
-        try:
-            if table == "tag":
-                yield from lineage.names(read_tags(held.rows("tag")), frozenset(), records)
-            else:
-                yield from lineage.names({}, read_pins(held.rows("pin")), records)
-        except StoreError as fault:
-            yield _problem(fault, f"table {table}")
+    try:
+        tags = read_tags(held.rows("tag"))
+        yield from lineage.names(tags, frozenset(), records)
+    except StoreError as fault:
+        yield _problem(fault, "table tag")
+    try:
+        pins = read_pins(held.rows("pin"))
+        yield from lineage.names({}, pins, records)
+    except StoreError as fault:
+        yield _problem(fault, "table pin")
     entries, data, wrong = ring.verified(superblock.generation, superblock.start)
     if wrong:
         yield _problem(wrong, ring.path)
         return
-    last = superblock.number
+    there, last = set(records), superblock.number
     try:
         if data:
             found = net.decode(data)
-            states, last = found.branches, found.number
+            states, tags, pins, last = found.branches, found.tags, found.pins, found.number
+            there |= {one.record.number for one in found.fresh}
     except Corrupt as fault:
         yield _problem(fault, ring.path)
         return
-    if states:
-        yield from lineage.entries(entries, states, last)
+    if states and tags is not None and pins is not None:
+        yield from lineage.entries(entries, Refs.of(there, last, states, tags, pins))
 
 
 def _marked(

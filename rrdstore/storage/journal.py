@@ -1,4 +1,4 @@
-"""The journal: acknowledged commits that no tick has stored yet, in a ring file mapped into memory.
+"""The journal: what was acknowledged and no tick has stored yet, in a ring file mapped into memory.
 
 Rule: a record is in the file, whatever becomes of the process, before the change is answered. Records lie
 one behind the other, and go on at the start where the end is reached. A tick cuts: what comes after the cut
@@ -12,7 +12,7 @@ an earlier round left, is read.
     file    = magic:8 uuid:16 size:u32 net:u32 pid:u32 epoch:u32 generation:u64 boot:u64 end:u64, records from byte 64
     record  = length:u32 checksum:u32 generation:u64 entry, to a multiple of 8
               length 0 ends them, length 2^32 - 1 says that they go on at byte 64
-              the entry's own grammar is that of `ring`
+              the entry's own grammar is that of `entries`
 
 Where ticks cannot be true (another process holds the log), `put_off` writes a net behind the records: all that a
 tick would bring, as records of a new generation (`part = 0:u64 index:u32 of:u32 bytes`). When it is there in whole, one
@@ -38,6 +38,7 @@ from zlib import crc32
 
 from rrdstore.errors import Corrupt, Held, Locked, Unwritable
 from rrdstore.storage.boot import boot
+from rrdstore.storage.entries import encode
 from rrdstore.storage.holder import UNKNOWN
 from rrdstore.storage.ring import (
     HEAD,
@@ -49,7 +50,6 @@ from rrdstore.storage.ring import (
     Short,
     begins,
     doubt,
-    encode,
     first,
     head_of,
     part,
@@ -59,7 +59,7 @@ from rrdstore.storage.ring import (
 )
 
 if TYPE_CHECKING:
-    from rrdstore.storage.protocol import Entry
+    from rrdstore.storage.protocol import Acknowledged
 
 log = logging.getLogger("rrdstore")
 
@@ -104,7 +104,7 @@ class Journal:
 
     # Records
 
-    def recover(self, generation: int, start: int = START) -> tuple[list[Entry], Corrupt | None]:
+    def recover(self, generation: int, start: int = START) -> tuple[list[Acknowledged], Corrupt | None]:
         """The entries from a generation and byte on, in order, and what is wrong with the rest, if it is.
 
         The second is to be raised if this is where the store's begin still: then entries that were acknowledged are
@@ -128,7 +128,7 @@ class Journal:
             self._same_boot = True
         return entries, fault
 
-    def _walked(self, generation: int, start: int, said: int, end: int) -> tuple[list[Entry], Corrupt | None]:
+    def _walked(self, generation: int, start: int, said: int, end: int) -> tuple[list[Acknowledged], Corrupt | None]:
         """The entries from there on, `net` what lies before them, and what is wrong."""
         self.reset(generation, start, ended=False)
         records = []
@@ -149,7 +149,7 @@ class Journal:
         log.warning("%s; the machine was started anew since, so this is what was not yet on the disk", fault)
         return None
 
-    def verified(self, generation: int, start: int) -> tuple[list[Entry], bytes, Corrupt | None]:
+    def verified(self, generation: int, start: int) -> tuple[list[Acknowledged], bytes, Corrupt | None]:
         """What the file holds from there on as of now, read again: entries, the net before them, a fault. O(ring)."""
         entries, net, _, fault = salvaged(bytes(self._view), self.path, self._uuid, generation, start)
         return entries, net, None if isinstance(fault, Short) and not self._same_boot else fault
@@ -163,7 +163,7 @@ class Journal:
     def epoch(self, epoch: int) -> None:
         self._words[_EPOCH] = epoch
 
-    def append(self, entry: Entry, *, flush: bool = False) -> bool:
+    def append(self, entry: Acknowledged, *, flush: bool = False) -> bool:
         """Put an entry behind the last; False if it takes more than a quarter of the ring or of what is left; Held."""
         if self.forgotten >= 0:
             self.forgotten += 1

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from rrdstore.history.commit import Key, Record
     from rrdstore.storage.kept import KeptTable
-    from rrdstore.storage.protocol import BranchState, Entry
+    from rrdstore.storage.protocol import Acknowledged, BranchState
+    from rrdstore.storage.refs import Refs
     from rrdstore.storage.superblock import Superblock
 
 
@@ -130,13 +131,11 @@ def names(tags: Mapping[str, Key], pins: frozenset[int], records: Mapping[int, R
         yield Problem("a pin", f"commit {number}", "a kept commit")
 
 
-def entries(pending: Sequence[Entry], states: Sequence[BranchState], last: int) -> Iterator[Problem]:
-    """The journal against what it goes on from: these branches, and the number of the last commit."""
-    idents = {state.id for state in states if state.name}
+def entries(pending: Sequence[Acknowledged], refs: Refs) -> Iterator[Problem]:
+    """The journal against what it goes on from, to the first entry that does not fit."""
     for entry in pending:
-        where = f"the journal, commit {entry.number}"
-        if entry.number <= last:
-            yield Problem(where, f"number {entry.number}", f"one above {last}")
-        if entry.branch not in idents:
-            yield Problem(where, f"branch {entry.branch}", "a branch that a tick has stored")
-        last = max(last, entry.number)
+        wrong = refs.doubt(entry)
+        if wrong is not None:
+            yield wrong
+            return
+        refs.follow(entry)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rrdstore.errors import Corrupt
 from rrdstore.storage.layout import CELL
-from rrdstore.storage.protocol import Entry, Problem, Progress, SeriesState, State, Tick, Usage
+from rrdstore.storage.protocol import Acknowledged, Problem, Progress, SeriesState, State, Tick, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,7 +38,7 @@ class Memory:
         """Nothing is ever lacking."""
         return 0
 
-    def append(self, entry: Entry) -> bool:  # noqa: ARG002 - the protocol's
+    def append(self, entry: Acknowledged) -> bool:  # noqa: ARG002 - the protocol's
         """There is no journal."""
         return True
 

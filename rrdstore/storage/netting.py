@@ -79,7 +79,7 @@ def applied(state: State, data: bytes, kept: KeptTable, root: Callable[[Record],
         tags=found.tags,
         pins=found.pins,
         series=series,
-        put_off=PutOff(Due(fresh, gone, changed), found.series),
+        put_off=PutOff(Due(fresh, gone, changed, 1), found.series),
     )
 
 

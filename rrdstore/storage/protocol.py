@@ -1,9 +1,9 @@
 """What the facade asks of a storage, and what the two tell each other.
 
-Rule: before the answer a commit goes to the journal (`append`); at a tick every commit still kept at
-that moment is stored with its tree, and what is no longer kept is dropped (`tick`). A tick may go on in
-steps while more is journalled (`ticking`). After a crash the state is the last finished tick's plus all
-entries since its beginning, in order (`state`).
+Rule: before the answer a commit, or a change of branches, tags or pins, goes to the journal (`append`); at a
+tick every commit still kept at that moment is stored with its tree, and what is no longer kept is dropped
+(`tick`). A tick may go on in steps while more is journalled (`ticking`). After a crash the state is the last
+finished tick's plus all that was appended since its beginning, in order (`state`).
 All storages run the same suite (tests/storage).
 """
 
@@ -39,6 +39,68 @@ class Entry(NamedTuple):
     """The caller's own part; recovery hands it back."""
     meeting: Meeting | None = None
     """Of a merge: what it makes of the base of two branches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A branch was made."""
+
+    line: int
+    """Its id."""
+    name: str
+    keep: str
+    """Its retention policy, canonical."""
+    upstream: int = 0
+    """The id of the branch it was forked from, 0 if it begins with nothing."""
+    head: int = 0
+    """The number of its fork point, likewise."""
+    lease: int = 0
+    """As in `BranchState`, and `until`."""
+    until: int = 0
+    first: Entry | None = None
+    """Its first commit, if it begins with nothing: the two are there together or not at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A branch was deleted."""
+
+    line: int
+    """Its id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """A commit was given a name."""
+
+    name: str
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Untagged:
+    """A tag was taken away."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """A commit was pinned."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unpinned:
+    """A commit was pinned, and is no longer."""
+
+    number: int
+
+
+RefChange: TypeAlias = Begun | Ended | Tagged | Untagged | Pinned | Unpinned
+Acknowledged: TypeAlias = Entry | RefChange
+"""What the journal holds, in the order in which it was answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +174,7 @@ class State:
     branches: Sequence[BranchState]
     tags: dict[str, Key]
     pins: frozenset[int]
-    pending: Sequence[Entry] = ()
+    pending: Sequence[Acknowledged] = ()
     """What the journal holds since the tick, in order."""
     series: SeriesState | None = None
     """None if none were declared."""
@@ -212,8 +274,8 @@ class Storage(Source, Protocol):
         """The greatest cost of one change, in bytes; 0 is no limit."""
         ...
 
-    def append(self, entry: Entry) -> bool:
-        """Put a commit in the journal; False if it is too large for it and must be stored straight by a tick."""
+    def append(self, entry: Acknowledged) -> bool:
+        """Put a change in the journal; False if it is too large for it and must be stored straight by a tick."""
         ...
 
     @property

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from rrdstore.history.commit import Record
     from rrdstore.storage.codec import References
     from rrdstore.storage.container import Container
-    from rrdstore.storage.protocol import Entry, Problem, Progress, Tick
+    from rrdstore.storage.protocol import Acknowledged, Problem, Progress, Tick
     from rrdstore.tree.node import Bucket, Node, Wide
 
 _ATTEMPTS = 32
@@ -188,28 +188,28 @@ class RingReader:
                 break
         return problems
 
-    def append(self, entry: Entry) -> bool:
+    def append(self, entry: Acknowledged) -> bool:  # noqa: ARG002 - the protocol's
         """ReadOnly."""
-        self._refuse(entry)
+        self._refuse()
 
-    def tick(self, tick: Tick) -> None:
+    def tick(self, tick: Tick) -> None:  # noqa: ARG002 - the protocol's
         """ReadOnly."""
-        self._refuse(tick)
+        self._refuse()
 
-    def ticking(self, tick: Tick) -> Iterator[bool]:
+    def ticking(self, tick: Tick) -> Iterator[bool]:  # noqa: ARG002 - the protocol's
         """ReadOnly."""
-        self._refuse(tick)
+        self._refuse()
 
     def put_off(self, tick: Tick, *, gains: bool = False) -> bool:  # noqa: ARG002 - the protocol's
         """ReadOnly."""
-        self._refuse(tick)
+        self._refuse()
 
     def forget(self) -> None:
         """ReadOnly."""
-        raise ReadOnly(f"store {self._container.path}")
+        self._refuse()
 
-    def _refuse(self, what: Entry | Tick) -> NoReturn:
-        raise ReadOnly(f"store {self._container.path} (commit {what.number})")
+    def _refuse(self) -> NoReturn:
+        raise ReadOnly(f"store {self._container.path}")
 
     def close(self) -> None:
         """Let go of everything; closing twice is fine."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rrdstore.history.commit import Record
-    from rrdstore.storage.protocol import Entry, Problem, Progress, State, Storage, Tick, Usage
+    from rrdstore.storage.protocol import Acknowledged, Problem, Progress, State, Storage, Tick, Usage
     from rrdstore.tree.node import Bucket, Node, Wide
 
 
@@ -42,7 +42,7 @@ class Rehearsal:
         """Nothing is ever lacking: nothing is stored."""
         return 0
 
-    def append(self, entry: Entry) -> bool:  # noqa: ARG002 - the protocol's
+    def append(self, entry: Acknowledged) -> bool:  # noqa: ARG002 - the protocol's
         """Forgotten."""
         return True
 

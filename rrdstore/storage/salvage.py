@@ -20,7 +20,7 @@ from rrdstore.storage.layout import GRAIN, LOCATIONS_A_ROW, MIB, ROW, Layout, pl
 from rrdstore.storage.names import Names
 from rrdstore.storage.objects import HEADER, Missing, assembled, header, unpack, whole
 from rrdstore.storage.pages import Pages, Row
-from rrdstore.storage.protocol import Problem
+from rrdstore.storage.protocol import Entry, Problem
 from rrdstore.storage.records import PLACED, opened, read_branches, read_kept, read_numbers, read_pins, read_tags
 from rrdstore.storage.ring import salvaged
 from rrdstore.storage.superblock import Superblock
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from rrdstore.history.commit import Key
-    from rrdstore.storage.protocol import BranchState, Entry
+    from rrdstore.storage.protocol import Acknowledged, BranchState
     from rrdstore.storage.records import Kept
 
 _SEGMENTS = frozenset({16 << 10, 64 << 10})
@@ -56,7 +56,7 @@ class Found:
     branches: list[BranchState] = field(default_factory=list)
     tags: dict[str, Key] = field(default_factory=dict)
     pins: frozenset[int] = frozenset()
-    pending: list[Entry] = field(default_factory=list)
+    pending: list[Acknowledged] = field(default_factory=list)
     cut: Problem | None = None
     """Why not all of the journal could be read, if so."""
     problems: list[Problem] = field(default_factory=list)
@@ -150,8 +150,8 @@ class Salvage:
 
     def _read_facts(self) -> None:
         found = self.found
-        if "format" in self._meta and self._meta["format"] != str(schema.FORMAT):
-            raise Corrupt(self.path, f"format {self._meta['format']}", f"format {schema.FORMAT}, to be repaired")
+        if "format" in self._meta and self._meta["format"] not in map(str, schema.FORMATS):
+            raise Corrupt(self.path, f"format {self._meta['format']}", f"{schema.KNOWN}, to be repaired")
         try:
             found.layout = schema.described(self.path, self._meta)
             found.uuid = bytes.fromhex(self._meta["uuid"])
@@ -281,7 +281,7 @@ class Salvage:
         entries, net, uuid, fault = salvaged(data, name, found.uuid, *where)
         if net:
             try:
-                entries = netting.entries(net) + entries
+                entries = [*netting.entries(net), *entries]
             except Corrupt as wrong:
                 fault = fault or wrong
         found.uuid = found.uuid or uuid
@@ -291,4 +291,6 @@ class Salvage:
                 found.cut = found.problems[-1]
         if found.superblock:
             last = found.superblock.number
-        found.pending = [entry for entry in entries if entry.number > last]
+        # What lies before a commit that a tick has stored is a tick's as well.
+        stored = [at for at, entry in enumerate(entries, 1) if isinstance(entry, Entry) and entry.number <= last]
+        found.pending = entries[stored[-1] :] if stored else entries

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 APPLICATION = 0x72726462
 """`rrdb`, in the header of the SQLite file."""
-FORMAT = 2
+FORMAT = 3
+FORMATS = (2, 3)
+"""Those that can be read, and written: `formats`."""
+
+KNOWN = f"format {' or '.join(map(str, FORMATS))}"
 
 META = "CREATE TABLE meta (k TEXT PRIMARY KEY, v) WITHOUT ROWID"
 
@@ -72,10 +76,13 @@ def recognised(path: str, connection: sqlite3.Connection) -> Layout:
     if application != APPLICATION:
         raise NoStore(path, f"an SQLite file of another application (id {application:#x})")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version != FORMAT:
-        raise Corrupt(path, f"format {version}", f"format {FORMAT}, which this version reads and writes")
+    if version not in FORMATS:
+        raise Corrupt(path, f"format {version}", f"{KNOWN}, which this version reads and writes")
     found = {str(key): str(value) for key, value in connection.execute("SELECT k, v FROM meta WHERE k <> 'superblock'")}
-    return described(path, found)
+    layout = described(path, found)
+    if found["format"] != str(version):
+        raise Corrupt(f"{path}, table meta", f"format {found['format']}", f"format {version}, as the header has it")
+    return layout
 
 
 def described(path: str, found: Mapping[str, str]) -> Layout:
@@ -87,7 +94,7 @@ def described(path: str, found: Mapping[str, str]) -> Layout:
         series = SeriesRoom(**json.loads(found.get("series", "{}")))
         layout = plan(int(found["size"]), int(found["slots"]), series)
         said = tuple(int(found[key]) for key in ("segment", "segments", "grain"))
-        bytes.fromhex(found["uuid"])
+        bytes.fromhex(found["uuid"]), found["format"]
     except (KeyError, ValueError, TypeError, ArithmeticError, StoreError) as fault:
         raise Corrupt(where, f"{fault!r}", "size, slots, segment, segments, grain, uuid, series") from fault
     if said != (layout.segment, layout.segments, layout.grain):

@@ -10,12 +10,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rrdstore.errors import Corrupt, Held, StoreError
-from rrdstore.storage import cells, check, netting
+from rrdstore.storage import cells, check, formats, netting
 from rrdstore.storage.budget import Budget
 from rrdstore.storage.codec import decode
 from rrdstore.storage.freeing import weigh
 from rrdstore.storage.objects import Missing, Objects
-from rrdstore.storage.protocol import State
+from rrdstore.storage.protocol import Entry, State
 from rrdstore.storage.reader import usage
 from rrdstore.storage.records import read_branches, read_pins, read_tags
 from rrdstore.storage.ticking import Ticking
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rrdstore.history.commit import Record
     from rrdstore.storage.container import Container
     from rrdstore.storage.journal import Journal
-    from rrdstore.storage.protocol import Entry, Problem, Progress, Tick, Usage
+    from rrdstore.storage.protocol import Acknowledged, Problem, Progress, Tick, Usage
     from rrdstore.storage.ticking import Steps
     from rrdstore.tree.node import Bucket, Node, Wide
 
@@ -48,7 +48,7 @@ class RingWriter:
         if memory:  # What no tick has stored is in memory too: a record, and some 16 times as much in nodes.
             ring.half = min(ring.half, self._budget.size // 16)
         self._ticks = Ticking(held, ring, self._objects, self.load, self._budget)
-        self._closed = False
+        self._closed, self._older = False, formats.older(held)
         # If a reader is in the way, the journal's head says the epoch until a transaction can.
         self._journal.epoch = self._objects.begin_epoch(ring.epoch)
         with suppress(Held):
@@ -141,11 +141,17 @@ class RingWriter:
         """Whether the journal is half full."""
         return self._journal.due
 
-    def append(self, entry: Entry) -> bool:
-        """Put a commit in the journal; False if it has to be stored straight. Held, Unwritable."""
+    def append(self, entry: Acknowledged) -> bool:
+        """Put a change in the journal; False if it has to be stored straight. Held, Unwritable."""
         if self._container.doubtful:
             self._container.assure()
             self._objects.superblock.writes += 1
+        if self._older and not isinstance(entry, Entry):
+            try:
+                formats.renew(self._container)
+            except Held:
+                return False  # A net is in every format.
+            self._older = False
         return self._journal.append(entry, flush=self._flush)
 
     @property

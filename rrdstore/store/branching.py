@@ -1,8 +1,9 @@
 """How branches come to be, and come together: forks and merges.
 
-Rule: a branch is there with its first commit or not at all, by one tick; a merge is one commit like any other,
-journalled as the edits it makes to the branch that is merged into. Which branches merge, and from which base:
-`merging`. Cost: a branch O(1) and a tick, a merge O(what changed since the base).
+Rule: a branch is there with its first commit or not at all, by one entry of the journal (that which a store begins
+with by a tick, without which the file is no store yet); a merge is one commit like any other, journalled as the edits
+it makes to the branch that is merged into. Which branches merge, and from which base: `merging`.
+Cost: a branch O(1), a merge O(what changed since the base).
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from rrdstore.errors import Conflict, Unmergeable
 from rrdstore.history.branch import NOBODY
 from rrdstore.history.commit import MESSAGE_BYTES, Record, cut
 from rrdstore.history.holds import MERGING
-from rrdstore.policy import BRANCH_DEFAULT, Rings, parse
+from rrdstore.policy import BRANCH_DEFAULT, parse
+from rrdstore.storage.protocol import Begun, Entry
 from rrdstore.store.config import MAIN
-from rrdstore.store.limits import check_limit, check_name, lease_of
+from rrdstore.store.limits import check_free, check_limit, check_name, lease_of
 from rrdstore.store.merging import applied, difference, joint, meeting, merge_edits
 from rrdstore.store.room import change_cost
 from rrdstore.store.slots import require_slots
@@ -40,7 +42,7 @@ class Branching:
     ) -> Line:
         """A new branch from the head of `origin`, or from nothing with one empty commit.
 
-        Exists, LimitReached, PolicyError, InvalidName, StoreFull.
+        Exists, LimitReached, PolicyError, InvalidName, StoreFull, Held.
         """
         ledger, history, storage = self._ledger, self._ledger.history, self._ledger.storage
         ledger.check_writable()
@@ -49,16 +51,19 @@ class Branching:
         policy = parse(keep if keep is not None else ledger.config.keep(name) or BRANCH_DEFAULT)
         require_slots(history.names, MAIN, name, policy, storage.max_slots)
         length = lease_of(lease if lease is not None else ledger.config.lease(name))
-        ledger.holding.check()
-        if origin is None and storage.forgets_trees:
-            # Before there is a branch that has no commit yet, in case there is no room for it.
-            ledger.room.require(change_cost(EMPTY, ()), shrinks=False)
-        line = history.begin(name, str(policy), Rings(policy), origin, length)
+        check_free("branch", name, history.names)
+        ident = history.last_line + 1
         if origin is None:
-            ledger.commit(line, (), message, "", straight=True)
+            if storage.forgets_trees:
+                ledger.room.require(change_cost(EMPTY, ()), shrinks=False)
+            said = cut(message, MESSAGE_BYTES)
+            first = Entry(ledger.number + 1, ledger.epoch, ident, (), *ledger.retention.stamp(), "", said, ())
+            made = Begun(ident, name, str(policy), first=first)
         else:
-            ledger.settle()
-        return ledger.history.lines[line.id]
+            until = history.graph.newest_time() + length if length else 0
+            made = Begun(ident, name, str(policy), origin.id, origin.head, length, until)
+        ledger.change(made, straight=not history.names)
+        return ledger.history.lines[ident]
 
     def merge(
         self,

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from rrdstore.errors import Held, StoreError
 
 if TYPE_CHECKING:
-    from rrdstore.storage.protocol import Entry
+    from rrdstore.storage.protocol import Acknowledged
     from rrdstore.store.ledger import Ledger
 
 log = logging.getLogger("rrdstore")
@@ -41,8 +41,9 @@ class Holding:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self.now: HeldBy | None = None
-        self._too_large: tuple[int, bool] = (0, False)
-        """At which commit a net did not fit, and whether it was to gain: it is not made again before the next."""
+        self._too_large: tuple[int, int, bool] = (0, 0, False)
+        """At which commit and change of refs a net did not fit, and whether it was to gain: it is not made again
+        before the next."""
 
     @property
     def lost(self) -> bool:
@@ -73,7 +74,7 @@ class Holding:
     def put_off(self, *, gains: bool) -> bool:
         """Put everything in the journal as a net, if it fits; then less is reserved, as the true cost is known."""
         ledger = self._ledger
-        attempt = (ledger.number, gains)
+        attempt = (ledger.number, ledger.changes, gains)
         if attempt == self._too_large:
             return False
         if not ledger.ticks.put_off(gains=gains):
@@ -87,16 +88,17 @@ class Holding:
 
     def check(self) -> None:
         """Held, before anything is changed, if a change that only a tick can store is known to find no room."""
-        if self.now is None or self._too_large != (self._ledger.number, False) or self._ledger.when_held != "fail":
+        ledger = self._ledger
+        if self.now is None or self._too_large != (ledger.number, ledger.changes, False) or ledger.when_held != "fail":
             return
-        self._ledger.tick()
+        ledger.tick()
 
     def settled(self, fault: Held) -> bool:
         """Whether a change that only a tick can store is safe without one, or may be in memory alone."""
         self.noted(fault)
         return self.put_off(gains=False) or self._lose()
 
-    def append(self, entry: Entry, fault: Held) -> bool:
+    def append(self, entry: Acknowledged, fault: Held) -> bool:
         """Journal an entry that did not fit, once there is room; False if it must be stored straight. Held."""
         ledger = self._ledger
         try:

@@ -2,7 +2,7 @@
 
 Rule: a change is checked for room, then journalled, then made; what is refused has changed nothing, and
 what was answered survives the process. A tick brings what is still kept to disk. When a tick fails in a
-change that the journal does not hold (a fork, a tag, a commit too large for it), the ledger goes back to
+change that the journal does not hold (a policy, a commit too large for it), the ledger goes back to
 what was acknowledged and the error is raised. Recovery does the journal's entries again by the same code.
 One thread writes.
 """
@@ -24,6 +24,7 @@ from rrdstore.store.leases import Leases
 from rrdstore.store.loading import load
 from rrdstore.store.merging import applied
 from rrdstore.store.moments import Found, by_id, find
+from rrdstore.store.redoing import redo
 from rrdstore.store.room import Room, change_cost
 from rrdstore.store.ticks import SLICE, Ticks
 from rrdstore.tree.edit import EMPTY
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from rrdstore.history.branch import Line, Meeting
     from rrdstore.history.clock import Clock, RetentionClock
     from rrdstore.series import Recording
-    from rrdstore.storage.protocol import Storage
+    from rrdstore.storage.protocol import RefChange, Storage
     from rrdstore.store.config import WhenHeld
     from rrdstore.store.watch import Watches
     from rrdstore.tree.node import Node
@@ -51,6 +52,8 @@ class Ledger:
         self.storage, self.clock, self.path = storage, clock, path
         self.watches: dict[int, Watches] = {}
         """By branch id."""
+        self.changes = 0
+        """How often branches, tags and pins were changed by this process."""
         self.leases = Leases(self)
         """Commits that open snapshots and transactions stand on."""
         self.branching = Branching(self)
@@ -61,7 +64,7 @@ class Ledger:
         self.closed = False
         self.config = Config()
         """What the program that opened it asks for."""
-        self.history = History()
+        self.history: History = History()
         self.room, self.ticks = Room(self), Ticks(self)
         self.uuid: bytes
         self.epoch: int
@@ -111,13 +114,10 @@ class Ledger:
         root: Node | None = None,
         merged: Record | None = None,
         meeting: Meeting | None = None,
-        *,
-        straight: bool = False,
     ) -> Record:
         """Make one commit of `edits` on a branch.
 
-        `root` is the tree if it is known, `merged` a second parent and `meeting` what then becomes of the base;
-        `straight` stores it by a tick, past the journal (which must not name a branch that no tick has stored).
+        `root` is the tree if it is known, `merged` a second parent and `meeting` what then becomes of the base.
         """
         storage = self.storage
         if self.closed or storage.readonly or self.leases.ended:
@@ -140,14 +140,13 @@ class Ledger:
         author, message = cut(author, AUTHOR_BYTES), cut(message, MESSAGE_BYTES)
         record = Record(number, epoch, line.id, parents, rt, wall, author, message, after)
         try:
-            journalled = not straight
+            journalled = True
             if bounded:
-                if journalled:
-                    entry = (number, epoch, line.id, parents, rt, wall, author, message, edits, opaque, meeting)
-                    try:
-                        journalled = storage.append(tuple.__new__(Entry, entry))
-                    except Held as fault:
-                        journalled = self.holding.append(Entry(*entry), fault)
+                entry = (number, epoch, line.id, parents, rt, wall, author, message, edits, opaque, meeting)
+                try:
+                    journalled = storage.append(tuple.__new__(Entry, entry))
+                except Held as fault:
+                    journalled = self.holding.append(Entry(*entry), fault)
                 self.room.reserve(cost)
             self.admit(line, record, edits, meeting)
         except BaseException as fault:
@@ -179,6 +178,32 @@ class Ledger:
             self.branching.met(record, meeting)
         if record.rt >= history.next_end:
             history.expire(record.rt)
+
+    # Branches, tags and pins
+
+    def change(self, change: RefChange, *, straight: bool = False) -> None:
+        """Make a change of branches, tags or pins, which nothing forbids; Held.
+
+        `straight` stores it by a tick, past the journal. O(1), and what is dropped by it.
+        """
+        storage = self.storage
+        bounded = storage.forgets_trees
+        journalled = not straight
+        try:
+            if bounded and journalled:
+                try:
+                    journalled = storage.append(change)
+                except Held as fault:
+                    journalled = self.holding.append(change, fault)
+            redo(self, change)
+        except BaseException as fault:
+            self._follow(fault)
+            raise
+        self.changes += 1
+        if not journalled:
+            self.settle()
+        elif bounded and storage.due:
+            self.try_tick()
 
     def now(self) -> int:
         """The retention time that a commit made now would have."""
@@ -237,8 +262,9 @@ class Ledger:
 
     @property
     def unstored(self) -> int:
-        """How many kept commits only the journal holds; 0 in memory."""
-        return len(self.history.fresh) + self.ticks.storing if self.storage.forgets_trees else 0
+        """How many kept commits and changes of branches, tags and pins only the journal holds; 0 in memory."""
+        history = self.history
+        return len(history.fresh) + history.moved + self.ticks.storing if self.storage.forgets_trees else 0
 
     def forget_trees(self, stored: Iterable[int]) -> None:
         """Let go of trees that can be loaded again: all but those of heads, which are shared with the storage."""

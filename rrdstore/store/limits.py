@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from rrdstore.errors import InvalidName, LimitReached, PolicyError
+from typing import TYPE_CHECKING
+
+from rrdstore.errors import Exists, InvalidName, LimitReached, NotFound, PolicyError
 from rrdstore.policy import Step
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 MAX_NAME_BYTES = 255
 
@@ -12,6 +17,18 @@ def check_limit(what: str, used: int, limit: int) -> None:
     """LimitReached if all of `limit` are in use; 0 is no limit."""
     if limit and used >= limit:
         raise LimitReached(what, limit)
+
+
+def check_free(what: str, name: str, taken: Container[str]) -> None:
+    """Exists if a branch or tag has this name."""
+    if name in taken:
+        raise Exists(what, name)
+
+
+def check_there(what: str, name: object, there: Container[object]) -> None:
+    """NotFound unless it is one of these."""
+    if name not in there:
+        raise NotFound(what, str(name))
 
 
 def check_name(what: str, name: str) -> None:

@@ -1,6 +1,6 @@
 """Loading: the ledger becomes what the storage has, at opening and when a change has come to nothing.
 
-Rule: the last tick's state first, then the journal's entries one after the other, by the code that made them.
+Rule: the last tick's state first, then the journal's entries one after the other (`redoing`).
 What this process holds (open snapshots and transactions) is held again. Cost: O(kept + entries).
 """
 
@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 
 from rrdstore.history.branch import Line
 from rrdstore.history.clock import RetentionClock, Stamp
-from rrdstore.history.commit import Record
 from rrdstore.history.history import History
-from rrdstore.history.holds import MERGING
+from rrdstore.history.holds import RECOVERY
 from rrdstore.policy import Rings, parse
+from rrdstore.storage.protocol import Entry
+from rrdstore.store import redoing
 from rrdstore.store.consolidation import loaded
-from rrdstore.store.merging import applied
-from rrdstore.store.room import Room, change_cost
+from rrdstore.store.room import Room
 from rrdstore.store.ticks import Ticks
-from rrdstore.tree.edit import EMPTY
 
 if TYPE_CHECKING:
-    from rrdstore.storage.protocol import Entry, State
+    from rrdstore.history.commit import Record
+    from rrdstore.storage.protocol import State
     from rrdstore.store.ledger import Ledger
 
 
@@ -34,9 +34,9 @@ def load(ledger: Ledger) -> list[tuple[Record, bytes]]:
     ledger.history = history = History()
     history.last_line = max(last_line, state.line)
     ledger.leases.hold_again()
-    merged = [key.number for entry in state.pending for key in entry.parents[1:]]
-    for number in merged:  # What was merged may have been kept by a snapshot only, which a crash has closed.
-        history.holds.hold(number, MERGING)
+    named = list(redoing.named(state.pending))
+    for number in named:
+        history.holds.hold(number, RECOVERY)
     history.load(state.commits, _lines(state), state.tags, state.pins)
     last = state.commits[-1] if state.commits else None
     ledger.retention = RetentionClock(ledger.clock, Stamp(last.rt, last.wall) if last else None)
@@ -47,11 +47,15 @@ def load(ledger: Ledger) -> list[tuple[Record, bytes]]:
         if ledger.series is not None and state.put_off.series is not None:
             ledger.series.owe(state.put_off.series.cells, state.put_off.series.records)
         ledger.room.reserve(ledger.room.counted())
-    recovered = [(_again(ledger, entry), entry.opaque) for entry in state.pending]
-    for number in merged:
-        history.release(number, MERGING)
-    if state.pending:
-        newest = state.pending[-1]
+    recovered = []
+    for entry in state.pending:
+        record = redoing.redo(ledger, entry)
+        if record is not None:
+            recovered.append((record, entry.opaque if isinstance(entry, Entry) else b""))
+    for number in named:
+        history.release(number, RECOVERY)
+    if recovered:
+        newest = recovered[-1][0]
         ledger.retention = RetentionClock(ledger.clock, Stamp(newest.rt, newest.wall))
     return recovered
 
@@ -77,28 +81,3 @@ def _lines(state: State) -> list[Line]:
         )
         for branch in state.branches
     ]
-
-
-def _again(ledger: Ledger, entry: Entry) -> Record:
-    """Do again what the journal holds, by the code that did it first."""
-    line = ledger.history.lines[entry.branch]
-    head = ledger.history.graph.records[line.head] if line.head else None
-    before = ledger.root(head) if head else EMPTY
-    root = applied(before, entry.edits, entry.number)
-    record = Record(
-        entry.number,
-        entry.epoch,
-        entry.branch,
-        entry.parents,
-        entry.rt,
-        entry.wall,
-        entry.author,
-        entry.message,
-        root,
-    )
-    if ledger.storage.forgets_trees:
-        crossing = entry.meeting is not None and entry.meeting.crossing is not None
-        more = ledger.branching.crossing_cost(entry.meeting) if entry.meeting and crossing else 0
-        ledger.room.reserve(change_cost(before, entry.edits) + more)
-    ledger.admit(line, record, entry.edits, entry.meeting)
-    return record

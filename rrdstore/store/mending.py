@@ -4,7 +4,7 @@ Rule: a commit stays if its tree is whole; what only refers to one that is lost 
 there, or is lost too, and is said to be. A branch goes back to its newest whole commit. Of a branch that has none
 the newest is kept with the places that can be read, so that it is not gone; `holes` keeps every commit so.
 Nothing is in the result that was not in the store, and nothing is merged on a base that is not the stored one.
-Entries of the journal are done again only on the very commit that they were made on.
+Entries of the journal are done again only on the very commit that they were made on, and of what is there.
 Pure: no file, no clock. Cost: O(objects), memory for all trees that are kept, what they share counted once.
 """
 
@@ -19,17 +19,23 @@ from rrdstore.history.branch import NOBODY, Reach
 from rrdstore.history.commit import Key, Record
 from rrdstore.history.graph import Graph
 from rrdstore.policy import BRANCH_DEFAULT, DEFAULT, Rings, parse
-from rrdstore.storage.protocol import BranchState, Entry, Tick
+from rrdstore.storage.protocol import Begun, BranchState, Entry, Pinned, Tagged, Tick
+from rrdstore.storage.refs import Refs
 from rrdstore.store.config import MAIN
 from rrdstore.tree.edit import EMPTY
 from rrdstore.tree.path import join
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
+    from rrdstore.storage.protocol import Acknowledged
     from rrdstore.storage.salvage import Found
     from rrdstore.storage.trees import Trees
     from rrdstore.tree.node import Node
+
+
+_NOWHERE = -1
+"""The head of a branch that has gone back: no commit was made on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,7 @@ class Mended:
 
     tick: Tick
     epoch: int
-    pending: list[Entry] = field(default_factory=list)
+    pending: list[Acknowledged] = field(default_factory=list)
     lost: list[Lost] = field(default_factory=list)
 
 
@@ -84,11 +90,10 @@ class Mending:
             self._lost.append(Lost("pin", str(number), "the commit is lost"))
         number = max([found.superblock.number if found.superblock else 0, *(one.record.number for one in found.kept)])
         epoch = max([found.superblock.epoch if found.superblock else 0, *(one.record.epoch for one in found.kept)])
-        pending = self._pending(branches, set(records))
+        pending = self._pending(Tick(number, list(records.values()), (), (), branches, tags, pins))
         if not any(branch.name == MAIN for branch in branches):
-            self._lost += [
-                Lost("commit", self._name(Key(one.number, one.epoch)), "its number is taken") for one in pending
-            ]
+            for entry in pending:
+                self._undone(entry, Refs(set(), 0))
             self._lost.append(Lost("branch", MAIN, "nothing is left of it; it is empty now"))
             pending, number = [], number + 1
             branches.append(self._main(number, epoch, {branch.id for branch in branches}))
@@ -97,9 +102,11 @@ class Mending:
             record.root = self._roots[record.number]
             record.root_number = record.top = 0
         branches.sort(key=lambda branch: branch.id)
-        line = max([found.superblock.line if found.superblock else 0, *(branch.id for branch in branches)])
+        idents = [branch.id for branch in branches] + [one.line for one in found.pending if isinstance(one, Begun)]
+        line = max([found.superblock.line if found.superblock else 0, *idents])
         tick = Tick(number, kept, (), (), branches, tags, pins, line=line)
-        return Mended(tick, max([epoch, *(entry.epoch for entry in pending)]), pending, self._lost)
+        epochs = [entry.epoch for entry in pending if isinstance(entry, Entry)]
+        return Mended(tick, max([epoch, *epochs]), pending, self._lost)
 
     # Commits
 
@@ -272,25 +279,40 @@ class Mending:
 
     # The journal
 
-    def _pending(self, branches: Sequence[BranchState], kept: set[int]) -> list[Entry]:
-        """The entries that can be done again: each on the commit it was made on."""
-        was = {branch.id: branch.head for branch in self._found.branches}
-        heads = {branch.id: branch.head for branch in branches if branch.head == was.get(branch.id)}
-        done: list[Entry] = []
-        if self._found.cut:
-            last = self._found.pending[-1].number if self._found.pending else "the last tick"
+    def _pending(self, tick: Tick) -> list[Acknowledged]:
+        """The entries that can be done again: each on the commit it was made on, and of what is there."""
+        found = self._found
+        was = {branch.id: branch.head for branch in found.branches}
+        refs = Refs.of((record.number for record in tick.store), tick.number, tick.branches, tick.tags, tick.pins)
+        for branch in tick.branches:
+            if branch.id in refs.heads and branch.head != was.get(branch.id):
+                refs.heads[branch.id] = _NOWHERE
+        done: list[Acknowledged] = []
+        if found.cut:
+            numbers = [entry.number for entry in found.pending if isinstance(entry, Entry)]
+            last = numbers[-1] if numbers else "the last tick"
             why = f"not whole, so what was acknowledged after {last} and not stored is lost"
-            self._lost.append(Lost("journal", self._found.cut.where, why))
-        for entry in self._found.pending:
-            first, *others = [key.number for key in entry.parents] or [0]
-            if heads.get(entry.branch) == first and all(other in kept for other in others):
+            self._lost.append(Lost("journal", found.cut.where, why))
+        for entry in found.pending:
+            if refs.doubt(entry) is None:
                 done.append(entry)
-                heads[entry.branch] = entry.number
-                kept.add(entry.number)
+                refs.follow(entry)
             else:
+                self._undone(entry, refs)
+        return done
+
+    def _undone(self, entry: Acknowledged, refs: Refs) -> None:
+        """Say what is lost with an entry that does not fit; nothing, where what it says is so already."""
+        match entry:
+            case Entry():
                 name = self._name(Key(entry.number, entry.epoch))
                 self._lost.append(Lost("commit", name, "journalled on a commit that is lost"))
-        return done
+            case Begun() if entry.line not in refs.heads:
+                self._lost.append(Lost("branch", entry.name, "made in the journal, from a commit that is lost"))
+            case Tagged(name, key) if refs.tags.get(name) != key:
+                self._lost.append(Lost("tag", name, f"set in the journal, and commit {key.number} is lost"))
+            case Pinned(number) if number not in refs.pins:
+                self._lost.append(Lost("pin", str(number), "set in the journal, and the commit is lost"))
 
 
 def _rising(moments: list[tuple[int, int, int]]) -> list[int]:

@@ -22,6 +22,7 @@ from rrdstore.history.commit import commit_id
 from rrdstore.policy import parse
 from rrdstore.storage import container, journal, ringfile
 from rrdstore.storage.layout import FRAME, KIB, PAGE, plan
+from rrdstore.storage.refs import called
 from rrdstore.storage.salvage import Salvage
 from rrdstore.storage.trees import Trees
 from rrdstore.store.config import MAIN
@@ -143,7 +144,7 @@ def _written(path: str, layout: Layout, found: Found, mended: Mended, rows: Rows
             break
         with suppress(StopIteration):
             entry = next(entry for entry in mended.pending if not storage.append(entry))
-            mended.lost.append(Lost("commit", str(entry.number), "journalled, and the new journal has no room for it"))
+            mended.lost.append(Lost("journal", called(entry), "journalled, and the new journal has no room for it"))
         storage.close()
         _copied(path, layout, rows)
         ledger = Ledger(ringfile.open(path), clock, path)

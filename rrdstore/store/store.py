@@ -10,13 +10,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from rrdstore.errors import PolicyDiffers, ReadOnly
+from rrdstore.storage.protocol import Ended, Pinned, Tagged, Unpinned, Untagged
 from rrdstore.store import consolidation, reports
 from rrdstore.store.branch import Branch
 from rrdstore.store.commit import Commit
 from rrdstore.store.compaction import compact
 from rrdstore.store.config import MAIN, Config
 from rrdstore.store.ledger import Ledger
-from rrdstore.store.limits import check_limit, check_name
+from rrdstore.store.limits import check_free, check_limit, check_name, check_there
 from rrdstore.store.snapshot import Snapshot
 from rrdstore.store.tuning import Tuned, differing, foreseen_here, tune
 from rrdstore.tree.diff import Change, diff
@@ -106,14 +107,13 @@ class Store:
     def delete_branch(self, name: str) -> None:
         """Delete a branch and those of its commits that nothing else keeps; NotFound, and main cannot be deleted.
 
-        What they alone had is freed by the ticks that follow, in slices. O(commits of the branch), and a tick.
+        What they alone had is freed by the ticks that follow, in slices. Held. O(commits of the branch).
         """
         self.ledger.check_writable()
         line = self.ledger.history.line(name)
         if name == MAIN:
             raise ReadOnly(f"the name of branch {MAIN!r}")
-        self.ledger.history.end(line)
-        self.ledger.settle()
+        self.ledger.change(Ended(line.id))
         self.ledger.watches.pop(line.id, None)
 
     # Trees
@@ -157,45 +157,44 @@ class Store:
         return frozenset(self.ledger.id(history.graph.records[number]) for number in history.pins)
 
     def tag(self, name: str, commit: Commit | str) -> None:
-        """Name a commit, which keeps it; Exists, NotFound, Thinned, LimitReached. A tick."""
+        """Name a commit, which keeps it; Exists, NotFound, Thinned, LimitReached, Held. O(1)."""
         ledger = self.ledger
         ledger.check_writable()
         check_name("tag", name)
-        ledger.holding.check()
         record = ledger.kept(_name(commit))
         check_limit("tags", len(ledger.history.tags), ledger.storage.max_tags)
-        ledger.history.tag(name, record.key)
-        ledger.settle()
+        check_free("tag", name, ledger.history.tags)
+        ledger.change(Tagged(name, record.key))
 
     def untag(self, name: str) -> None:
-        """Forget a name; its commit is left to the tiers. NotFound. A tick."""
+        """Forget a name; its commit is left to the tiers. NotFound, Held. O(1)."""
         self.ledger.check_writable()
-        self.ledger.history.untag(name)
-        self.ledger.settle()
+        check_there("tag", name, self.ledger.history.tags)
+        self.ledger.change(Untagged(name))
 
     def pin(self, commit: Commit | str) -> None:
-        """Keep a commit whatever the policy says, once; NotFound, Thinned, LimitReached. A tick."""
+        """Keep a commit whatever the policy says, once; NotFound, Thinned, LimitReached, Held. O(1)."""
         ledger = self.ledger
         ledger.check_writable()
         record = ledger.kept(_name(commit))
         if record.number in ledger.history.pins:
             return
         check_limit("pins", len(ledger.history.pins), ledger.storage.max_pins)
-        ledger.holding.check()
-        ledger.history.pin(record.number)
-        ledger.settle()
+        ledger.change(Pinned(record.number))
 
     def unpin(self, commit: Commit | str) -> None:
-        """Leave a pinned commit to the tiers again; NotFound. A tick."""
-        self.ledger.check_writable()
-        self.ledger.history.unpin(self.ledger.kept(_name(commit)).number)
-        self.ledger.settle()
+        """Leave a pinned commit to the tiers again; NotFound, Held. O(1)."""
+        ledger = self.ledger
+        ledger.check_writable()
+        number = ledger.kept(_name(commit)).number
+        check_there("pin", number, ledger.history.pins)
+        ledger.change(Unpinned(number))
 
     # Ticks
 
     @property
     def unstored(self) -> int:
-        """How many kept commits only the journal holds; 0 in memory, where there is nothing to bring them to."""
+        """How many kept commits, and changes of branches, tags and pins, only the journal holds; 0 in memory."""
         return self.ledger.unstored
 
     def tick(self, seconds: float | None = None) -> bool:

@@ -46,8 +46,8 @@ class Ticks:
 
     @property
     def storing(self) -> int:
-        """How many commits the tick under way is about to store."""
-        return len(self._due.fresh) if self._due is not None else 0
+        """How many commits, and changes of branches, tags and pins, the tick under way is about to store."""
+        return len(self._due.fresh) + self._due.moved if self._due is not None else 0
 
     def run(self, seconds: float | None = None, *, always: bool = False, true: bool = False) -> bool:
         """Go on with the tick under way, or begin one; whether it is done. What `Storage.tick` raises.
@@ -90,7 +90,7 @@ class Ticks:
 
     def _wanted(self) -> bool:
         history = self._ledger.history
-        return bool(history.fresh or history.gone or history.changed)
+        return bool(history.fresh or history.gone or history.changed or history.moved)
 
     def put_off(self, *, gains: bool) -> bool:
         """Have the storage put all that a tick would bring in its journal; whether that fits. No tick is under way."""

@@ -33,7 +33,7 @@ class Home:
     reopens = True
     """Whether what is there outlives a closing."""
     fails = False
-    """Whether `failing` makes ticks fail."""
+    """Whether `failing` makes ticks fail, and `refusing` the journal."""
     presses = 0
     """Where bytes are to become short, the least of the large values that do it, in bytes; else 0."""
     fills = 1
@@ -56,6 +56,10 @@ class Home:
 
     def failing(self) -> AbstractContextManager[type[Exception]]:
         """Every tick inside raises the error that this gives, and has done nothing."""
+        raise NotImplementedError
+
+    def refusing(self) -> AbstractContextManager[type[Exception]]:
+        """Nothing can be journalled inside: what is appended raises the error that this gives."""
         raise NotImplementedError
 
     def end(self) -> None:
@@ -107,6 +111,16 @@ class JournalledHome(Home):
             yield Failed
         finally:
             storage.fail_tick = False
+
+    @contextmanager
+    def refusing(self) -> Iterator[type[Exception]]:
+        """The journal takes nothing meanwhile."""
+        storage = self.storage
+        storage.fail_append = True
+        try:
+            yield Failed
+        finally:
+            storage.fail_append = False
 
 
 class FolderHome(Home):

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 from rrdstore.errors import StoreError
 from rrdstore.history.branch import NOBODY
 from rrdstore.storage.layout import CELL
-from rrdstore.storage.protocol import BranchState, Entry, Problem, Progress, SeriesState, State, Tick, Usage
+from rrdstore.storage.protocol import Begun, BranchState, Entry, Problem, Progress, SeriesState, State, Tick, Usage
 from rrdstore.tree.plain import Flat, flat, grown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rrdstore.history.commit import Key, Record
+    from rrdstore.storage.protocol import Acknowledged
     from rrdstore.tree.node import Bucket, Node, Wide
 
 
@@ -41,7 +42,7 @@ class Disk:
     branches: tuple[BranchState, ...] = ()
     tags: dict[str, Key] = field(default_factory=dict)
     pins: frozenset[int] = frozenset()
-    journal: list[Entry] = field(default_factory=list)
+    journal: list[Acknowledged] = field(default_factory=list)
     declared: str = ""
     """The series; empty for none."""
     cells: dict[int, bytes] = field(default_factory=dict)
@@ -89,11 +90,16 @@ class Journalled:
         """Bytes that are lacking; what shrinks may have 500 more."""
         return 0 if not self.room else self._live() + cost - self.room - (500 if shrinks else 0)
 
-    def append(self, entry: Entry) -> bool:
-        """Journal a commit, if it is not too long."""
+    def append(self, entry: Acknowledged) -> bool:
+        """Journal a change, if it is not too long."""
         if self.fail_append:
             raise Failed("append")
-        assert entry.branch in {branch.id for branch in self.disk.branches}, "the journal names an unknown branch"
+        if not isinstance(entry, Entry):
+            self.disk.journal.append(entry)
+            return True
+        known = {branch.id for branch in self.disk.branches}
+        known |= {made.line for made in self.disk.journal if isinstance(made, Begun)}
+        assert entry.branch in known, "the journal names an unknown branch"
         if sum(len(step.path) + len(step.value or b"") for step in entry.edits) > self.longest_entry:
             return False
         self.disk.journal.append(entry)

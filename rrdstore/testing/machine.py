@@ -13,6 +13,7 @@ Cost: some 30 steps an example; `examples` and `walks` say how many. Prior art: 
 from __future__ import annotations
 
 import unittest
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from random import Random
@@ -25,7 +26,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 import rrdstore
 from rrdstore.testing import calls
 from rrdstore.testing.branching import Branching
-from rrdstore.testing.calls import KEEPS, RULES, content
+from rrdstore.testing.calls import KEEPS, RULES, content, refusal
 from rrdstore.testing.homes import Home, MemoryHome
 from rrdstore.testing.model import ModelStore
 from rrdstore.testing.walk import walk
@@ -160,33 +161,62 @@ class StoreMachine(Branching, RuleBasedStateMachine):
 
     # What pressure took, and no tick has stored, comes back in a crash: a home that presses does not fail as well.
     @precondition(lambda self: self.home.fails and not self.home.presses)
-    @rule(which=st.integers(0, 6), pick=calls.some, name=calls.named)
-    def fail_to_settle(self, which: int, pick: int, name: str) -> None:
+    @rule(which=st.integers(0, 2))
+    def fail_to_settle(self, which: int) -> None:
         """What the journal does not hold is undone if the tick fails; nothing else is."""
-        store, commit = self.store, self.id(self.pick(pick))
-        if which == 3 and commit in store.pins:
-            return  # no change, so no tick
+        store, main = self.store, self.store.branch("main")
+        other = next(keep for keep in KEEPS if rrdstore.policy.parse(keep) != rrdstore.policy.parse(main.keep))
         operations: tuple[Callable[[], object], ...] = (
-            lambda: store.branch("main").fork("new"),
-            lambda: store.branch("new", create=True),
-            lambda: store.tag("new", commit),
-            lambda: store.pin(commit),
-            lambda: store.delete_branch(name),
-            lambda: store.branch("main").set("/a", b"x" * 1000),
-            lambda: store.untag("t"),
+            lambda: store.tune("main", other),
+            lambda: store.compact("main"),
+            lambda: main.set("/a", b"x" * 1000),
         )
         with self.home.failing() as failed:
-            try:
-                operations[which]()
-            except failed:
-                self.flush()
-                self.follow(lambda: None)  # what pressure thinned to make room for it is gone
-                self.model.reopened()  # it has gone back to what the storage has
-            except (rrdstore.NotFound, rrdstore.LimitReached, rrdstore.ReadOnly, rrdstore.StoreFull):
-                self.flush()
-            else:
-                raise AssertionError("done, though nothing could be stored")
+            refusal(failed, operations[which])
+        self.flush()
+        self.follow(lambda: None)  # what pressure thinned to make room for it is gone
+        self.model.reopened()  # it has gone back to what the storage has
         self.everything_reads_as_it_did()
+
+    @precondition(lambda self: self.home.fails)
+    @rule(which=st.integers(0, 6), pick=calls.some, name=calls.named, tag=st.sampled_from("tuvw"))
+    def change_while_ticks_fail(self, which: int, pick: int, name: str, tag: str) -> None:
+        """Branches, tags and pins are in the journal: that nothing can be stored now is nothing to them."""
+        operations: tuple[Callable[[], object], ...] = (
+            lambda: self.fork(pick, name, None, None),
+            lambda: self.create_branch(name, KEEPS[0]),
+            lambda: self.delete_branch(pick),
+            lambda: self.tag(pick, tag),
+            lambda: self.untag(tag),
+            lambda: self.pin(pick),
+            lambda: self.model.pins and self.unpin(pick),
+        )
+        with nullcontext() if self.home.presses else self.home.failing():
+            operations[which]()
+
+    @precondition(lambda self: self.home.fails)
+    @rule(which=st.integers(0, 7), pick=calls.some)
+    def refuse_to_journal(self, which: int, pick: int) -> None:
+        """What the journal does not take is refused, and has changed nothing."""
+        store, main, commit = self.store, self.store.branch("main"), self.id(self.pick(pick))
+        forks = sorted(self.model.names.keys() - {"main"})
+        operations: tuple[Callable[[], object], ...] = (
+            lambda: main.fork("new"),
+            lambda: store.branch("new", create=True),
+            lambda: store.delete_branch(forks[0]),
+            lambda: store.tag("new", commit),
+            lambda: store.untag(min(self.model.tags)),
+            lambda: store.pin(commit),
+            lambda: store.unpin(self.id(min(self.model.pins))),
+            lambda: main.set("/a", b"1"),
+        )
+        there = (True, True, forks, True, self.model.tags, commit not in store.pins, self.model.pins, True)
+        if there[which]:
+            with self.home.refusing() as refused:
+                refusal((refused, rrdstore.LimitReached, rrdstore.StoreFull), operations[which])
+            self.flush()
+            self.follow(lambda: None)
+            self.everything_reads_as_it_did()
 
 
 class StoreTestCase(unittest.TestCase):

@@ -129,7 +129,17 @@ STEPS: Steps = {
     "tick_a_little": (4, lambda r: {"steps": r.randint(1, 3)}),
     "close_and_open": (1, _nothing),
     "crash": (2, _nothing),
-    "fail_to_settle": (3, lambda r: {"which": r.randint(0, 6), "pick": r.randrange(99), "name": r.choice(BRANCHES)}),
+    "fail_to_settle": (2, lambda r: {"which": r.randint(0, 2)}),
+    "change_while_ticks_fail": (
+        3,
+        lambda r: {
+            "which": r.randint(0, 6),
+            "pick": r.randrange(99),
+            "name": r.choice(BRANCHES),
+            "tag": r.choice("tuvw"),
+        },
+    ),
+    "refuse_to_journal": (2, lambda r: {"which": r.randint(0, 7), "pick": r.randrange(99)}),
     "everything_reads_as_it_did": (1, _nothing),
 }
 """Of each rule how often, and its arguments; `where` is a living branch unless said."""
@@ -148,6 +158,8 @@ NEEDS: dict[str, Callable[[StoreMachine], object]] = {
     "crash": lambda machine: machine.home.reopens,
     "fill": lambda machine: machine.home.presses,
     "fail_to_settle": lambda machine: machine.home.fails and not machine.home.presses,
+    "change_while_ticks_fail": lambda machine: machine.home.fails,
+    "refuse_to_journal": lambda machine: machine.home.fails,
 }
 """Of some rules, when they can be called."""
 

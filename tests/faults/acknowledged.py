@@ -16,7 +16,7 @@ Content = dict[str, bytes]
 Step = list[Any]
 """A verb and what it is done to; JSON."""
 
-CERTAIN = {"fork", "delete", "tag", "untag", "pin", "unpin", "tune", "compact", "tick"}
+CERTAIN = {"tune", "compact", "tick"}
 """What is on the disk when it is acknowledged, and all before it."""
 LARGE = 18_000
 """A value of so many bytes goes past the journal, to the disk."""

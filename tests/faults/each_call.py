@@ -40,6 +40,8 @@ OPEN: dict[str, Callable[[Store], object]] = {
     "compact": lambda store: store.compact(),
 }
 """What is done to an open store. The others are done to a closed one: open, and close with much in the journal."""
+JOURNALLED = {"set", "fork", "delete", "tag"}
+"""What calls the system only if it is to be on the disk before it is answered."""
 
 
 def begun(path: str) -> None:
@@ -69,7 +71,7 @@ def once(thing: str, path: str, faults: Faults) -> tuple[bool, bool, bool]:
     here = ctypes.CDLL(None)
     here.faulty_seen.restype = here.faulty_failed.restype = ctypes.c_uint64
     copied(path + "-saved", path)
-    sync = "commit" if thing == "set" else "tick"
+    sync = "commit" if thing in JOURNALLED else "tick"
     refused = False
     store: Store | None = None
     if thing in OPEN:

@@ -16,10 +16,12 @@ ROOT = Path(__file__).parents[2]
     ("thing", "kinds", "stride"),
     [
         ("set", EIO, 1),
-        ("tag", EIO, 1),  # among them the last barrier of a tick, whose transaction is in the log then
+        ("tag", EIO, 1),
+        ("fork", EIO, 1),
+        ("compact", EIO, 2),  # among them the last barrier of a tick, whose transaction is in the log then
         ("large", TORN, 5),
         ("tick", EIO, 3),
-        ("delete", ENOSPC, 7),
+        ("delete", ENOSPC, 1),
         ("tune", EIO, 7),
         ("open", EIO, 3),
         ("close", ENOSPC, 9),

@@ -3,6 +3,7 @@
 import pytest
 
 from rrdstore.errors import Exists, NotFound
+from rrdstore.history.branch import begun
 from rrdstore.history.commit import Key, Record
 from rrdstore.history.history import History
 from rrdstore.history.holds import BASE, FORK, HEAD, PIN, SNAPSHOT, TAG, TRANSACTION, Holds
@@ -22,7 +23,10 @@ class Book:
 
     def branch(self, name, keep="last:1", origin=None):
         policy = parse(keep)
-        return self.history.begin(name, str(policy), Rings(policy), origin)
+        ident = self.history.last_line + 1
+        where = (origin.id, origin.head) if origin else (0, 0)
+        self.history.begin(begun(ident, name, str(policy), Rings(policy), *where))
+        return self.history.lines[ident]
 
     def commit(self, line, times=1):
         for _ in range(times):

@@ -31,6 +31,17 @@ class Entry:
 
 
 @dataclass
+class Change:
+    """What was done to branches, tags and pins."""
+
+    kind: int
+    numbers: tuple[int, ...] = ()
+    name: str = ""
+    policy: str = ""
+    first: Entry | None = None
+
+
+@dataclass
 class Fresh:
     """A commit of a net; `places` are content, or None for what is gone, of what it has different from `before`."""
 
@@ -69,7 +80,7 @@ class Net:
     rows: int
 
 
-def read(path: Path, uuid: str, generation: int, start: int) -> tuple[Net | None, list[Entry]]:
+def read(path: Path, uuid: str, generation: int, start: int) -> tuple[Net | None, list[Entry | Change]]:
     """The net that counts, if one does, and the entries after it, or since the superblock's generation and byte."""
     data = Path(f"{path}-ring").read_bytes()
     magic, owner, size, net, _pid, _epoch, last, _boot, end = unpack_from("<8s16s4I3Q", data)
@@ -98,13 +109,14 @@ def read(path: Path, uuid: str, generation: int, start: int) -> tuple[Net | None
         found.append(record)
     if last == own:
         assert end == at
-    parts = [record for record in found if not any(record[:8])]
+    parts = [record for record in found if not any(record[:8]) and any(record[12:16])]
     assert parts == found[: len(parts)], "a net comes before all entries"
     for place, record in enumerate(parts):
         assert unpack_from("<QII", record) == (0, place, len(parts))
         assert len(record) - 16 <= size // 16
     body = b"".join(record[16:] for record in parts)
-    return _net(zlib.decompress(body)) if parts else None, [_entry(record) for record in found[len(parts) :]]
+    entries = [_entry(record) if any(record[:8]) else _change(record) for record in found[len(parts) :]]
+    return _net(zlib.decompress(body)) if parts else None, entries
 
 
 class _Bytes:
@@ -161,6 +173,27 @@ def _places(of: _Bytes):
         elif flags & 1:
             created, modified, value, meta = of.numbers("<QQII")
             yield path, (of.take(value), of.take(meta), created, modified)
+
+
+def _change(data: bytes) -> Change:
+    of = _Bytes(data)
+    _, kind, zero = of.numbers("<QII")
+    assert zero == 0
+    if kind == 1:
+        *numbers, name, policy = of.numbers("<4QqHH")
+        made = Change(kind, tuple(numbers), of.take(name).decode(), of.take(policy).decode())
+        if len(data) > of.at:
+            assert numbers[1:3] == [0, 0]
+            made.first = _entry(of.take(len(data) - of.at))
+    elif kind in {2, 5, 6}:
+        made = Change(kind, of.numbers("<Q"))
+    elif kind == 3:
+        made = Change(kind, of.numbers("<QI"), of.take(len(data) - of.at).decode())
+    else:
+        assert kind == 4
+        made = Change(kind, (), of.take(len(data) - of.at).decode())
+    assert of.at == len(data)
+    return made
 
 
 def _entry(data: bytes) -> Entry:

@@ -79,9 +79,11 @@ class File:
         self.database = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)
         ask = self.database.execute
         assert ask("PRAGMA application_id").fetchone()[0] == 0x72726462
-        assert ask("PRAGMA user_version").fetchone()[0] == 2
+        version = ask("PRAGMA user_version").fetchone()[0]
+        assert version in {2, 3}
         assert ask("PRAGMA page_size").fetchone()[0] == 4096
         meta = dict(ask("SELECT k, v FROM meta").fetchall())
+        assert meta["format"] == str(version)
         row, check = meta.pop("superblock"), meta.pop("check")
         lines = "".join(f"{key}={value}\n" for key, value in sorted(meta.items()))
         assert check == f"{crc32(lines.encode()):08x}"

@@ -7,6 +7,7 @@ from random import Random
 import pytest
 
 from rrdstore.errors import StoreError, Unwritable
+from rrdstore.history.commit import Key
 from rrdstore.storage import ringfile
 from rrdstore.storage.protocol import Entry
 from tests.storage.conftest import ENDS, SIZE, SLOTS, failing
@@ -68,7 +69,8 @@ def test_killed_at_any_statement(path, tmp_path, seed):
     past = lived(path, seed)
     storage = past.storage
     before = contents(storage)
-    entry = Entry(past.number + 1, 1, 1, (), 1, 1, "me", "journalled", ())
+    head = next(branch.head for branch in storage.state().branches if branch.id == 1)
+    entry = Entry(past.number + 1, 1, 1, (Key(head, 1),), 1, 1, "me", "journalled", ())
     assert storage.append(entry)
     copies = []
     held = storage._container

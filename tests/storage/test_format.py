@@ -119,6 +119,37 @@ def test_and_what_only_the_journal_has(tmp_path):
         assert set(independent_reader.File(path).kept()) == {1, 2, 3, 4}
 
 
+def test_and_what_it_has_of_branches_tags_and_pins(tmp_path):
+    path, change = tmp_path / "s.rrdb", independent_journal.Change
+    with rrdstore.create(path, "8MiB", "last:8 1m:1h *:4", clock=ManualClock(5)) as store:
+        main = store.branch("main")
+        work = main.fork("wörk", "last:3", lease="30s")
+        store.branch("bare", create=True, keep="*:2")
+        made = work.set("/a", b"1")
+        store.tag("näme", made)
+        store.untag("näme")
+        store.pin(made)
+        store.unpin(made)
+        store.delete_branch("bare")
+        begun, bare, commit, *rest = journal(path)[1]
+        until = store.ledger.history.names["wörk"].until
+        assert begun == change(1, (2, 1, 1, 30_000_000, until), "wörk", "last:3")
+        assert until > 30_000_000
+        assert (bare.kind, bare.numbers, bare.name, bare.policy) == (1, (3, 0, 0, 0, 0), "bare", "*:2")
+        assert (bare.first.number, bare.first.branch, bare.first.parents) == (2, 3, [])
+        assert bare.first.message == "branch bare created"
+        assert (commit.number, commit.branch, commit.parents) == (3, 2, [(1, 1)])
+        assert rest == [
+            change(3, (3, 1), "näme"),
+            change(4, (), "näme"),
+            change(5, (3,)),
+            change(6, (3,)),
+            change(2, (3,)),
+        ]
+        store.tick()
+        assert journal(path) == (None, [])
+
+
 def test_and_what_a_net_has_of_a_store_that_is_held(tmp_path):
     path = tmp_path / "s.rrdb"
     with rrdstore.create(path, "4MiB", "last:8 1m:1h *:4", clock=ManualClock(), sync="none") as store:
@@ -135,8 +166,10 @@ def test_and_what_a_net_has_of_a_store_that_is_held(tmp_path):
                     main.remove(f"/d{n % 7}")
                     store.branch("work").merge("main")
             main.set("/after", b"the net")
+            store.tag("after", main.head)
             net, entries = journal(path)
-            assert [entry.edits for entry in entries][-1] == [("/after", b"the net", None)]
+            assert entries[-2].edits == [("/after", b"the net", None)]
+            assert entries[-1] == independent_journal.Change(3, (main.head.number, 1), "after")
             file, trees = independent_reader.File(path), {}
             stored = {number: file.tree(commit.root) for number, commit in file.kept().items()}
             records = store.ledger.history.graph.records

@@ -171,15 +171,21 @@ def test_what_cannot_be_opened_is_let_go_of():
     home.end()
 
 
-def test_a_journal_is_told_of_a_branch_only_when_it_is_stored():
-    """JournalledHome holds every append to it; a crash at any moment of making a branch leaves a store that opens."""
+def test_a_branch_of_nothing_is_there_with_its_first_commit_or_not_at_all():
+    """One entry has both: a journal that does not take it leaves neither, here and after a crash."""
     home = JournalledHome()
     store = home.create("last:5")
-    home.storage.fail_tick = True
+    home.storage.fail_append = True
     with pytest.raises(rrdstore.StoreError):
         store.branch("new", create=True)
+    assert list(store.branches) == ["main"]
     with home.image().open() as again:
         assert list(again.branches) == ["main"]
+    home.storage.fail_append, home.storage.fail_tick = False, True
+    made = store.branch("new", create=True).head
+    with home.image().open() as again:
+        assert again.branch("new").head == made
+        assert [commit for commit, _ in again.recovered] == [made]
 
 
 def test_a_closed_store_opens_without_its_journal_however_many_ticks_had_nothing_in_it(tmp_path):

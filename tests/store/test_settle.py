@@ -7,14 +7,18 @@ from rrdstore.testing.homes import JournalledHome
 from rrdstore.testing.journalled import Failed
 from tests.store.observed import observed
 
-CHANGES = {
-    "fork": lambda store, main: main.fork("new"),
+REFS = {
+    "fork": lambda store, main: main.fork("new", lease="30d"),
     "branch": lambda store, main: store.branch("new", create=True),
     "delete": lambda store, main: store.delete_branch("work"),
     "tag": lambda store, main: store.tag("new", main.head),
     "untag": lambda store, main: store.untag("t"),
     "pin": lambda store, main: store.pin(main.head),
     "unpin": lambda store, main: store.unpin("p"),
+}
+CHANGES = {
+    "policy": lambda store, main: store.tune("main", "last:2"),
+    "compaction": lambda store, main: store.compact("main", "last:1"),
     "large set": lambda store, main: main.set("/large", bytes(1000)),
     "large transaction": lambda store, main: large(main),
     "large merge": lambda store, main: main.merge("work"),
@@ -50,6 +54,62 @@ def store(home):
     main.set("/b", b"journalled only")
     assert store.unstored
     return store
+
+
+@pytest.mark.parametrize("change", REFS.values(), ids=REFS)
+def test_a_change_of_refs_is_acknowledged_by_the_journal_alone(home, store, change):
+    """Made though nothing can be stored, found by whoever opens what a crash leaves, stored by the next tick."""
+    store.tick()
+    ticks, before = home.storage.ticks, store.unstored
+    home.storage.fail_tick = True
+    change(store, store.branch("main"))
+    assert store.unstored > before == 0
+    store.branch("main").set("/b", b"and on")
+    after = observed(store)
+    with home.image().open() as again:
+        assert observed(again) == after
+    home.storage.fail_tick = False
+    assert home.storage.ticks == ticks
+    assert store.tick()
+    assert (home.storage.ticks, store.unstored) == (ticks + 1, 0)
+    assert not home.disk.journal
+    with home.open(readonly=True) as again:
+        assert observed(again) == after
+
+
+@pytest.mark.parametrize("change", REFS.values(), ids=REFS)
+def test_a_change_of_refs_that_the_journal_does_not_take_has_changed_nothing(home, store, change):
+    before, made = observed(store), store.unstored
+    home.storage.fail_append = True
+    with pytest.raises(Failed):
+        change(store, store.branch("main"))
+    assert (observed(store), store.unstored) == (before, made)
+    home.storage.fail_append = False
+    with home.image().open() as again:
+        assert observed(again) == before
+    change(store, store.branch("main"))
+    assert observed(store) != before
+
+
+def test_what_a_snapshot_alone_kept_and_was_tagged_then_is_kept_after_a_crash(home, store):
+    """The snapshot ends with the process; what the journal says after it was dropped by the tiers still finds it."""
+    main = store.branch("main")
+    main.set("/s", b"held")
+    held, other = main.at("now"), main.set("/s", b"other")
+    beside = main.at("now")
+    for n in range(9):
+        main.set("/b", b"%d" % n)
+    store.tag("held", held.commit)
+    store.pin(beside.commit)
+    held.close()
+    beside.close()
+    assert all(commit.kept for commit in (held.commit, other))
+    after = observed(store)
+    with home.image().open() as again:
+        assert observed(again) == after
+        again.untag("held")
+        again.unpin(other.id)
+        assert not {held.commit.number, other.number} & {commit.number for commit in again.branch("main").log()}
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
@@ -121,7 +181,7 @@ def test_a_storage_that_cannot_even_say_what_it_has_closes_the_store(home, store
     with monkeypatch.context() as broken:
         broken.setattr(home.storage, "state", fail)
         with pytest.raises(Failed):
-            main.fork("new")
+            store.tune("main", "last:2")
     assert home.storage.closed
     with pytest.raises(rrdstore.Closed):
         main.set("/a", b"")
@@ -141,7 +201,7 @@ def test_memory_has_nothing_to_go_back_to_and_loses_nothing(monkeypatch):
         with monkeypatch.context() as busy:
             busy.setattr(store.ledger.storage, "ticking", interrupt)
             with pytest.raises(KeyboardInterrupt):
-                store.tag("t", made)
+                store.tune("main", "last:4")
         assert (main.head, main.get("/a")) == (made, b"1")
         main.set("/b", b"2")
 
@@ -204,7 +264,7 @@ def test_recovery_hands_back_what_the_journal_held_and_keeps_it(home, store):
         assert again.recovered[0][0].author == "dom1"
         crashed.storage.fail_tick = True
         with pytest.raises(Failed):
-            again.tag("x", again.branch("main").head)
+            again.tune("main", "last:2")
         crashed.storage.fail_tick = False
         assert [opaque for _, opaque in again.recovered] == [b"reply %d" % n for n in range(5)] + [b"gone"]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 import rrdstore
-from rrdstore.storage import ringfile
+from rrdstore.storage import ringfile, storing
 from rrdstore.storage.objects import Objects
+from rrdstore.store.ticks import Ticks
 from rrdstore.testing import ManualClock
 
 
@@ -153,6 +154,37 @@ def test_what_comes_and_goes_between_two_ticks_is_never_encoded(tmp_path, monkey
             assert 255 * 3 + 3 <= len(written) <= 255 * 3 + 111
 
 
+def test_branches_tags_and_pins_encode_nothing_in_the_midst_of_5000_commits(tmp_path, monkeypatch):
+    """Nor do they write to the file, or begin a tick: an entry of the journal each, of some 50 bytes."""
+    done = []
+    with made(tmp_path, "last:256", size="64MiB") as store:
+        storage, main = store.ledger.storage, store.branch("main")
+        for number in range(5_000):
+            main.set(f"/a{number % 10}/k{number % 97}", b"%d" % number)
+        assert store.unstored == 256
+        file = storage._container
+        for owner, name in ((storing, "encode"), (Objects, "add_run"), (Ticks, "_cut"), (file, "execute")):
+            real = getattr(owner, name)
+            monkeypatch.setattr(owner, name, lambda *a, _n=name, _r=real, **kw: done.append(_n) or _r(*a, **kw))
+        used = storage._journal.used
+        for number in range(10):
+            main.fork(f"fork {number}", "last:2")
+            store.branch(f"new {number}", create=True)
+            store.tag(f"tag {number}", main.head)
+            store.pin(main.head)
+            main.set("/n", b"%d" % number)
+            store.untag(f"tag {number}")
+            store.unpin(min(store.pins))
+            store.delete_branch(f"fork {number}")
+            store.delete_branch(f"new {number}")
+        assert done == []
+        assert storage._journal.used - used < 10 * 9 * 100
+        assert store.check() == []
+        store.tick()
+        assert "encode" in done
+        assert "execute" in done
+
+
 def test_a_closed_file_has_an_empty_journal(tmp_path):
     store = made(tmp_path)
     for number in range(50):
@@ -181,6 +213,9 @@ def test_what_a_deleted_branch_leaves_is_freed_in_slices(tmp_path, crash):
     full = store.info().objects
     store.delete_branch("work")
     assert "work" not in store.branches
+    assert store.info().objects == full
+    while store.unstored:
+        store.tick(0)
     assert alone + 100 < store.info().objects <= full
     if crash:
         store.ledger.storage._ticks.abandon()
@@ -190,7 +225,7 @@ def test_what_a_deleted_branch_leaves_is_freed_in_slices(tmp_path, crash):
             assert again.check() == []
             assert again.info().objects == alone
     main.set("/n", b"meanwhile")
-    assert not store.tick(0)
+    assert crash or not store.tick(0)
     main.remove("/n")
     sliced(store)
     store.tick()

@@ -1,0 +1,36 @@
+"""Formats: how a file of an older one becomes one of this version's.
+
+Rule: a file says its format twice, in SQLite's header and in `meta`; both change in one transaction, and that is on
+the disk before anything is written that the older format does not have. So an older version of the program refuses
+the file, naming both formats, and never reads half of what was acknowledged; until then the file is what it was.
+What format 2 has not: changes of branches, tags and pins in its journal.
+Cost: one transaction in the life of a file.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rrdstore.storage.schema import FORMAT, proof
+
+if TYPE_CHECKING:
+    from rrdstore.storage.container import Container
+
+_PAGES = 4
+"""SQLite's header, `meta`, and what declared series may add to it."""
+
+
+def older(held: Container) -> bool:
+    """Whether a file is of an older format."""
+    return bool(held.meta["format"] != str(FORMAT))
+
+
+def renew(held: Container) -> None:
+    """Make it one of this version's; Held, Unwritable: it is what it was then."""
+    rows = {**held.meta, "format": str(FORMAT)}
+    rows["check"] = proof(rows)
+    with held.transaction(_PAGES, durable=True):
+        for key in ("format", "check"):
+            held.execute("UPDATE meta SET v = ? WHERE k = ?", (rows[key], key))
+        held.execute(f"PRAGMA user_version = {FORMAT}")
+    held.meta = rows
