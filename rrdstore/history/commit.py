@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from blake3 import blake3
 
+from rrdstore.native import mypyc_attr
+
 if TYPE_CHECKING:
     from rrdstore.tree.node import Node
 
@@ -41,6 +43,7 @@ class Edit(NamedTuple):
     meta: bytes | None = None
 
 
+@mypyc_attr(acyclic=True)
 class Record:
     """A commit as the engine holds it; `Commit` of the facade is its public face.
 

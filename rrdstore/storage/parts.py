@@ -12,9 +12,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from rrdstore.tree.node import Bucket, Node, Wide
 
-    Part = Node | Bucket | Wide
+    Part: TypeAlias = Node | Bucket | Wide
 
 LIMIT = 2 << 20
 """Bytes, as encoded."""

@@ -22,6 +22,7 @@ from rrdstore.storage.container import file_size
 from rrdstore.storage.freeing import weigh
 from rrdstore.storage.kept import KeptTable
 from rrdstore.storage.layout import CHARGE, LOCATIONS_A_ROW
+from rrdstore.storage.loader import Loader
 from rrdstore.storage.objects import Missing, Objects, assembled, unpack, whole
 from rrdstore.storage.protocol import State, Usage
 from rrdstore.storage.records import read_branches, read_numbers, read_pins, read_tags
@@ -57,7 +58,7 @@ class RingReader:
         self._segments: dict[int, bytes] = {}
         self._locations: dict[int, array[int]] = {}
         self._budget = Budget(memory)
-        self._parts = self._budget.parts
+        self._parts, self._loader = self._budget.parts, Loader(self)
         self._closed = False
         self._journal = _ring(held)
 
@@ -98,7 +99,7 @@ class RingReader:
             kind, data = assembled(*self._raw(number), self._raw)
         except Missing as fault:
             raise Thinned(f"with object {number}", None, None) from fault
-        return self._budget.loaded(number, decode(kind, data, number, self), len(data))
+        return self._budget.loaded(number, decode(kind, data, number, self._loader), len(data))
 
     @property
     def keeps(self) -> bool:

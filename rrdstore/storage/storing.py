@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from rrdstore.storage.objects import Objects
-    from rrdstore.tree.node import Kids
+    from rrdstore.tree.node import Kids, Stored
 
 Names = dict[str, Node | Stub]
 Work = tuple[Key, "Part | Stub", "Part | Stub | None", int]
@@ -161,7 +161,7 @@ class Storing:
         for number, (part, was, key) in zip(numbers, reversed(way), strict=True):
             written = remembered.pop(was.number, None)
             replaced.append(was.number << LENGTH_BITS if written is None else written.packed)
-            part.number = number
+            cast("Stored", part).number = number
             numbered.append(part)
             if part.__class__ is Inode:
                 kids = part.kids
@@ -201,7 +201,7 @@ class Storing:
     def _add(self, part: Part, written: Written) -> None:
         (number,) = self._objects.numbers(1)
         numbered, remembered = self._numbered, self._written
-        part.number = number
+        cast("Stored", part).number = number
         numbered.append(part)
         if isinstance(part, Node) and part.kids is not None and not part.kids.number:
             part.kids.number = number
@@ -221,7 +221,7 @@ class Storing:
     def undo(self) -> None:
         """Take back all numbers given since the last `done`: the objects are not in the file."""
         for part in self._numbered:
-            part.number = 0
+            cast("Stored", part).number = 0
         self._numbered.clear()
         self._written.clear()
 

@@ -19,7 +19,7 @@ from rrdstore.tree.node import Bucket, Node, Stub, Wide, new_node, with_child
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from rrdstore.tree.node import Kids
+    from rrdstore.tree.node import Kids, Stored
 
 Part = Node | Bucket | Wide
 Names = tuple[str, ...]
@@ -93,7 +93,7 @@ class Trees:
         except StoreError as fault:
             self.faults[number] = str(fault)
         else:
-            part.number = 0
+            cast("Stored", part).number = 0
             if isinstance(part, Node) and part.kids is not None:
                 part.kids.number = 0
             return part

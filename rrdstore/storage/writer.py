@@ -14,6 +14,7 @@ from rrdstore.storage import cells, check, formats, netting
 from rrdstore.storage.budget import Budget
 from rrdstore.storage.codec import decode
 from rrdstore.storage.freeing import weigh
+from rrdstore.storage.loader import Loader
 from rrdstore.storage.objects import Missing, Objects
 from rrdstore.storage.protocol import Entry, State
 from rrdstore.storage.reader import usage
@@ -44,7 +45,7 @@ class RingWriter:
         self.max_snapshots, self.max_slots = layout.snapshots, layout.slots + layout.branch_slots
         self.largest, self._room, self._unreserved = layout.largest, layout.room, layout.room - layout.reserve
         self._objects, self._budget = Objects(held), Budget(memory)
-        self._parts = self._budget.parts
+        self._parts, self._loader = self._budget.parts, Loader(self)
         if memory:  # What no tick has stored is in memory too: a record, and some 16 times as much in nodes.
             ring.half = min(ring.half, self._budget.size // 16)
         self._ticks = Ticking(held, ring, self._objects, self.load, self._budget)
@@ -98,7 +99,7 @@ class RingWriter:
             kind, data = self._objects.read(number)
         except Missing as fault:
             raise Corrupt(f"object {fault.number}", "nothing", "a part of a kept tree") from fault
-        return self._budget.loaded(number, decode(kind, data, number, self), len(data))
+        return self._budget.loaded(number, decode(kind, data, number, self._loader), len(data))
 
     @property
     def keeps(self) -> bool:

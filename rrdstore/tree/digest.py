@@ -17,7 +17,7 @@ from blake3 import blake3
 from rrdstore.tree.node import Bucket, Node, Stub, Wide, child, part
 
 if TYPE_CHECKING:
-    from rrdstore.tree.node import Kids
+    from rrdstore.tree.node import Kids, Stored
 
 LEAF, NODE, BUCKET, WIDE = b"l", b"n", b"b", b"w"
 SIZE = 32
@@ -38,7 +38,7 @@ def digest(root: Node) -> bytes:
             if missing:
                 stack.extend(missing)
                 continue
-            top.hashed = _hash(top)
+            cast("Stored", top).hashed = _hash(top)
         stack.pop()
     return cast("bytes", root.hashed)
 

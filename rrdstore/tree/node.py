@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from blake3 import blake3
 
+from rrdstore.native import mypyc_attr
 from rrdstore.tree.order import Late, noted, settled
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Stub:
         return self.source.load(self.number)
 
 
+@mypyc_attr(acyclic=True)
 class Node:
     """A place in the tree: a value, metadata, and children. Never changes.
 
@@ -76,18 +78,26 @@ class Node:
 
     __slots__ = ("created", "meta", "modified", "value")
 
-    if TYPE_CHECKING:
-        kids: Kids | None
-        number: int
-        hashed: bytes | None
-    else:
-        kids, number, hashed = None, 0, None
-
     def __init__(self, value: bytes, meta: bytes, created: int, modified: int) -> None:
         self.value = value
         self.meta = meta
         self.created = created
         self.modified = modified
+
+    @property
+    def kids(self) -> Kids | None:
+        """Its children."""
+        return None
+
+    @property
+    def number(self) -> int:
+        """The number of its object in the file."""
+        return 0
+
+    @property
+    def hashed(self) -> bytes | None:
+        """Its digest."""
+        return None
 
     @property
     def children(self) -> int:
@@ -98,10 +108,14 @@ class Node:
         return f"Node({self.value!r}, meta={self.meta!r}, created={self.created}, modified={self.modified})"
 
 
+@mypyc_attr(acyclic=True)
 class Inode(Node):
     """A node that has an object of its own in the file: the root, and what has children or is not small."""
 
     __slots__ = ("hashed", "kids", "number")
+    kids: Kids | None
+    number: int
+    hashed: bytes | None
 
     def __init__(
         self, value: bytes, meta: bytes, created: int, modified: int, kids: Kids | None = None, number: int = 0
@@ -113,9 +127,10 @@ class Inode(Node):
         self.modified = modified
         self.kids = kids
         self.number = number
-        self.hashed: bytes | None = None
+        self.hashed = None
 
 
+@mypyc_attr(acyclic=True)
 class Bucket:
     """At most 32 names and their nodes (more only where 60 bits of hash collide)."""
 
@@ -137,6 +152,7 @@ class Bucket:
         self.hashed: bytes | None = None
 
 
+@mypyc_attr(acyclic=True)
 class Wide:
     """More than 32 names, in 32 sets by 5 bits of name hash; `count` of them in all."""
 
@@ -159,6 +175,8 @@ class Wide:
 
 
 Kids = Bucket | Wide
+Stored = Inode | Bucket | Wide
+"""What has an object of its own in the file, and so a number and a digest."""
 
 
 def new_node(value: bytes, meta: bytes, created: int, modified: int, kids: Kids | None = None) -> Node:

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
+from rrdstore.native import mypyc_attr
+
 NOTES = 32
 """Notes that are carried at most: then they are worked in, asked or not."""
 
 
+@mypyc_attr(acyclic=True)
 class Late:
     """Names that are sorted, and what came (True) and went (False) since, in order. Never changes."""
 

@@ -1,16 +1,19 @@
 """Trees larger than the memory they may take: walked whole, written all over, and never more nodes than said."""
 
 import gc
+import weakref
 from random import Random
 from threading import Thread
 
 import pytest
 
 import rrdstore
+from rrdstore.history.commit import Record
 from rrdstore.storage.budget import LEAST, NODE
 from rrdstore.testing import ManualClock
-from rrdstore.tree.node import Node
+from rrdstore.tree.node import Bucket, Node, Stub, Wide
 
+PARTS = (Node, Bucket, Wide, Record)
 NODES = 12_000
 BUDGET = LEAST
 MOST = BUDGET // NODE
@@ -33,8 +36,21 @@ def made(tmp_path_factory):
 
 
 def nodes():
+    """How many there are; below all else, as the collector may pass them by (rrdstore/native.py)."""
     gc.collect()
-    return sum(isinstance(one, Node) for one in gc.get_objects())
+    found = {}
+    pending = [part for one in gc.get_objects() for part in gc.get_referents(one) if isinstance(part, PARTS)]
+    while pending:
+        part = pending.pop()
+        if id(part) not in found:
+            found[id(part)] = part
+            if isinstance(part, Record):
+                pending.append(part.root)
+            elif isinstance(part, Node):
+                pending.append(part.kids)
+            elif part is not None and not isinstance(part, Stub):
+                pending += part.names.values() if isinstance(part, Bucket) else part.slots
+    return sum(isinstance(part, Node) for part in found.values())
 
 
 def read(tree, found):
@@ -122,3 +138,25 @@ def test_what_a_budget_cannot_be():
     for memory in ("much", -1, 0):
         with pytest.raises(rrdstore.InvalidSize):
             rrdstore.open("nowhere", memory=memory)
+
+
+@pytest.mark.parametrize("closed", [True, False])
+@pytest.mark.parametrize("readonly", [True, False])
+def test_a_store_that_nobody_holds_any_more_is_gone_with_its_trees(made, readonly, closed):
+    path, _ = made
+    before = nodes()
+    store = rrdstore.open(path, readonly=readonly, sync="none", clock=ManualClock())
+    storage, tree = weakref.ref(store.ledger.storage), store.branch("main").tree
+    assert tree.get("/d3/wide/k1203").value == b"value 1203"
+    assert nodes() - before > 10
+    assert not [one for one in gc.get_referents(storage()._loader) if one is storage()]
+    if closed:
+        store.close()
+    del store
+    gc.collect()
+    assert tree.list("/d3/wide")[0] == "k1200", "a tree holds what it is loaded from"
+    if not closed:
+        assert tree.get("/d4/wide/k1600").value == b"value 1600"
+    del tree
+    assert nodes() - before == 0
+    assert storage() is None
