@@ -72,6 +72,11 @@ class FrameReader:
         return kind, request, transaction, self._buffer[start:end]
 
     @property
+    def rest(self) -> bytes:
+        """What waits for the rest of its frame or to be taken. O(bytes)."""
+        return self._buffer[self._at :]
+
+    @property
     def pending(self) -> int:
         """How many bytes wait for the rest of their frame or to be taken."""
         return len(self._buffer) - self._at

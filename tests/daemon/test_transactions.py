@@ -81,7 +81,7 @@ def test_a_client_that_ends_leaves_nothing_open(daemon, peer, other):
 
 def test_ids_skip_those_that_are_open(peer):
     first = peer.start()
-    peer.connection._next_transaction = 2**32 - 1
+    peer.connection.next_transaction = 2**32 - 1
     assert [peer.start(), peer.start()] == [2**32 - 1, first + 1]
 
 

@@ -27,12 +27,17 @@ from xsadapter.operations import Kind
 from xsadapter.wire import ERROR_PAYLOADS, HEADER, HEADER_SIZE, PAYLOAD_MAX, FrameReader
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from xsadapter.engine.domains import Domain
     from xsadapter.engine.flow import Flow, Outstanding
     from xsadapter.engine.transactions import Transaction
     from xsadapter.engine.view import Live
     from xsadapter.engine.watches import Watch
     from xsadapter.wire import Frame
+
+RING: Final = "ring"
+"""The `peer` of a domain's ring; any other is a client of a socket."""
 
 _E2BIG: Final = ERROR_PAYLOADS["E2BIG"]
 _TRANSACTION_IDS: Final = 1 << 32
@@ -42,10 +47,9 @@ class Connection:
     """A client of the daemon, whatever carries its bytes."""
 
     __slots__ = (
-        "_begun",
-        "_next_transaction",
         "_queued_events",
         "author",
+        "begun",
         "closed",
         "domain",
         "domid",
@@ -56,7 +60,10 @@ class Connection:
         "ignored",
         "late",
         "live",
+        "next_transaction",
         "output",
+        "peer",
+        "port",
         "privileged",
         "reader",
         "serial",
@@ -66,7 +73,7 @@ class Connection:
 
     def __init__(self, serial: int, domain: Domain, privileged: bool, peer: str, flow: Flow) -> None:
         self.serial, self.domain, self.privileged, self.flow = serial, domain, privileged, flow
-        self.domid, self.home = domain.domid, domain.home
+        self.domid, self.home, self.peer = domain.domid, domain.home, peer
         self.identities: tuple[int, ...] = (domain.domid,)
         """The domains whose rights it has: its own, and its target's."""
         self.author = f"dom{self.domid} conn {serial} {peer}".rstrip()
@@ -82,8 +89,11 @@ class Connection:
         self.ignored = False
         """It broke its ring: nothing is read or written until it begins anew."""
         self._queued_events: set[bytes] = set()
-        self._begun = False
-        self._next_transaction = 1
+        self.begun = False
+        """Part of the first message that waits is sent."""
+        self.next_transaction = 1
+        self.port = 0
+        """The event channel that a ring was introduced with."""
 
     @property
     def stalled(self) -> bool:
@@ -139,7 +149,7 @@ class Connection:
             if message.__class__ is Message:
                 self._finish(message)
         self.output.clear()
-        self._begun = False
+        self.begun = False
         if self._queued_events:
             self._queued_events.clear()
 
@@ -148,6 +158,12 @@ class Connection:
         self.reader, self.held = FrameReader(), None
         self.late.clear()
         self.sent_all()
+
+    def resume_output(self, messages: Sequence[bytes], *, begun: bool) -> None:
+        """Have wait what waited before the daemon was started again; `begun`: the first is the rest of a message."""
+        for message in messages:
+            self._queue(message, None)
+        self.begun = begun
 
     def expire(self, now: float) -> int:
         """Drop the events that waited too long; how many. What is left of one that was begun has no end. O(queue)."""
@@ -162,8 +178,8 @@ class Connection:
     def take_transaction_id(self) -> int:
         """The next transaction id: from 1 up, round the 32 bits, none that is open."""
         while True:
-            found = self._next_transaction
-            self._next_transaction = (found + 1) % _TRANSACTION_IDS or 1
+            found = self.next_transaction
+            self.next_transaction = (found + 1) % _TRANSACTION_IDS or 1
             if found not in self.transactions:
                 return found
 
@@ -187,13 +203,13 @@ class Connection:
 
     def _begin(self, message: bytes) -> None:
         """Some of it is on its way: from now on an equal event is another one, and it can be dropped no more."""
-        if not self._begun:
-            self._begun = True
+        if not self.begun:
+            self.begun = True
             self._forget(message)
 
     def _finish(self, message: bytes) -> None:
-        if self._begun and message is self.output[0]:
-            self._begun = False
+        if self.begun and message is self.output[0]:
+            self.begun = False
         else:
             self._forget(message)
         if message.__class__ is Message and message.cause is not None:

@@ -28,6 +28,7 @@ from xsadapter.engine.head import Head
 from xsadapter.engine.hypervisor import Alone
 from xsadapter.engine.notices import Notice, escaped
 from xsadapter.engine.permissions import DEFAULT
+from xsadapter.engine.state import Resumed, restore
 from xsadapter.engine.turns import Later, Turns
 from xsadapter.engine.view import Live, View
 from xsadapter.engine.watches import Watches
@@ -58,7 +59,6 @@ class Daemon:
 
     __slots__ = (
         "_dispatch",
-        "_serial",
         "accounts",
         "branch",
         "connections",
@@ -69,6 +69,7 @@ class Daemon:
         "keep_orphans",
         "listings",
         "operations",
+        "serial",
         "store",
         "turns",
         "unburied",
@@ -98,7 +99,8 @@ class Daemon:
         self.unburied = False
         """Whether there is a dead domain whose end the store has refused."""
         self.operations = 0
-        self._serial = 0
+        self.serial = 0
+        """The last one given to a connection."""
         self._dispatch = HANDLERS
 
     @property
@@ -111,8 +113,11 @@ class Daemon:
         """What the shell is to log."""
         return self.flow.notices
 
-    def begin(self, boot: str) -> bool:
-        """Make the tree ready for clients; True if this boot's was there already."""
+    def begin(self, boot: str, resumed: Resumed | None = None) -> bool:
+        """Make the tree ready for clients; True if this boot's was there already.
+
+        Then the state that is to be `resumed` with it is, too; that of another boot is not looked at.
+        """
         known = self.branch.tree.get(private.BOOT)
         continued = known is not None and known.value == boot.encode()
         if not continued:
@@ -127,6 +132,8 @@ class Daemon:
             self.head.moved()
         lives.resume(self)
         self.accounts.recount(self.head.tree)
+        if continued and resumed is not None:
+            restore(self, *resumed)
         lives.scan(self)
         return continued
 
@@ -139,11 +146,12 @@ class Daemon:
             lives.scan(self)
         return done
 
-    def connect(self, peer: str, domid: int = 0, privileged: bool = True) -> Connection:
-        """A new client; `peer` says who it is, for the history."""
-        self._serial += 1
+    def connect(self, peer: str, domid: int = 0, privileged: bool = True, serial: int | None = None) -> Connection:
+        """A new client, or with a `serial` one that was there before; `peer` says who it is, for the history."""
+        if serial is None:
+            serial = self.serial = self.serial + 1
         kind = Connection if privileged else GuestConnection
-        connection = kind(self._serial, self.domains.record(domid), privileged, peer, self.flow)
+        connection = kind(serial, self.domains.record(domid), privileged, peer, self.flow)
         connection.identities = self.domains.identities(connection.domain)
         connection.live = Live(self.head, connection)
         self.connections[connection.serial] = connection

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 import rrdstore
 from xsadapter.engine import private, specials
 from xsadapter.engine.accounts import whole
+from xsadapter.engine.connection import RING
 from xsadapter.engine.events import tell
 from xsadapter.engine.notices import Notice
 from xsadapter.engine.permissions import DEFAULT, Entry, entries, listed, owner, pack, without
@@ -55,15 +56,16 @@ def introduce(daemon: Daemon, domid: int, port: int) -> None:
             daemon.hypervisor.rebind(connection, port)
         except OSError as error:
             raise RequestError("EINVAL") from error
+        connection.port = port
         daemon.restart(connection)
         return
-    connection = daemon.connect("ring", domid, privileged=domid == 0)
+    connection = daemon.connect(RING, domid, privileged=domid == 0)
     try:
         daemon.hypervisor.connect(connection, port, domain.features)
     except OSError as error:
         daemon.disconnect(connection)
         raise RequestError("EINVAL") from error
-    domain.connection = connection
+    domain.connection, connection.port = connection, port
     domain.shut = False
     if daemon.flow.trail.obj:
         daemon.flow.trail.domain("CREATE", domain)

@@ -69,6 +69,7 @@ class Transaction:
         "_tx",
         "author",
         "began",
+        "doomed",
         "touched",
     )
 
@@ -87,12 +88,19 @@ class Transaction:
         self._made: dict[str, None] = {}
         self._memory = 0
         self._poisoned, self._ended = False, again
+        self.doomed = False
+        """It was used before the daemon was started again, and what it has read is not known: its END is EAGAIN."""
         if connection.flow.trail.obj and not again:
             connection.flow.trail.object("CREATE", "transaction", connection)
         if guest is not None and not again:
             usage, maxima = guest.domain.usage, guest.domain.maxima
             usage.transactions += 1
             maxima.transactions = max(maxima.transactions, usage.transactions)
+
+    @property
+    def used(self) -> bool:
+        """Whether anything was asked in it."""
+        return bool(self._requests)
 
     def carry_out(self, request: Request, size: int, prefix_varies: bool) -> bytes:
         """Carry out a request of `size` bytes and remember its outcome; raises what it raises, ENOMEM."""
@@ -117,6 +125,8 @@ class Transaction:
         try:
             if self._poisoned:
                 raise RequestError("ENOMEM")
+            if self.doomed:
+                raise RequestError("EAGAIN")
             done, before = self._committed()
         finally:
             self.abort()

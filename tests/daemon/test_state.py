@@ -1,0 +1,187 @@
+"""The state beside the tree: taken from one daemon and given to another on the same store, nothing is missing."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import rrdstore
+from tests.daemon.conversation import NUMBERS, Host, Peer, ring_of
+from tests.daemon.test_accounts import check
+from xsadapter.engine.daemon import Daemon
+from xsadapter.engine.state import State, describe
+from xsadapter.wire import pack
+
+OK = b"OK\0"
+
+
+class House:
+    """A store that stays, and the daemons on it."""
+
+    def __init__(self):
+        self.store, self.host = rrdstore.memory(), Host()
+        self.daemon = Daemon(self.store, self.host)
+        self.daemon.begin("boot")
+
+    def again(self, boot="boot", took=lambda _connection, _state: True):
+        """A daemon that takes over."""
+        state = describe(self.daemon)
+        self.daemon = Daemon(self.store, self.host)
+        self.daemon.begin(boot, (state, took))
+        return state
+
+    def peer(self, serial):
+        peer = Peer.__new__(Peer)
+        peer.daemon, peer.connection, peer.request = self.daemon, self.daemon.connections[serial], 100
+        return peer
+
+
+@pytest.fixture
+def house():
+    made = House()
+    yield made
+    check(made.daemon)
+    made.store.close()
+
+
+def introduced(house, domid=5):
+    toolstack = Peer(house.daemon)
+    home = b"/local/domain/%d\0" % domid
+    assert toolstack.ask("MKDIR", home) == OK
+    assert toolstack.ask("SET_PERMS", home + b"n%d\0" % domid) == OK
+    assert toolstack.ask("SET_FEATURE", b"%d\x004\0" % domid) == OK
+    assert toolstack.ask("INTRODUCE", b"%d\x001\x007\0" % domid) == OK
+    return toolstack
+
+
+def test_what_was_described_is_described_again(house):
+    toolstack = introduced(house)
+    introduced(house, 6)
+    assert toolstack.ask("SET_TARGET", b"5\x006\0") == OK
+    assert toolstack.ask("SET_QUOTA", b"6\0watches\x007\0") == OK
+    assert toolstack.ask("SET_QUOTA", b"nodes\x0077\0") == OK
+    guest = ring_of(house.daemon, 5)
+    for watch in (b"data\0w\0", b"/local\0w\x003\0", b"@releaseDomain\0w\x001\0"):
+        assert guest.ask("WATCH", watch) == OK
+    assert toolstack.ask("WATCH", b"/\0all\0") == OK
+    guest.start()
+    number = toolstack.start()
+    assert toolstack.ask("READ", b"/tool\0", number) == b""
+    guest.connection.reader.feed(pack(2, 9, 0, b"/tool\0")[:18])
+    assert toolstack.ask("WRITE", b"/local/domain/5/data\0x") == OK
+    before = house.again()
+    assert describe(house.daemon) == before
+    (guest_state,) = (each for each in before.connections if each.domid == 5)
+    assert len(guest_state.input) == 18
+    assert len(guest_state.output) == 2
+    assert {each.used for client in before.connections for each in client.transactions} == {False, True}
+
+
+def test_watches_tell_as_before(house):
+    toolstack = introduced(house)
+    guest = ring_of(house.daemon, 5)
+    assert guest.ask("WATCH", b"data\0rel\0") == OK
+    assert guest.ask("WATCH", b"/local/domain/5\0flat\x000\0") == OK
+    house.again()
+    toolstack = house.peer(toolstack.connection.serial)
+    guest = ring_of(house.daemon, 5)
+    guest.take()
+    assert toolstack.ask("WRITE", b"/local/domain/5/data\0x") == OK
+    assert guest.events() == [(b"data", b"rel")]
+    guest.request = 200
+    assert guest.ask("UNWATCH", b"data\0rel\0") == OK
+    assert guest.ask("WATCH", b"/local/domain/5\0flat\0") == "EEXIST"
+
+
+def test_a_half_read_request_is_finished_and_a_waiting_reply_delivered(house):
+    peer = Peer(house.daemon)
+    whole = pack(2, 9, 0, b"/tool\0")
+    peer.connection.reader.feed(pack(2, 8, 0, b"/tool\0"))
+    house.daemon.step(peer.connection)
+    peer.connection.sent(5)
+    peer.connection.reader.feed(whole[:20])
+    house.again()
+    again = house.peer(peer.connection.serial)
+    assert again.connection.begun
+    again.feed(whole[20:])
+    assert b"".join(again.connection.output) == (pack(2, 8, 0, b"") + pack(2, 9, 0, b""))[5:]
+
+
+def test_an_unused_transaction_goes_on_and_a_used_one_ends_in_eagain(house):
+    peer = Peer(house.daemon)
+    fresh, used = peer.start(), peer.start()
+    assert peer.ask("WRITE", b"/half\0x", used) == OK
+    house.again()
+    peer = house.peer(peer.connection.serial)
+    assert peer.ask("WRITE", b"/whole\0x", fresh) == OK
+    assert peer.ask("WRITE", b"/rest\0x", used) == OK
+    assert peer.ask("TRANSACTION_END", b"T\0", fresh) == OK
+    assert peer.ask("TRANSACTION_END", b"T\0", used) == "EAGAIN"
+    assert peer.ask("DIRECTORY", b"/\0") == b"tool\0whole\0"
+    assert peer.start() == used + 1
+
+
+def test_who_cannot_be_carried_ends_and_a_ring_is_ignored_until_its_domain_dies(house):
+    toolstack = introduced(house)
+    assert toolstack.ask("WATCH", b"@releaseDomain\0r\0") == OK
+    gone = Peer(house.daemon)
+    house.again(took=lambda connection, _: connection.serial == toolstack.connection.serial)
+    assert gone.connection.serial not in house.daemon.connections
+    assert house.daemon.domains.get(5).connection.ignored
+    watcher = house.peer(toolstack.connection.serial)
+    house.host.kill(5)
+    house.again()
+    watcher = house.peer(toolstack.connection.serial)
+    assert (b"@releaseDomain", b"r") in watcher.events()
+    assert house.daemon.domains.get(5) is None
+
+
+def test_another_domain_with_the_number_inherits_nothing(house):
+    introduced(house)
+    house.host.reuse(5)
+    house.again()
+    assert house.daemon.domains.get(5) is None
+
+
+def test_the_state_of_another_boot_is_not_looked_at(house):
+    introduced(house)
+    house.again(boot="another")
+    assert describe(house.daemon).connections == ()
+    assert describe(house.daemon).domains == describe(Daemon(rrdstore.memory(), house.host)).domains
+
+
+ASKED = st.sampled_from(
+    [
+        ("WATCH", b"a\0t\0"),
+        ("WATCH", b"/local\0t\x001\0"),
+        ("UNWATCH", b"a\0t\0"),
+        ("RESET_WATCHES", b"\0"),
+        ("TRANSACTION_START", b"\0"),
+        ("WRITE", b"/local/domain/5/x\0v"),
+        ("RM", b"/local/domain/5/x\0"),
+        ("INTRODUCE", b"5\x001\x007\0"),
+        ("INTRODUCE", b"6\x001\x007\0"),
+        ("RELEASE", b"6\0"),
+        ("SET_TARGET", b"5\x006\0"),
+        ("SET_QUOTA", b"5\0watches\x009\0"),
+        ("TRANSACTION_END", b"T\0"),
+    ]
+)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), ASKED), max_size=25))
+@settings(max_examples=60)
+def test_taken_over_after_any_conversation_the_state_is_the_same(asked):
+    house = House()
+    introduced(house)
+    introduced(house, 6)
+    for who, (operation, payload) in asked:
+        clients = list(house.daemon.connections)
+        peer = house.peer(clients[who % len(clients)])
+        number = next(iter(peer.connection.transactions), 0) if operation in {"WRITE", "RM", "TRANSACTION_END"} else 0
+        peer.connection.reader.feed(pack(NUMBERS[operation], 1, number, payload))
+        house.daemon.step(peer.connection)
+    before = house.again()
+    assert isinstance(before, State)
+    assert describe(house.daemon) == before
+    check(house.daemon)
+    house.store.close()

@@ -1,0 +1,210 @@
+"""The daemon's whole state beside the tree, as a value: what a daemon that takes over is told.
+
+Rules
+1. A State and the tree of its boot are all that a daemon needs to go on as if it had never stopped. What is not
+   in it is derived (accounts, places, the watch trie) or may begin anew (turns, counts, when the log was told what).
+2. `describe` takes it between two requests and changes nothing; `restore` is for a daemon that has its tree and no
+   clients yet. Quotas refuse nothing of what is restored; it is charged all the same.
+3. A transaction that nothing was asked in goes on from the tree as it is now. One that was used is doomed: its
+   requests are answered from the tree as it is now, and its END is EAGAIN, so that its client begins again
+   and never half of it is committed.
+4. Bytes are kept as they are: requests that were not carried out as `input`, with the one that waits for its turn
+   before them; messages that were not sent as `output`, of which `begun` says that the first is the rest of one.
+5. Watches are in the order in which they were registered, over all connections: events keep that order.
+
+Cost: O(state).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from xsadapter.engine.connection import RING
+from xsadapter.engine.transactions import Transaction
+from xsadapter.wire import pack
+
+if TYPE_CHECKING:
+    from xsadapter.engine.connection import Connection
+    from xsadapter.engine.daemon import Daemon
+    from xsadapter.engine.domains import Domain
+
+
+@dataclass(frozen=True, slots=True)
+class DomainState:
+    """A domain that is known."""
+
+    domid: int
+    unique: int
+    features: int
+    limits: tuple[tuple[str, int], ...]
+    target: int | None = None
+    shut: bool = False
+    """Its shutdown has been told."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionState:
+    """An open transaction; `used` if anything was asked in it."""
+
+    number: int
+    used: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionState:
+    """A client: a ring if its `peer` is RING, otherwise a socket."""
+
+    serial: int
+    domid: int
+    peer: str
+    privileged: bool
+    port: int = 0
+    """The event channel that a ring was introduced with."""
+    ignored: bool = False
+    next_transaction: int = 1
+    transactions: tuple[TransactionState, ...] = ()
+    input: bytes = b""
+    output: tuple[bytes, ...] = ()
+    begun: bool = False
+
+    @property
+    def ring(self) -> bool:
+        """Whether it is a domain's ring."""
+        return self.peer == RING
+
+
+@dataclass(frozen=True, slots=True)
+class WatchState:
+    """A watch: the canonical path, and whether it was given relative to the connection's home."""
+
+    serial: int
+    """The connection's."""
+    path: str
+    token: bytes
+    depth: int | None = None
+    relative: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All of it; `limits` is what new domains begin with, `serial` the last one given to a connection."""
+
+    limits: tuple[tuple[str, int], ...] = ()
+    serial: int = 0
+    domains: tuple[DomainState, ...] = ()
+    connections: tuple[ConnectionState, ...] = ()
+    watches: tuple[WatchState, ...] = ()
+
+
+Took = Callable[["Connection", ConnectionState], bool]
+"""Whether the shell has what carries a connection's bytes."""
+Resumed = tuple[State, Took]
+"""What a daemon goes on with, and the shell's part in it."""
+
+
+def describe(daemon: Daemon) -> State:
+    """The state as it is now."""
+    domains = tuple(
+        DomainState(
+            domain.domid, domain.unique, domain.features, tuple(domain.limits.items()), domain.target, domain.shut
+        )
+        for domain in daemon.domains
+    )
+    connections = tuple(_connection(connection) for connection in daemon.connections.values())
+    watches = sorted(
+        (watch for connection in daemon.connections.values() for watch in connection.watches.values()),
+        key=lambda watch: watch.serial,
+    )
+    return State(
+        tuple(daemon.domains.limits.items()),
+        daemon.serial,
+        domains,
+        connections,
+        tuple(
+            WatchState(watch.connection.serial, watch.path, watch.token, watch.depth, watch.strip > 0)
+            for watch in watches
+        ),
+    )
+
+
+def _connection(connection: Connection) -> ConnectionState:
+    waiting = connection.held
+    held = b"" if waiting is None else pack(*waiting)
+    return ConnectionState(
+        connection.serial,
+        connection.domid,
+        connection.peer,
+        connection.privileged,
+        connection.port,
+        connection.ignored,
+        connection.next_transaction,
+        tuple(
+            TransactionState(number, transaction.used or transaction.doomed)
+            for number, transaction in connection.transactions.items()
+        ),
+        held + connection.reader.rest,
+        tuple(map(bytes, connection.output)),
+        connection.begun,
+    )
+
+
+def restore(daemon: Daemon, state: State, took: Took) -> None:
+    """Make a daemon without clients what `state` says; `took` is asked whether the shell has what carries the bytes.
+
+    If not, the connection ends at once, as one whose client has gone; a ring's stays, ignored, so that its domain's
+    death is told. Domains that have died are not looked for: `lives.scan` comes after it.
+    """
+    daemon.domains.limits.update(state.limits)
+    for known in state.domains:
+        domain = daemon.domains.record(known.domid, known.unique)
+        if domain.unique == known.unique:
+            _domain(domain, known)
+    for known in state.domains:
+        domain, target = daemon.domains.record(known.domid), known.target
+        if target is not None and domain.unique == known.unique and daemon.domains.get(target) is not None:
+            daemon.domains.aim(domain, daemon.domains.record(target))
+    uniques = {known.domid: known.unique for known in state.domains}
+    for client in state.connections:
+        domain = daemon.domains.record(client.domid)
+        if domain.unique == uniques.get(client.domid, domain.unique):
+            _restore_connection(daemon, domain, client, took)
+    for watch in state.watches:
+        connection = daemon.connections.get(watch.serial)
+        if connection is not None:
+            strip = len(connection.home) + 1 if watch.relative else 0
+            daemon.watches.add(connection, watch.path, watch.token, watch.depth, strip)
+    daemon.serial = max(daemon.serial, state.serial)
+
+
+def _domain(domain: Domain, known: DomainState) -> None:
+    domain.features, domain.shut = known.features, known.shut
+    domain.limits.update(known.limits)
+
+
+def _restore_connection(
+    daemon: Daemon,
+    domain: Domain,
+    client: ConnectionState,
+    took: Took,
+) -> None:
+    connection = daemon.connect(client.peer, client.domid, client.privileged, client.serial)
+    connection.port, connection.ignored = client.port, client.ignored
+    if client.ring:
+        domain.connection = connection
+    elif not client.privileged:
+        domain.clients.add(connection)
+    if not took(connection, client):
+        if client.ring:
+            connection.ignored = True
+        else:
+            daemon.disconnect(connection)
+        return
+    for known in client.transactions:
+        opened = Transaction(daemon.head, connection)
+        opened.doomed = known.used
+        connection.transactions[known.number] = opened
+    connection.next_transaction = client.next_transaction
+    connection.reader.feed(client.input)
+    connection.resume_output(client.output, begun=client.begun)
