@@ -34,7 +34,7 @@ ALLOWED: dict[str, frozenset[str]] = {
 }
 
 # Rooms of the daemon that decide and do not act, and the rooms of the daemon that they must not know.
-DECIDING = ("arguments", "commands", "engine", "errors", "operations", "paths", "wire")
+DECIDING = ("arguments", "commands", "engine", "errors", "operations", "paths", "stream", "wire")
 ACTING = frozenset({"transport", "server", "cli", "client", "demo"})
 
 OUTSIDE_WORLD = frozenset(
