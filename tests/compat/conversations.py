@@ -103,9 +103,12 @@ class Talk:
         return [Step(0, "MKDIR", home), Step(0, "SET_PERMS", permitted), made]
 
     def step(self) -> Step:
+        made = self.waiting.pop(0) if self.waiting else self.next_step()
+        self.follow(made)
+        return made
+
+    def next_step(self) -> Step:
         chance = self.chance
-        if self.waiting:
-            return self.waiting.pop(0)
         who = chance.choice([0, 0, 1, 2, 2, 3, 4, 4] if self.there else [0, 0, 1, 2, 2, 3])
         [operation] = chance.choices(list(_OFTEN), list(_OFTEN.values()))
         if operation in BORDERS and self.malformed:
@@ -132,12 +135,12 @@ class Talk:
         if operation == "RESET_WATCHES" and chance.random() < 0.7:
             operation = "WRITE"
         transaction = 0
-        if mine and operation not in {"TRANSACTION_START", "WATCH", "UNWATCH", "RESET_WATCHES"}:
+        outside = {"TRANSACTION_START", "WATCH", "UNWATCH", "RESET_WATCHES"} | ({"RELEASE"} if self.lax else set())
+        if mine and operation not in outside:
             transaction = chance.choice([*mine, *mine, 0])
         made = Step(who, operation, self.payload(who, operation), transaction)
         if self.malformed and chance.random() < 0.4:
             made.payload, made.broken = self.broken(operation, made.payload), True
-        self.follow(made)
         return made
 
     def follow(self, step: Step) -> None:

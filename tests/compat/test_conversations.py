@@ -75,7 +75,7 @@ def listed(stock, talk, step, theirs, ours):
         return WATCHED
     if step.transaction and step.operation in {"WRITE", "MKDIR"} and (theirs, ours) == ("ENOSPC", b"OK\0"):
         return AT_END
-    if stock != "OCaml" and talk.died and step.operation == "GET_PERMS" and not step.broken:
+    if stock != "OCaml" and talk.died and (theirs == "ENOSPC" or step.operation == "GET_PERMS") and not step.broken:
         return ENTRIES
     if stock != "OCaml":
         if step.broken and step.operation in {"GET_DOMAIN_PATH", "IS_DOMAIN_INTRODUCED"} and ours == "EINVAL":
