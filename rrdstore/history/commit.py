@@ -16,6 +16,8 @@ from blake3 import blake3
 from rrdstore.native import mypyc_attr
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from rrdstore.tree.node import Node
 
 AUTHOR_BYTES = 40
@@ -41,6 +43,24 @@ class Edit(NamedTuple):
     path: str
     value: bytes | None
     meta: bytes | None = None
+
+
+def chains(edits: Sequence[Edit]) -> Iterator[Sequence[Edit]]:
+    """The edits in order, those together that set something each directly below the one before. O(edits)."""
+    at = 0
+    while at < len(edits):
+        end = at + 1
+        while end < len(edits) and _is_below(edits[end], edits[end - 1]):
+            end += 1
+        yield edits[at:end]
+        at = end
+
+
+def _is_below(edit: Edit, above: Edit) -> bool:
+    path = above.path
+    if edit.value is None or above.value is None or len(edit.path) <= len(path) + 1:
+        return False
+    return edit.path.rfind("/") == len(path) and edit.path.startswith(path)
 
 
 @mypyc_attr(acyclic=True)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from rrdstore.errors import Conflict, LeaseEnded, Unmergeable
 from rrdstore.history.branch import NOBODY, Meeting, Reach
-from rrdstore.history.commit import Edit
+from rrdstore.history.commit import Edit, chains
 from rrdstore.tree import edit
 from rrdstore.tree.diff import diff
 from rrdstore.tree.merge import NO_RULES, merge
@@ -140,10 +140,17 @@ def difference(old: Node, new: Node) -> tuple[Edit, ...]:
 def applied(root: Node, edits: tuple[Edit, ...], number: int) -> Node:
     """`root` with these edits, made by commit `number`; a removal of what is not there does nothing."""
     mark = edit.new_edit()
-    for step in edits:
-        names = split(step.path)
-        if step.value is not None:
-            root = edit.put(root, names, step.value, step.meta, number, mark)
-        elif edit.find(root, names) is not None:
-            root = edit.remove(root, names, mark)
+    for chain in chains(edits) if len(edits) > 1 else (edits,):
+        if len(chain) > 1:
+            names = split(chain[-1].path)
+            if edit.find(root, names[: len(names) - len(chain) + 1]) is None:
+                steps = [(step.value or b"", step.meta or b"") for step in chain]
+                root = edit.put_chain(root, names, steps, number, mark)
+                continue
+        for step in chain:
+            names = split(step.path)
+            if step.value is not None:
+                root = edit.put(root, names, step.value, step.meta, number, mark)
+            elif edit.find(root, names) is not None:
+                root = edit.remove(root, names, mark)
     return root

@@ -158,7 +158,7 @@ def change_cost(root: Node, edits: tuple[Edit, ...]) -> int:
             return cost
     charges = _Charges()
     for edit in edits:
-        charges.add(root, split(edit.path), edit)
+        charges.add(root, edit)
     return RECORD + charges.total()
 
 
@@ -217,53 +217,62 @@ def _rewrite_cost(root: Node, edit: Edit) -> int:
 
 
 class _Charges:
-    """What some edits write, each thing once, however many of them touch it."""
+    """What some edits write, each thing once, however many of them touch it.
 
-    __slots__ = ("_arrivals", "_entries", "_names", "_objects")
+    An edit below the place of the one before goes on from there: a chain costs its length, not its square.
+    """
+
+    __slots__ = ("_arrivals", "_entries", "_names", "_node", "_objects", "_path")
 
     def __init__(self) -> None:
         self._objects: dict[object, int] = {}
         """Containers that are written again, by identity, and new ones, by path."""
-        self._entries: dict[tuple[str, ...], int] = {}
+        self._entries: dict[str, int] = {}
         """What each new or changed place adds to its bucket."""
-        self._names: dict[tuple[str, ...], tuple[int, int]] = {}
+        self._names: dict[str, tuple[int, int]] = {}
         """Of each directory that gets new names: how many it has, and gets."""
+        self._path, self._node = "", cast("Node | None", None)
+        """Where the last edit was, if it set something, and what is there in the tree."""
         self._arrivals: dict[int, int] = {}
         """Of each set of a wide one, by identity, how many new names it gets at most."""
 
-    def add(self, root: Node, names: tuple[str, ...], edit: Edit) -> None:
+    def add(self, root: Node, edit: Edit) -> None:
         """One edit of the tree `root`."""
-        sets = edit.value is not None
+        path, sets = edit.path, edit.value is not None
         value = len(edit.value or b"") + len(edit.meta or b"")
-        node: Node | None = root
-        last = len(names) - 1
-        for depth, name in enumerate(names):
+        at, node = 0, cast("Node | None", root)
+        if self._path and path.startswith(self._path) and path[len(self._path) : len(self._path) + 1] == "/":
+            at, node = len(self._path), self._node
+        for name in split(path[at:]):
+            above, at = path[:at], at + 1 + len(name)
+            last = at == len(path)
             below = None
             if node is not None:
-                self._containers(node, name, leaving=not sets and depth == last)
+                self._containers(node, name, leaving=not sets and last)
                 below = child(node.kids, name)
-            elif names[:depth] not in self._objects:
-                self._objects[names[:depth]] = _object(0)
-            if sets and (below is None or depth == last):
-                inside = ENTRY + 4 * len(name) + (min(value, SMALL) if depth == last else 0)
-                self._place(names[: depth + 1], inside, node, new=below is None)
+            elif above not in self._objects:
+                self._objects[above] = _object(0)
+            if sets and (below is None or last):
+                inside = ENTRY + 4 * len(name) + (min(value, SMALL) if last else 0)
+                self._place(above, path[:at], inside, node, new=below is None)
             node = below
+        self._path, self._node = path if sets and at else "", node
         if sets:
             held = 0 if node is None else len(node.meta) if edit.meta is None else 0
             if node is not None and node.kids is not None:
                 self._containers(node, None, leaving=False)
-                self._objects[names, "value"] = _object(value + held)
+                self._objects[path, "value"] = _object(value + held)
             elif value + held > SMALL:
-                self._objects[names, "value"] = _object(value + held)
+                self._objects[path, "value"] = _object(value + held)
             elif held:
-                self._objects[names, "meta"] = held
+                self._objects[path, "meta"] = held
 
-    def _place(self, names: tuple[str, ...], inside: int, parent: Node | None, *, new: bool) -> None:
-        before = self._entries.get(names)
+    def _place(self, above: str, path: str, inside: int, parent: Node | None, *, new: bool) -> None:
+        before = self._entries.get(path)
         if before is None and new:
-            had, got = self._names.get(names[:-1], (0 if parent is None else parent.children, 0))
-            self._names[names[:-1]] = had, got + 1
-        self._entries[names] = max(before or 0, inside)
+            had, got = self._names.get(above, (0 if parent is None else parent.children, 0))
+            self._names[above] = had, got + 1
+        self._entries[path] = max(before or 0, inside)
 
     def _containers(self, node: Node, name: str | None, *, leaving: bool) -> None:
         """A node's own object with the container in it, and the containers below on the way to `name`."""

@@ -10,6 +10,7 @@ Cost: O(1) to start; at the end O(reads + changes), and O(1) for the reads if th
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING, Literal, get_args
 
 from rrdstore.errors import Closed, Conflict, InvalidPath, NotFound
@@ -107,9 +108,15 @@ class Transaction:
         self._note(path, "exists")
         return edit.find(self._root, names) is not None
 
-    def set(self, path: str, value: bytes, meta: bytes | None = None) -> None:
-        """Set the value at `path`, and its meta unless None; parents are made as needed. Reads nothing."""
+    def set(self, path: str, value: bytes, meta: bytes | None = None, parents: bytes | None = None) -> None:
+        """Set the value at `path`, and its meta unless None; parents are made as needed. Reads nothing.
+
+        Parents that are made have no value, and the meta `parents` if that is given: then it is remembered that they
+        were missing. O(depth), also if all of them are made.
+        """
         self._check()
+        if parents is not None and self._chain(path, value, meta, _bytes(parents, "parents")):
+            return
         change = Edit(path, _bytes(value, "value"), None if meta is None else _bytes(meta, "meta"))
         self._root = edit.put(self._root, split(path), value, meta, self._number, self._mark)
         self._edits.append(change)
@@ -117,6 +124,24 @@ class Transaction:
         self._own.add((path, "exists"))
         if meta is not None:
             self._own.add((path, "meta"))
+
+    def _chain(self, path: str, value: bytes, meta: bytes | None, parents: bytes) -> bool:
+        """Make a node that has more than one level to be made; False if it has not."""
+        names = split(path)
+        there = edit.depth(self._root, names)
+        if len(names) - there < 2:
+            return False
+        ends = accumulate(map(len, names), lambda end, size: end + 1 + size, initial=0)
+        places = [path[:end] for end in list(ends)[there + 1 :]]
+        steps = [Edit(place, b"", parents) for place in places]
+        steps[-1] = Edit(path, _bytes(value, "value"), None if meta is None else _bytes(meta, "meta"))
+        made = [(b"", parents)] * (len(steps) - 1) + [(value, meta or b"")]
+        self._note(places[0], "exists")
+        self._root = edit.put_chain(self._root, names, made, self._number, self._mark)
+        self._edits += steps
+        whats: tuple[What, ...] = ("value", "exists", "meta")
+        self._own.update((place, what) for place in places for what in whats)
+        return True
 
     def remove(self, path: str) -> None:
         """Remove the subtree at `path`; NotFound if there is none (which is remembered), InvalidPath for the root."""

@@ -3,11 +3,15 @@
 Nothing is recursive in depth, and nothing but what was asked for looks at all the names.
 """
 
+import sys
+
 import pytest
 
-from tests.daemon.conversation import Host, Peer, fresh_daemon
+import rrdstore
+from tests.daemon.conversation import Host, Peer, fresh_daemon, ring_of
 from tests.daemon.test_accounts import check
 from xsadapter.engine import lives
+from xsadapter.engine.daemon import Daemon
 from xsadapter.operations import OPERATIONS, TransactionUse
 
 OK = b"OK\0"
@@ -136,3 +140,52 @@ def test_a_guest_that_owns_both_dies(grown):
 def test_every_operation_is_here():
     assert set(PAYLOADS) == {operation.name for operation in OPERATIONS}
     assert any(operation.transaction is TransactionUse.USED for operation in OPERATIONS)
+
+
+def steps_of(deed):
+    """How many functions are called, ours and the interpreter's: what a deed costs, on any machine."""
+    called = 0
+
+    def count(_frame, kind, _function):
+        nonlocal called
+        called += kind in {"call", "c_call"}
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        deed()
+    finally:
+        sys.setprofile(before)
+    return called
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_guest_that_names_many_missing_levels_pays_for_each_once(tmp_path, inside):
+    """Twice the levels are twice the steps. Ours were once four times as many, and 900 levels took 2.4 s."""
+    with rrdstore.create(tmp_path / "store.rrdb", size="32MiB") as store:
+        daemon = Daemon(store, Host())
+        daemon.begin("boot")
+        toolstack = Peer(daemon)
+        toolstack.ask("MKDIR", b"/local/domain/5\0")
+        toolstack.ask("SET_PERMS", b"/local/domain/5\0n5\0")
+        toolstack.ask("INTRODUCE", b"5\x001\x007\0")
+        guest = ring_of(daemon, 5)
+        found = []
+        for levels in (100, 200, 400):
+            path = b"/".join([b"a"] * levels)
+
+            def deed(path=path):
+                if inside:
+                    number = guest.start()
+                    assert guest.ask("WRITE", path + b"\0v", number) == OK
+                    assert guest.ask("TRANSACTION_END", b"T\0", number) == OK
+                else:
+                    assert guest.ask("WRITE", path + b"\0v") == OK
+                assert guest.ask("READ", path + b"\0") == b"v"
+                assert guest.ask("RM", b"a\0") == OK
+
+            store.tick()
+            found.append(steps_of(deed))
+        assert found[1] < 2.3 * found[0]
+        assert found[2] < 2.3 * found[1]
+        check(daemon)

@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 
 import rrdstore
 from rrdstore.history.commit import Edit
-from rrdstore.store.room import RECORD, change_cost
+from rrdstore.storage.layout import CHARGE
+from rrdstore.store import room
+from rrdstore.store.room import ENTRY, FIXED, RECORD, change_cost
 from rrdstore.testing.homes import FileHome
+from rrdstore.tree.edit import EMPTY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -162,3 +165,27 @@ def test_a_commit_that_is_thinned_frees_what_was_foretold_at_least(seed, tmp_pat
             exact, told = exact + (foretold[gone] == freed > 0), told + (freed > 0)
         assert exact > told // 2 > 10
         assert store.check() == []
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_a_chain_of_new_levels_is_judged_in_as_many_steps_as_it_has_levels(monkeypatch, removed):
+    """Not in their square: whoever asks for one chooses how many."""
+    looked = 0
+
+    def counted(*given):
+        nonlocal looked
+        looked += 1
+        return look(*given)
+
+    look = room.child
+    monkeypatch.setattr(room, "child", counted)
+    chain = tuple(Edit("/a" * level, b"", b"meta") for level in range(1, 501))
+    costs = change_cost(EMPTY, (*chain, *([Edit("/a", None)] if removed else [])))
+    assert looked <= 510
+    assert RECORD + 500 * CHARGE <= costs <= RECORD + 510 * (CHARGE + FIXED + ENTRY + 20)
+
+
+@given(st.permutations([Edit("/a" * level, bytes(level), b"meta") for level in range(1, 12)]))
+def test_what_edits_cost_together_is_no_matter_of_their_order(chain):
+    """Going on from the edit before is a short cut and nothing else."""
+    assert change_cost(EMPTY, tuple(chain)) == change_cost(EMPTY, tuple(sorted(chain)))

@@ -43,6 +43,35 @@ def test_a_transaction_is_one_commit_seen_by_nobody_before(store):
     assert main.stat("/d").created == made.number
 
 
+@pytest.mark.parametrize("moved", [False, True])
+def test_missing_parents_get_the_meta_that_is_asked_for(store, moved):
+    main = prepared(store)
+    with main.transaction() as tx:
+        tx.set("/a/x/y/z", b"1", meta=b"own", parents=b"theirs")
+        tx.set("/a/x/w", b"2", meta=b"own", parents=b"theirs")
+        tx.set("/a/v/w", b"3", parents=b"theirs")
+        tx.set("/c", b"4", parents=b"theirs")
+        if moved:
+            main.set("/elsewhere", b"")
+    expected = [
+        *START, ("set", "/a/x", b"", b"theirs"), ("set", "/a/x/y", b"", b"theirs"), ("set", "/a/x/y/z", b"1", b"own"),
+        ("set", "/a/x/w", b"2", b"own"), ("set", "/a/v", b"", b"theirs"), ("set", "/a/v/w", b"3", None),
+        ("set", "/c", b"4", None), *([("set", "/elsewhere", b"", None)] if moved else []),
+    ]  # fmt: skip
+    assert content(main.tree) == after(EMPTY, expected)
+
+
+def test_parents_that_somebody_else_made_meanwhile_are_a_conflict(store):
+    main = prepared(store)
+    with pytest.raises(rrdstore.Conflict) as conflict, main.transaction() as tx:  # noqa: PT012 - a body, to its end
+        tx.set("/n/m/l", b"1", parents=b"mine")
+        main.set("/n", b"theirs")
+    assert conflict.value.paths == ("/n",)
+    assert main.get("/n") == b"theirs"
+    with pytest.raises(TypeError), main.transaction() as tx:
+        tx.set("/o/p/q", b"1", parents="text")
+
+
 def test_a_body_that_raises_commits_nothing_and_ends_it(store):
     main = prepared(store)
     head = main.head

@@ -14,8 +14,10 @@ from tests.tree.models import (
     EMPTY,
     Model,
     assert_shaped,
+    contents,
     few,
     grown,
+    metas,
     model_of,
     places,
     removals,
@@ -195,6 +197,27 @@ def test_a_graft_puts_a_whole_subtree_in_place(made, names, other) -> None:
     expected |= {(*names, *place): at for place, at in content.items()}
     assert model_of(grafted) == expected
     assert (model_of(root), model_of(scion)) == (model, content)
+
+
+@given(steps, places, st.lists(st.tuples(few, contents, metas.filter(lambda meta: meta is not None)), max_size=6))
+def test_a_chain_of_new_nodes_is_so_many_puts(made, above, chain) -> None:
+    root, model = grown(edit.EMPTY, EMPTY, made)
+    highest = (*above, "new")
+    names = (*highest, *(name for name, _, _ in chain[1:]))
+    kept, values = Tree(root), [(value, meta) for _, value, meta in chain]
+    one_by_one, mark = root, edit.new_edit()
+    for depth, (value, meta) in enumerate(values):
+        one_by_one = edit.put(one_by_one, names[: len(highest) + depth], value, meta, 9, mark)
+    chained = edit.put_chain(root, names if chain else highest, values, 9, edit.new_edit())
+    assert Tree(chained).digest() == Tree(one_by_one).digest()
+    for depth in range(len(names) + 1):
+        found, expected = (edit.find(tree, names[:depth]) for tree in (chained, one_by_one))
+        assert (found is None) == (expected is None)
+        if found is not None:
+            assert (found.created, found.modified) == (expected.created, expected.modified)
+            assert edit.depth(chained, (*names[:depth], "nothing")) == depth
+    assert_shaped(chained)
+    assert model_of(kept.root) == model
 
 
 @given(few, few)

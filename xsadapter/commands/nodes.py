@@ -67,7 +67,7 @@ def _create(connection: Connection, view: View, operation: str, path: str, value
     above, node = view.nearest(path)
     creator = None if connection.privileged else connection.domid
     meta = permissions.inherited(node.meta, creator)
-    created = [(made, meta) for made in chain(path) if len(made) > len(above)]
+    made = [each for each in chain(path) if len(each) > len(above)]
     if creator is not None:
-        bearing.bear_creation(connection, view, above, node, created, value)
-    view.create(operation, created, value)
+        bearing.bear_creation(connection, view, above, node, made, meta, value)
+    view.create(operation, made, meta, value)

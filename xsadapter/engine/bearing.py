@@ -45,21 +45,22 @@ def bear_creation(
     view: View,
     above: str,
     parent: rrdstore.Node,
-    created: Sequence[tuple[str, bytes]],
+    made: Sequence[str],
+    meta: bytes,
     value: bytes,
 ) -> None:
     """New nodes, a chain below `above`, the last with the value; ENOSPC, EIO."""
     domain = connection.domain
     limit = domain.limits["node-size"]
-    own = NODE + ENTRY * len(entries(created[-1][1]))
+    own = NODE + ENTRY * len(entries(meta))
     if limit:
         view.node(above, "value")  # whose length decides
-        first = created[0][0]
+        first = made[0]
         grown = NODE + ENTRY * len(entries(parent.meta)) + len(parent.value) + len(first) - first.rfind("/")
         if own + len(value) > limit or grown + _names(view, above, parent, limit) > limit:
             raise refused(domain, "node-size", connection.flow)
-    view.bear_nodes(connection, len(created))
-    needed = sum(own + 2 * len(path) - path.rfind("/") for path, _ in created) + len(value)
+    view.bear_nodes(connection, len(made))
+    needed = sum(own + 2 * len(path) - path.rfind("/") for path in made) + len(value)
     _bear_memory(connection, needed, "EIO")
 
 

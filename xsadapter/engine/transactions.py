@@ -36,7 +36,7 @@ from xsadapter.engine.events import tell
 from xsadapter.engine.flow import refused
 from xsadapter.engine.permissions import owner
 from xsadapter.engine.turns import CREATED, REMOVED, WRITTEN
-from xsadapter.engine.view import reached
+from xsadapter.engine.view import along, reached
 from xsadapter.errors import RequestError
 
 if TYPE_CHECKING:
@@ -183,14 +183,12 @@ class Transaction:
         self._tx.set(path, value)
         self._changed(operation, path, len(value))
 
-    def create(self, operation: str, created: Sequence[tuple[str, bytes]], value: bytes) -> None:
-        """See View."""
-        last = len(created) - 1
-        for index, (path, meta) in enumerate(created):
-            self._tx.note(path, "exists")
-            self._tx.set(path, value if index == last else b"", meta=meta)
-            self._made[path] = None
-        self._changed(operation, created[last][0], len(value))
+    def create(self, operation: str, made: Sequence[str], meta: bytes, value: bytes) -> None:
+        """See View. That the first was missing says that all below it were."""
+        self._tx.note(made[0], "exists")
+        self._tx.set(made[-1], value, meta=meta, parents=meta)
+        self._made.update(dict.fromkeys(made))
+        self._changed(operation, made[-1], len(value))
 
     def permit(self, operation: str, path: str, meta: bytes) -> None:
         """See View. The engine sets value and metadata together, so the value counts as read."""
@@ -244,7 +242,10 @@ class Transaction:
         domain = self._guest.domain
         limit, domid = domain.limits["nodes"], domain.domid
         now, wanted = self._head.tree, self._tx.tree
-        more = sum(_is_owned(wanted.get(path), domid) and not _is_owned(now.get(path), domid) for path in self._made)
+        more = sum(
+            _is_owned(after, domid) and not _is_owned(before, domid)
+            for after, before in zip(along(wanted, self._made), along(now, self._made), strict=True)
+        )
         if domain.usage.nodes + more <= limit:
             return True
         gone = {

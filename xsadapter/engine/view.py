@@ -16,7 +16,7 @@ from xsadapter.engine.flow import refused
 from xsadapter.engine.turns import CREATED, REMOVED, WRITTEN
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import rrdstore
     from xsadapter.engine.connection import Connection
@@ -54,8 +54,8 @@ class View(Protocol):
         """Refuse so many nodes more if the connection's quota does not bear them; ENOSPC, now or at the END."""
         ...
 
-    def create(self, operation: str, created: Sequence[tuple[str, bytes]], value: bytes) -> None:
-        """Create nodes, parents first, each with its metadata; the last gets the value and is the one events name."""
+    def create(self, operation: str, made: Sequence[str], meta: bytes, value: bytes) -> None:
+        """Create a chain of nodes, the highest first, all with this metadata; the last has the value and an event."""
         ...
 
     def permit(self, operation: str, path: str, meta: bytes) -> None:
@@ -111,22 +111,21 @@ class Live:
         if limit and domain.usage.nodes + count > limit:
             raise refused(domain, "nodes", connection.flow)
 
-    def create(self, operation: str, created: Sequence[tuple[str, bytes]], value: bytes) -> None:
+    def create(self, operation: str, made: Sequence[str], meta: bytes, value: bytes) -> None:
         """See View."""
-        path, meta = created[-1]
+        path = made[-1]
         if self._head.turns.held:
-            self._head.turns.change(self._connection, [(made, CREATED) for made, _ in created])
+            self._head.turns.change(self._connection, [(each, CREATED) for each in made])
         message = f"{operation} {path}"
-        if len(created) == 1:
+        if len(made) == 1:
             self._head.branch.set(path, value, meta=meta, message=message, author=self.author)
         else:
             with self._head.branch.transaction(message=message, author=self.author) as change:
-                for above, inherited in created[:-1]:
-                    change.set(above, b"", meta=inherited)
-                change.set(path, value, meta=meta)
+                change.set(path, value, meta=meta, parents=meta)
         before = self._moved()
-        for above, _ in created:
-            self._head.accounts.came(above, self._head.tree.stat(above))
+        for each, node in zip(made, along(self._head.tree, made), strict=True):
+            if node is not None:
+                self._head.accounts.came(each, node)
         self._tell(operation, path, before)
 
     def permit(self, operation: str, path: str, meta: bytes) -> None:
@@ -160,6 +159,19 @@ class Live:
         if trail.changes:
             trail.changed(self._connection, ((operation, path),), self._head, self._connection.flow.now)
         tell(self._head.watches, ((path, removed),), before, self._head.tree)
+
+
+def along(tree: rrdstore.Tree, paths: Iterable[str]) -> Iterator[rrdstore.Node | None]:
+    """What is at each of these paths, none of them the root. O(depth) for a run of them, each below the one before."""
+    run: list[str] = []
+    for path in (*paths, ""):
+        if run and not path.startswith(f"{run[-1]}/"):
+            nodes = list(tree.walk(run[-1]))
+            for each in run:
+                level = each.count("/")
+                yield nodes[level] if level < len(nodes) else None
+            run.clear()
+        run.append(path)
 
 
 def reached(tree: rrdstore.Tree, path: str) -> tuple[str, str, rrdstore.Node]:
