@@ -52,7 +52,7 @@ class Graph:
             self._link(ancestor, number)
 
     def drop(self, record: Record) -> list[Record]:
-        """Take a commit out; the records that changed by it."""
+        """Take a commit out; the records that changed by it, first the next of its branch that stands for it now."""
         number = record.number
         del self.records[number]
         del self.numbers[bisect_left(self.numbers, number)]
@@ -155,6 +155,12 @@ class Graph:
                 if ancestor not in seen:
                     seen.add(ancestor)
                     heappush(heap, -ancestor)
+
+    def following(self, record: Record) -> Record | None:
+        """The next kept commit of the same branch. O(log kept)."""
+        line = self.lines[record.branch]
+        at = bisect_right(line, record.number)
+        return self.records[line[at]] if at < len(line) else None
 
     def reaches(self, number: int, ancestor: int) -> bool:
         """Whether a kept commit is another one or stands on it; exact, whatever was thinned. O(kept between them)."""

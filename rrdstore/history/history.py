@@ -15,6 +15,7 @@ from rrdstore.history.branch import NO_REACH, NOBODY, Line, Reach
 from rrdstore.history.commit import STORING
 from rrdstore.history.graph import Graph
 from rrdstore.history.holds import BASE, FORK, HEAD, PIN, TAG, Holds
+from rrdstore.history.parting import Parting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,6 +43,7 @@ class History:
     def __init__(self) -> None:
         self.graph = Graph()
         self.holds = Holds()
+        self.parting = Parting()
         self.lines: dict[int, Line] = {}
         self.last_line = 0
         """The highest branch id ever given: a handle of a deleted branch must not come to mean another one."""
@@ -174,7 +176,8 @@ class History:
         line = self.lines.get(record.branch)
         if line is not None and line.rings is not None and line.rings.holds(number):
             return
-        for other in self.graph.drop(record):
+        changed = self.graph.drop(record)
+        for other in changed:
             if other.top:
                 self.changed[other.number] = other
         if record.top:
@@ -182,7 +185,7 @@ class History:
             self.gone.append(record)
         else:
             self.fresh.pop(number, None)
-        record.root = None
+        self.parting.dropped(record, changed[0] if changed else None)
         if line is not None and not line.name:
             self._end_empty(line)
 

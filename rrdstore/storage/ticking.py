@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from rrdstore.storage.protocol import Tick
     from rrdstore.storage.records import Dying
     from rrdstore.tree.node import Bucket, Node, Wide
+    from rrdstore.tree.remains import Part
 
     Steps = Generator[bool, None, None]
     """Whether the tick is true by now, after each step."""
@@ -47,6 +48,8 @@ _FREED_AT_ONCE = 128
 """Objects that a step frees."""
 _LOOKED_AFTER = 4
 """Objects freed after which it is looked whether the transaction has become large enough."""
+_TAKEN_APART_AT_ONCE = 1024
+"""Nodes of trees that nobody wants any more that a step takes apart."""
 _ROWS_AT_ONCE = 16
 """Rows of series that a step writes."""
 
@@ -136,24 +139,34 @@ class Ticking:
             raise
         self._budget.stored(self._storing.numbered)
         self._storing.done()
-        branches = {branch.id for branch in tick.branches}
-        for record, root, _, _ in stored:
-            record.root = None
-            self.roots[record.branch] = record.number, root
-        self.roots = {branch: newest for branch, newest in self.roots.items() if branch in branches}
-        stored.clear()
-        superblock = self._objects.superblock
-        self._journal.reset(superblock.generation, superblock.start)
-        if not self._budget.keeps and not self._journal.used:
-            # No head is newer than the file: what comes from there is loaded again.
-            self.roots = {}
-            self._budget.forget()
+        self._part_with(stored, {branch.id for branch in tick.branches})
         self.stale = True  # Until what follows is done, or the next tick, which takes it up, has loaded anew.
         yield True
         with suppress(StoreError):
             yield from self._reaping()
             yield from self._objects.cleaning(SPARE + 2)
             self.stale = False
+        while not self._budget.parts.remains.take_apart(_TAKEN_APART_AT_ONCE):
+            yield True
+
+    def _part_with(self, stored: list[Stored], branches: set[int]) -> None:
+        """Keep the newest tree of each branch, and leave all others to be taken apart."""
+        # No name but `trees` holds any of them at the end.
+        going = {id(root): root for _, root in self.roots.values()} | {id(root): root for _, root, _, _ in stored}
+        self.roots |= {record.branch: (record.number, root) for record, root, _, _ in stored}
+        for record in [record for record, _, _, _ in stored]:
+            record.root = None
+        stored.clear()
+        self.roots = {branch: newest for branch, newest in self.roots.items() if branch in branches}
+        superblock = self._objects.superblock
+        self._journal.reset(superblock.generation, superblock.start)
+        if not self._budget.keeps and not self._journal.used:
+            # No head is newer than the file: what comes from there is loaded again.
+            self.roots = {}
+            self._budget.forget()
+        trees: list[Part] = list(going.values())
+        going.clear()
+        self._budget.parts.remains.leave(trees)
 
     def settle(self) -> None:
         """All steps of `settling`; Held, Unwritable, Corrupt."""

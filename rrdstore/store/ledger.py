@@ -101,6 +101,7 @@ class Ledger:
     def _let_go(self) -> None:
         self.closed = True
         self.storage.close()
+        self.history.parting.remains.forget()
 
     # Commits
 
@@ -172,7 +173,8 @@ class Ledger:
             record.grafts = parents[0][:1]
         else:
             record.grafts = graph.reduced([key.number for key in parents if key.number in graph.records])
-        history = self.history
+        history, before = self.history, graph.records.get(parents[0][0]) if parents else None
+        history.parting.admitted(record, edits, before)
         history.admit(record)
         if meeting is not None:
             self.branching.met(record, meeting)
@@ -271,11 +273,16 @@ class Ledger:
         if self.storage.forgets_trees:
             self.rooted.update(stored)
             heads = {line.head for line in self.history.names.values()}
-            records = self.history.graph.records
-            for number in self.rooted:
-                record = records.get(number)
-                if record is not None:
-                    record.root = self.storage.root(record) if number in heads else None
+            graph = self.history.graph
+            # The oldest first: what it shares with the next one that one holds still.
+            for number in sorted(self.rooted):
+                record = graph.records.get(number)
+                if record is None:
+                    continue
+                if number in heads:
+                    record.root = self.storage.root(record)
+                else:
+                    self.history.parting.stored(record, graph.following(record))
             self.rooted &= heads
 
     def settle(self) -> None:

@@ -12,6 +12,7 @@ from rrdstore.history.branch import Line
 from rrdstore.history.clock import RetentionClock, Stamp
 from rrdstore.history.history import History
 from rrdstore.history.holds import RECOVERY
+from rrdstore.history.parting import Parting
 from rrdstore.policy import Rings, parse
 from rrdstore.storage.protocol import Entry
 from rrdstore.store import redoing
@@ -29,10 +30,13 @@ def load(ledger: Ledger) -> list[tuple[Record, bytes]]:
     """Make the ledger what its storage has; the commits that the journal held, each with its opaque part."""
     state = ledger.storage.state()
     ledger.uuid, ledger.epoch, ledger.number = state.uuid, state.epoch, state.number
-    last_line = ledger.history.last_line
+    last_line, parting = ledger.history.last_line, ledger.history.parting
+    for known in ledger.history.graph.records.values():
+        parting.stored(known, None)
     ledger.room, ledger.ticks = Room(ledger), Ticks(ledger)
     ledger.history = history = History()
     history.last_line = max(last_line, state.line)
+    history.parting = Parting(parting.remains)
     ledger.leases.hold_again()
     named = list(redoing.named(state.pending))
     for number in named:

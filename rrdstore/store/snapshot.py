@@ -31,10 +31,11 @@ class Snapshot:
 
     def __init__(self, ledger: Ledger, record: Record, following: Record | None, *, exact: bool) -> None:
         self._leases: list[tuple[int, str]] = []
+        self._tree: Tree | None = None
         self._ledger, self._record, self._following = ledger, record, following
         self.exact = exact
         """Whether this is what the branch was at the moment asked for, without doubt."""
-        self._tree: Tree | None = ledger.tree(record)
+        self._tree = ledger.tree(record)
         self._leases.append(ledger.leases.take(record, SNAPSHOT))
 
     @property
@@ -76,8 +77,10 @@ class Snapshot:
         return path in self.tree
 
     def close(self) -> None:
-        """Let the commit go; closing twice is no error."""
-        self._tree = None
+        """Let the commit go; closing twice is no error. What was read of it alone is freed bit by bit."""
+        tree, self._tree = self._tree, None
+        if tree is not None:
+            self._ledger.history.parting.remains.parts.append(tree.root)
         try:
             self._ledger.leases.ended.append(self._leases.pop())
         except IndexError:  # Given back before, by another thread maybe.

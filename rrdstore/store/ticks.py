@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 SLICE = 0.002
 """Seconds of a slice, where a commit has to help on a tick because the journal is half full."""
 
+NODES = 1024
+"""Nodes of trees that nobody wants any more that are taken apart in a step: half a millisecond."""
+
 
 class Ticks:
     """The ticks of one ledger."""
@@ -53,15 +56,17 @@ class Ticks:
         """Go on with the tick under way, or begin one; whether it is done. What `Storage.tick` raises.
 
         Without `seconds` everything is stored when this returns, `always` even if nothing is new. With `true`
-        it returns as soon as that is so, and leaves what is to be freed to those who come after.
+        it returns as soon as that is so, and leaves what is to be freed to those who come after. What is left of
+        trees that were let go of is taken apart last.
         """
         clock = self._ledger.clock
         # Over its budget of memory a storage needs a tick with nothing behind it, after which it lets go of all trees.
         slices = seconds is not None and self._ledger.storage.keeps
-        until = None if seconds is None or not slices else clock.monotonic() + int(seconds * 1e6)
+        limit = None if seconds is None else clock.monotonic() + int(seconds * 1e6)
+        until = limit if slices else None
         if self._steps is None:
             if not (always or self._wanted()):
-                return True
+                return self._taken_apart(limit)
             self._begin()
             always = False
         while self._steps is not None:
@@ -78,6 +83,17 @@ class Ticks:
             if (until is None or left) and (always or self._wanted()):
                 self._begin()
                 always = False
+        return true or self._taken_apart(limit)
+
+    def _taken_apart(self, until: int | None) -> bool:
+        """Whether nothing is left of the trees that were let go of; without a moment to end at, all at once."""
+        remains, clock = self._ledger.history.parting.remains, self._ledger.clock
+        if until is None:
+            remains.forget()
+            return True
+        while not remains.take_apart(NODES):
+            if clock.monotonic() >= until:
+                return False
         return True
 
     def failed(self) -> None:

@@ -182,6 +182,8 @@ class Transaction:
         """End it with nothing done; ending twice is no error."""
         if self._open:
             self._open = False
+            self._ledger.history.parting.remains.parts += (self._before, self._root)
+            self._before = self._root = edit.EMPTY
             self._ledger.leases.end(self._lease)
 
     def __enter__(self) -> Transaction:
