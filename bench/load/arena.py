@@ -56,14 +56,12 @@ class Arena:
         return set(names) <= {kind.name for kind in self.kinds}
 
     @contextlib.contextmanager
-    def daemons(self, *only: str) -> Iterator[list[Target]]:
-        """Fresh ones, all that take part or those of these names that do, pinned with this process to one core."""
+    def daemons(self, *only: str, extra: Kind | None = None) -> Iterator[list[Target]]:
+        """Fresh ones, all that take part or those of these names, and one more; with this process pinned to one core."""
         with contextlib.ExitStack() as stack:
             stack.enter_context(pinned())
             started = []
-            for kind in self.kinds:
-                if only and kind.name not in only:
-                    continue
+            for kind in [kind for kind in self.kinds if not only or kind.name in only] + ([extra] if extra else []):
                 if kind.absent:
                     self.absent[kind.name] = kind.absent
                     continue

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 OURS, MEMORY, C, OCAML = "rrdstore", "rrdstore, --memory", "C", "OCaml"
+OFF = "rrdstore, no history"
 STOCK = (C, OCAML)
 
 
@@ -98,6 +99,12 @@ KINDS = {
         Kind("ocaml", OCAML, lambda place, _: peers.ox_xenstored(place), peers.OX_NEEDS),
     )
 }
+
+
+UNKEPT = Kind(
+    "off", OFF, lambda place, _: peers.our_xenstored(place, "--no-status", "--memory", "--keep", "last:1", name=OFF)
+)
+"""As near to no history as ours comes: in memory, one commit kept."""
 
 
 def kinds(names: Sequence[str]) -> list[Kind]:

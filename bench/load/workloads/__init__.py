@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.load.workloads import host, many, rings, single, transactions, watching
+from bench.load.workloads import day, history, host, many, reading, rings, single, transactions, watching
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,4 +26,9 @@ WORKLOADS: dict[str, Callable[[Arena], None]] = {
     "conflicts": transactions.conflicts,
     "guests": transactions.guests,
     "sleeper": transactions.sleeper,
+    "lookup": reading.lookup,
+    "ls": reading.tree,
+    "directory": reading.directory,
+    "history": history.cost,
+    "day": day.day,
 }
