@@ -57,7 +57,7 @@ class Arena:
 
     @contextlib.contextmanager
     def daemons(self, *only: str, extra: Kind | None = None) -> Iterator[list[Target]]:
-        """Fresh ones, all that take part or those of these names, and one more; with this process pinned to one core."""
+        """Fresh ones, all that take part or those of these names, and one more; pinned to one core with this one."""
         with contextlib.ExitStack() as stack:
             stack.enter_context(pinned())
             started = []
