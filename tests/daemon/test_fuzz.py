@@ -9,7 +9,7 @@ from xsadapter.wire import FrameError, pack
 PATHS = [b"/", b"/a", b"a", b"@releaseDomain", b"", b"//", b"/local/domain/"]
 NUMBERS = [b"0", b"1", b"-1", b"4096", b"99999999999"]
 MOMENTS = [b"1s", b"2h ago", b"@5", b"2-", b"1-00000000", b"now"]
-VERBS = [b"history", b"at", b"log", b"diff", b"list", b"explain", b"help"]
+VERBS = [b"history", b"walk", b"values", b"permissions", b"at", b"log", b"diff", b"list", b"explain", b"help"]
 words = st.sampled_from([*PATHS, *NUMBERS, *MOMENTS, *VERBS, b"n0", b"r5", b"T"])
 payloads = st.one_of(
     st.lists(words, max_size=5).map(lambda parts: b"".join(part + b"\0" for part in parts)),

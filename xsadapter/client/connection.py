@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from xsadapter.address import socket_path
 from xsadapter.client.payloads import Names, exists, listing, names, string
 from xsadapter.client.pipeline import Answer, Pipeline
+from xsadapter.client.walking import walk
 from xsadapter.errors import RequestError
 from xsadapter.operations import Kind
 from xsadapter.wire import FrameReader, pack
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator
     from types import TracebackType
+
+    from xsadapter.client.walking import Part
 
 T = TypeVar("T")
 _CHUNK = 65536
@@ -95,6 +98,30 @@ class Client:
     def is_introduced(self, domid: int) -> bool:
         """Whether the daemon serves a domain."""
         return self.ask(Kind.IS_DOMAIN_INTRODUCED, b"%d\0" % domid, subject=str(domid)) == b"T\0"
+
+    def walk(self, path: str, when: str | None = None) -> Iterator[tuple[str, bytes]]:
+        """Path and value of all below a node, parents first, as of one moment, in few answers; our daemon only.
+
+        `when` is a moment of the past. RequestError at once: ENOENT, EINVAL.
+        """
+        return self._walk(path, walk(self, path, False, when), when)
+
+    def _walk(self, path: str, parts: Iterator[Part], when: str | None) -> Iterator[tuple[str, bytes]]:
+        above = [path if path.endswith("/") else f"{path}/"]
+        found = path
+        for part in parts:
+            for level, name, value in zip(part.levels, part.names, part.values, strict=True):
+                if level > len(above):
+                    above.append(f"{found}/")
+                else:
+                    del above[level:]
+                found = above[-1] + name.decode()
+                if value is not None:
+                    yield found, value
+                elif when is None:
+                    yield found, self.read(found)
+                else:
+                    yield found, self.ask(Kind.CONTROL, b"".join(map(string, ("history", "value", when, found))))
 
     def watch(self, path: str, depth: int | None = None) -> Watch:
         """The paths that change at or below `path`, the first at once; close it to end it."""

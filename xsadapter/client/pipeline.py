@@ -81,6 +81,10 @@ class Pipeline:
         """As Client.get_permissions."""
         return self._add(Kind.GET_PERMS, path, string(path), names)
 
+    def control(self, *words: str) -> Answer[bytes]:
+        """As Client.control, the answer as it is."""
+        return self._add(Kind.CONTROL, " ".join(words), b"".join(map(string, words)), bytes)
+
     def _add(self, kind: int, path: str, payload: bytes, decode: Callable[[bytes], T]) -> Answer[T]:
         answer = Answer(kind, path, decode)
         self.answers.append(answer)  # type: ignore[arg-type]  # T is one of the three

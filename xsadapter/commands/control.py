@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from xsadapter.commands import history, inspection
+from xsadapter.commands.walking import walk
 from xsadapter.engine.notices import Notice, escaped
 from xsadapter.engine.trail import SWITCHES
 from xsadapter.errors import RequestError
@@ -34,7 +35,7 @@ class Verb(NamedTuple):
 
     least: int
     most: int
-    answer: Callable[[Daemon, list[bytes]], bytes | str]
+    answer: Callable[[Daemon, Connection, list[bytes]], bytes | str]
     usage: str
 
 
@@ -74,29 +75,37 @@ def _logfile(daemon: Daemon, parameters: list[bytes]) -> str:
     return ""
 
 
+def _of_daemon(
+    answer: Callable[[Daemon, list[bytes]], bytes | str],
+) -> Callable[[Daemon, Connection, list[bytes]], bytes | str]:
+    """A verb that answers every connection alike."""
+    return lambda daemon, _, parameters: answer(daemon, parameters)
+
+
 VERBS: Final = {
-    b"help": Verb(0, 0, _help, "help"),
-    b"print": Verb(1, 1, _print, "print <string>"),
-    b"log": Verb(0, 1, _log, "log [on|off|+<switch>|-<switch>]"),
-    b"logfile": Verb(1, 1, _logfile, "logfile <file>"),
-    b"check": Verb(0, 0, inspection.check, "check"),
-    b"memreport": Verb(0, 0, inspection.memreport, "memreport"),
-    b"quota": Verb(0, 3, inspection.quota, "quota [set <name> <value>|<domid>|max [-r]]"),
-    b"quota-soft": Verb(0, 3, inspection.quota_soft, "quota-soft [set <name> <value>]"),
-    b"domains": Verb(0, 1, inspection.domains, "domains [<domid>]"),
-    b"watches": Verb(0, 1, inspection.watches, "watches [<domid>]"),
-    b"transactions": Verb(0, 1, inspection.transactions, "transactions [<domid>]"),
-    b"history": Verb(1, 4, history.answer, f"history {'|'.join(history.usages())}"),
+    b"help": Verb(0, 0, _of_daemon(_help), "help"),
+    b"print": Verb(1, 1, _of_daemon(_print), "print <string>"),
+    b"log": Verb(0, 1, _of_daemon(_log), "log [on|off|+<switch>|-<switch>]"),
+    b"logfile": Verb(1, 1, _of_daemon(_logfile), "logfile <file>"),
+    b"check": Verb(0, 0, _of_daemon(inspection.check), "check"),
+    b"memreport": Verb(0, 0, _of_daemon(inspection.memreport), "memreport"),
+    b"quota": Verb(0, 3, _of_daemon(inspection.quota), "quota [set <name> <value>|<domid>|max [-r]]"),
+    b"quota-soft": Verb(0, 3, _of_daemon(inspection.quota_soft), "quota-soft [set <name> <value>]"),
+    b"domains": Verb(0, 1, _of_daemon(inspection.domains), "domains [<domid>]"),
+    b"watches": Verb(0, 1, _of_daemon(inspection.watches), "watches [<domid>]"),
+    b"transactions": Verb(0, 1, _of_daemon(inspection.transactions), "transactions [<domid>]"),
+    b"walk": Verb(0, 3, walk, "walk [<path> values|permissions [<when>]]"),
+    b"history": Verb(1, 4, _of_daemon(history.answer), f"history {'|'.join(history.usages())}"),
 }
 
 
-def control(daemon: Daemon, _: Connection, _view: View, strings: list[bytes]) -> bytes:
+def control(daemon: Daemon, connection: Connection, _view: View, strings: list[bytes]) -> bytes:
     """Carry out a command; EINVAL."""
     name, *parameters = strings
     verb = VERBS.get(name)
     if verb is None or not verb.least <= len(parameters) <= verb.most:
         raise RequestError("EINVAL")
-    found = verb.answer(daemon, parameters)
+    found = verb.answer(daemon, connection, parameters)
     if isinstance(found, bytes):
         return found
     text = found.encode()

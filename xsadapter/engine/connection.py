@@ -29,6 +29,7 @@ from xsadapter.wire import ERROR_PAYLOADS, HEADER, HEADER_SIZE, PAYLOAD_MAX, Fra
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from xsadapter.commands.walking import Walk
     from xsadapter.engine.domains import Domain
     from xsadapter.engine.flow import Flow, Outstanding
     from xsadapter.engine.transactions import Transaction
@@ -68,6 +69,7 @@ class Connection:
         "reader",
         "serial",
         "transactions",
+        "walk",
         "watches",
     )
 
@@ -83,6 +85,8 @@ class Connection:
         self.live: Live
         self.watches: dict[tuple[str, bytes], Watch] = {}
         self.transactions: dict[int, Transaction] = {}
+        self.walk: Walk | None = None
+        """A listing that is being told in parts."""
         self.held: Frame | None = None
         """A request that waits for its turn, and is carried out before anything that came later."""
         self.closed = False
@@ -156,6 +160,9 @@ class Connection:
     def clear(self) -> None:
         """Forget what came in and what waits to go out."""
         self.reader, self.held = FrameReader(), None
+        if self.walk is not None:
+            self.walk.close()
+            self.walk = None
         self.late.clear()
         self.sent_all()
 

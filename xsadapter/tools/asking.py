@@ -10,13 +10,15 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from xsadapter.client.payloads import Names, listing, string
+from xsadapter.client.walking import walk
 from xsadapter.errors import RequestError
 from xsadapter.operations import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from xsadapter.client import Client
+    from xsadapter.client.walking import Part
     from xsadapter.tools.console import Console
 
 T = TypeVar("T")
@@ -43,6 +45,10 @@ class Tree(Protocol):
 
     def see(self, paths: Names, permissions: bool) -> Sequence[Seen]:
         """These nodes, with their permissions if that is asked for."""
+        ...
+
+    def walk(self, path: str, permissions: bool) -> Iterator[Part] | None:
+        """All below a node in few answers; None if that cannot be had, for whatever reason."""
         ...
 
 
@@ -77,6 +83,10 @@ class Now:
             )
         return found
 
+    def walk(self, path: str, permissions: bool) -> Iterator[Part] | None:
+        """See Tree; outside of transactions."""
+        return None if self.number else walked(self.client, path, permissions)
+
     def write(self, path: str, value: bytes) -> None:
         """Set a value."""
         self._ask(Kind.WRITE, path, value)
@@ -91,6 +101,14 @@ class Now:
 
     def _ask(self, kind: int, path: str, more: bytes = b"") -> bytes:
         return self.client.ask(kind, string(path) + more, self.number, path)
+
+
+def walked(client: Client, path: str, permissions: bool, when: str | None = None) -> Iterator[Part] | None:
+    """All below a node in few answers, if the daemon knows how and the node is there."""
+    try:
+        return walk(client, path, permissions, when)
+    except RequestError:
+        return None
 
 
 def tried(ask: Callable[[str], T], path: str) -> T | RequestError:

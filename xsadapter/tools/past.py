@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from xsadapter.client.payloads import Names, names, string
 from xsadapter.errors import RequestError
 from xsadapter.operations import Kind
-from xsadapter.tools.asking import Seen, tried
+from xsadapter.tools.asking import Seen, tried, walked
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from xsadapter.client import Client
+    from xsadapter.client.walking import Part
 
 
 class Then:
@@ -54,6 +55,10 @@ class Then:
             )
             for path in paths
         ]
+
+    def walk(self, path: str, permissions: bool) -> Iterator[Part] | None:
+        """See Tree."""
+        return walked(self._client, path, permissions, self.commit)
 
     def _ask(self, question: str, *words: str) -> bytes:
         payload = b"".join(map(string, ("history", question, *words)))
