@@ -127,6 +127,17 @@ ATTACKS = (
     Attack("guests write beside the toolstack", "audit.py", "if record.guest is bool(guest)", "if True", AUDIT),
     Attack("another size does not hold", "audit.py", "if size > room:", "if False:", AUDIT),
     Attack("a line longer than a file", "audit.py", "if len(each) > self._most or not", "if not", AUDIT),
+    Attack("a page that was cut is the end", "transport/page.py", "if mapping is None or _libc.mmap", "if True or _libc.mmap", "daemon/test_hub.py"),
+    Attack("a page that was cut is as good as any", "engine/ring.py", "        if self._vanished():\n", "        if False:\n", "daemon/test_hub.py"),
+    Attack("a page that was cut is not mapped again", "transport/hub.py", "        if page.vanished:\n", "        if False:\n", "daemon/test_hub.py"),
+    Attack("levels are made one by one", "engine/view.py", "change.set(path, value, meta=meta, parents=meta)", "[change.set(each, value if each == path else b'', meta=meta) for each in made]", "security/test_extremes.py"),
+    Attack("levels are looked for one by one", "engine/view.py", "        if run and not path.startswith(f\"{run[-1]}/\"):\n", "        if run:\n", "security/test_extremes.py"),
+    Attack("soft memory is not told", "engine/domains.py", "if self.domid and (0 < self.limits", "if False and (0 < self.limits", "daemon/test_quotas.py"),
+    Attack("soft memory is told at any pace", "engine/daemon.py", " and is_due(domain, \"soft-memory\", self.flow)", "", "daemon/test_quotas.py"),
+    Attack("quotas of the command line are forgotten", "cli/serving.py", "Daemon(store, xen, settings.bounds.quotas)", "Daemon(store, xen)", "daemon/test_cli.py"),
+    Attack("orphans go though they are to stay", "cli/serving.py", "        daemon.keep_orphans = settings.bounds.keep_orphans\n", "", "daemon/test_cli.py"),
+    Attack("a timeout of the command line is forgotten", "cli/serving.py", "daemon.flow.event_timeout = settings.bounds.event_timeout", "pass", "daemon/test_cli.py"),
+    Attack("listings of the past are made for each part", "commands/history.py", "        daemon.remember_past_listing(key, found)\n", "", "daemon/test_control.py"),
     Attack("answers come before the log", "server.py", "            self._write_down()\n        waiting", "            pass\n        waiting", AUDIT),
 )  # fmt: skip
 

@@ -82,8 +82,8 @@ def failing(folder: Path, tests: list[str]) -> str:
             os.killpg(done.pid, signal.SIGKILL)
             done.communicate()
             return f"{tests[0]}, which does not end"
-    if not done.returncode:
-        return ""
+    if done.returncode <= 0:
+        return f"{tests[0]}, whose process died" if done.returncode else ""
     named = re.search(r"^(?:FAILED|ERROR) tests/(\S+)", said, re.MULTILINE)
     if named is None:
         raise RuntimeError(said)

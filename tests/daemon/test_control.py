@@ -38,6 +38,28 @@ def test_list_hides_what_is_the_daemons(peer, past):
     assert lines(peer, "list", past[0], "/a")[1:] == ["b"]
 
 
+def test_a_listing_is_made_once_for_all_its_parts(daemon, peer, monkeypatch):
+    for number in range(1200):
+        peer.ask("MKDIR", b"/many/name-%04d\0" % number)
+    made = []
+    look = rrdstore.Snapshot.list
+    monkeypatch.setattr(rrdstore.Snapshot, "list", lambda self, path: made.append(path) or look(self, path))
+    commit = daemon.branch.head.id.encode()
+    for _ in range(2):
+        found = b""
+        while not found.endswith(b"\0\0"):
+            found += peer.ask("CONTROL", b"history\0names\0%b\0/many\0%d\0" % (commit, len(found)))
+        assert found == b"".join(b"name-%04d\0" % number for number in range(1200)) + b"\0"
+    assert made == ["/many"]
+    # Only so many are remembered, and another commit's is another one.
+    for number in range(10):
+        peer.ask("RM", b"/many/name-%04d\0" % number)
+        part = peer.ask("CONTROL", b"history\0names\0now\0/many\x000\0")
+        assert part.startswith(b"name-%04d\0" % (number + 1))
+    assert len(daemon.past_listings) == 8
+    assert peer.ask("CONTROL", b"history\0names\0now\0/many\x001\0") == "EINVAL"
+
+
 def test_log(peer, past):
     assert [line.split()[0] for line in lines(peer, "log", "/a/b")] == past[::-1]
     assert [line.split()[0] for line in lines(peer, "log", "/", "2")] == past[:0:-1]

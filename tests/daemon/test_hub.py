@@ -1,14 +1,19 @@
 """The simulated hypervisor without a loop around it: ports, masks, lives, and a ring as a client."""
 
 import os
+import signal
 import socket
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.compat.guest import Guest as GuestInAFile
 from tests.compat.peers import short_directory
-from tests.daemon.conversation import Peer, fresh_daemon
+from tests.daemon.conversation import NUMBERS, Peer, fresh_daemon
+from tests.daemon.processes import ROOT, running
 from tests.daemon.test_ring import Guest
 from xsadapter.engine.hypervisor import Life
 from xsadapter.transport.hub import SimulatedXen
@@ -117,3 +122,77 @@ def test_what_broke_is_said_in_the_page_if_the_domain_has_the_feature(daemon, in
     guest.words[517] = 1
     client.receive()
     assert (introduced.connection.ignored, guest.words[517], guest.words[513]) == (False, 0, 0)
+
+
+def cut(directory, domid):
+    os.truncate(directory / f"ring.{domid}", 0)
+
+
+@pytest.mark.parametrize("deed", ["receive", "send", "begin"])
+def test_a_ring_that_its_guest_cuts_is_broken_and_nothing_else_is(xen, deed):
+    """The load is a fault there, which would be the daemon's end."""
+    made, directory = xen
+    daemon = made.daemon = fresh_daemon(made)
+    toolstack = Peer(daemon)
+    for domid in (5, 6):
+        assert toolstack.ask("INTRODUCE", b"%d\x001\x007\0" % domid) == b"OK\0"
+    client, other = made.clients[1005], made.clients[1006]
+    client.connection.reader.feed(pack(2, 1, 0, b"/x\0"))
+    assert daemon.step(client.connection)
+    cut(directory, 5)
+    if deed == "begin":
+        client.begin(15)
+        assert not client.receive()
+    elif deed == "receive":
+        assert not client.receive()
+    else:
+        client.send()
+    assert client.connection.ignored
+    assert not client.receive()
+    assert [notice.text for notice in daemon.notices] == ["dom5 conn 2 ring: the page has vanished; ignored"]
+    assert not other.connection.ignored
+    assert other.receive() is False
+    # Introduced again it is mapped again, and serves.
+    assert toolstack.ask("INTRODUCE", b"5\x001\x007\0") == b"OK\0"
+    with GuestInAFile(directory, 5) as guest:
+        guest.put(pack(10, 1, 0, b"5\0"))
+        assert client.receive()
+        assert daemon.step(client.connection)
+        client.send()
+        guest.take()
+        assert [message.payload for message in guest.queued] == [b"/local/domain/5\0"]
+    daemon.store.close()
+
+
+def test_a_daemon_outlives_a_guest_that_cuts_its_ring_while_it_is_read():
+    with short_directory() as directory, running(directory, "--memory", "--simulated-xen", str(directory)) as daemon:
+        with daemon.client() as toolstack, GuestInAFile(directory, 5) as guest, GuestInAFile(directory, 6) as other:
+            for domid in (5, 6):
+                toolstack.ask(NUMBERS["INTRODUCE"], b"%d\x001\x007\0" % domid)
+            guest.put(pack(10, 1, 0, b"5\0"))
+            cut(directory, 5)
+            for _ in range(3):
+                guest.kick()
+                assert other.ask("GET_DOMAIN_PATH", b"6\0") == b"/local/domain/6\0"
+            assert "domain 5 ignored" in toolstack.control("domains", "5")
+            assert toolstack.read("/tool") == b""
+        assert daemon.stop() == 0
+
+
+def test_a_fault_that_is_none_of_ours_ends_the_process_as_ever(tmp_path):
+    """Whoever else maps files learns of what happens to them as if we were not there."""
+    program = """
+import mmap, os, sys
+from xsadapter.transport.page import Mapping
+descriptor = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+os.ftruncate(descriptor, 8192)
+ours, theirs = Mapping(descriptor, 4096), mmap.mmap(descriptor, 4096, offset=4096)
+os.ftruncate(descriptor, 0)
+assert ours.bytes[0] == 0 and ours.vanished
+print("alive", flush=True)
+theirs[0]
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "file")], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert (done.stdout, done.returncode) == ("alive\n", -signal.SIGBUS)

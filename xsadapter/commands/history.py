@@ -6,7 +6,8 @@ Rules
    The others answer as READ, DIRECTORY_PART and GET_PERMS do, for clients that read the past as they read the
    present (`xsadapter.tools.past`): `commit` names the commit of a moment, and the others are asked of that one.
 
-Cost: that of the engine's own look-ups; `log` with a path compares each kept commit with the one before.
+Cost: that of the engine's own look-ups; `names` O(names) for the first part of a listing and O(reply) for the others,
+while no more than eight listings are asked for; `log` with a path compares each kept commit with the one before.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ def _value(daemon: Daemon, parameters: list[bytes]) -> bytes:
 def _names(daemon: Daemon, parameters: list[bytes]) -> bytes:
     path = _path(parameters[1])
     with daemon.branch.at(_text(parameters[0])) as snapshot:
-        listing = b"".join(b"%b\0" % name.encode() for name in snapshot.list(path) if name != private.NAME)
+        listing = _listing(daemon, snapshot, path)
     start = number(parameters[2], len(listing))
     if start and listing[start - 1]:
         raise RequestError("EINVAL")
@@ -114,6 +115,16 @@ def _names(daemon: Daemon, parameters: list[bytes]) -> bytes:
     if end - start >= PAYLOAD_MAX:
         end = listing.rindex(b"\0", 0, start + PAYLOAD_MAX) + 1
     return listing[start:end] + (b"\0" if end == len(listing) else b"")
+
+
+def _listing(daemon: Daemon, snapshot: rrdstore.Snapshot, path: str) -> bytes:
+    """Names with a NUL each; remembered, since they are asked for part by part."""
+    key = snapshot.commit.id, path
+    found = daemon.past_listings.get(key)
+    if found is None:
+        found = "".join([f"{name}\0" for name in snapshot.list(path) if name != private.NAME]).encode()
+        daemon.remember_past_listing(key, found)
+    return found
 
 
 def _permissions(daemon: Daemon, parameters: list[bytes]) -> bytes:

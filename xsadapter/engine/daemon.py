@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 _INITIAL: Final = ("/tool", "/tool/xenstored")
 _LISTINGS_MAX: Final = 256
+_PAST_LISTINGS: Final = 8
 
 _STORE_ERRORS: Final[tuple[tuple[type[rrdstore.StoreError], str], ...]] = (
     (rrdstore.StoreFull, "ENOSPC"),
@@ -69,6 +70,7 @@ class Daemon:
         "keep_orphans",
         "listings",
         "operations",
+        "past_listings",
         "serial",
         "store",
         "turns",
@@ -96,6 +98,8 @@ class Daemon:
         self.keep_orphans = False
         """Whether the nodes of a dead domain become domain 0's instead of going with it."""
         self.listings: dict[str, tuple[tuple[str, ...], bytes]] = {}
+        self.past_listings: dict[tuple[str, str], bytes] = {}
+        """By commit and path."""
         self.unburied = False
         """Whether there is a dead domain whose end the store has refused."""
         self.operations = 0
@@ -277,6 +281,12 @@ class Daemon:
         if len(self.listings) >= _LISTINGS_MAX:
             self.listings.clear()
         self.listings[path] = names, packed
+
+    def remember_past_listing(self, key: tuple[str, str], packed: bytes) -> None:
+        """Keep the names that a path had in a commit, for who asks for them part by part."""
+        while len(self.past_listings) >= _PAST_LISTINGS:
+            del self.past_listings[next(iter(self.past_listings))]
+        self.past_listings[key] = packed
 
     def _carry_out(self, connection: Connection, kind: int, transaction: int, payload: bytes) -> bytes:
         found = self._dispatch.get(kind)

@@ -10,6 +10,7 @@ Rules
    sees the zero. On x86 no fence is needed; the notification that follows is a system call.
 4. What the guest broke is told by RingError with the code for the page's error field; the caller
    then serves the ring no more until the guest asks to begin anew, or is introduced again.
+5. The page may vanish under us (a file that its guest cut): whoever mapped it says so, after the loads.
 
     0 requests   1024 responses   2048 req_cons req_prod rsp_cons rsp_prod   2064 features
     2068 connection (1: the guest asks to begin anew)   2072 error   2076 port, chosen by Xen
@@ -19,7 +20,10 @@ Cost: O(bytes copied).
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PAGE: Final = 4096
 HALF: Final = 1024
@@ -49,10 +53,11 @@ class RingError(Exception):
 class Ring:
     """One domain's page, from the daemon's side."""
 
-    __slots__ = ("_bytes", "_words")
+    __slots__ = ("_bytes", "_vanished", "_words")
 
-    def __init__(self, page: memoryview) -> None:
-        """`page`: 4,096 writable bytes, shared with the guest."""
+    def __init__(self, page: memoryview, vanished: Callable[[], bool] = bool) -> None:
+        """`page`: 4,096 writable bytes, shared with the guest; `vanished` says whether they are not any more."""
+        self._vanished = vanished
         if page.nbytes != PAGE:
             raise ValueError(f"a ring page of {page.nbytes} bytes, expected {PAGE}")
         self._bytes = page.cast("B")
@@ -126,8 +131,9 @@ class Ring:
         self._words.release()
         self._bytes.release()
 
-    @staticmethod
-    def _used(producer: int, consumer: int, half: str) -> int:
+    def _used(self, producer: int, consumer: int, half: str) -> int:
+        if self._vanished():
+            raise RingError(PROTOCOL, "the page has vanished")
         used = (producer - consumer) & _WRAP
         if used > HALF:
             raise RingError(BAD_INDEX, f"{half}: producer {producer}, consumer {consumer}: at most {HALF} apart")

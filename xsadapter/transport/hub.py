@@ -14,7 +14,8 @@ Rules
    round something is missed, as with Xen.
 2. The conventions but for evtchn.fifo, dom.N and the mask are those of tests/compat/fakexen.c, so that
    one guest drives the stock daemons and this one.
-3. Notifying never blocks; a guest whose socket is full or absent is one that does not listen.
+3. A guest that cuts its ring's file has broken its ring, and is mapped again when it is introduced again.
+4. Notifying never blocks; a guest whose socket is full or absent is one that does not listen.
 """
 
 from __future__ import annotations
@@ -102,24 +103,31 @@ class SimulatedXen:
         """See Hypervisor."""
         if not self.life(connection.domid):
             raise ProcessLookupError(f"there is no domain {connection.domid}")
-        descriptor = os.open(self._directory / f"ring.{connection.domid}", os.O_RDWR | os.O_CREAT, 0o600)
+        local = _FIRST_PORT + connection.domid
+        ring = self._map(local)
+        client = self.clients[local] = RingClient(self.daemon, connection, ring, local, self.notify)
+        self._masked.pop(local, None)
+        client.begin(features)
+
+    def _map(self, port: int) -> Ring:
+        descriptor = os.open(self._directory / f"ring.{port - _FIRST_PORT}", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             if os.fstat(descriptor).st_size < PAGE:
                 os.ftruncate(descriptor, PAGE)
-            page = Mapping(descriptor, PAGE)
+            page = self._pages[port] = Mapping(descriptor, PAGE)
         finally:
             os.close(descriptor)
-        local = _FIRST_PORT + connection.domid
-        self._pages[local] = page
-        client = self.clients[local] = RingClient(self.daemon, connection, Ring(page.bytes), local, self.notify)
-        self._masked.pop(local, None)
-        client.begin(features)
+        return Ring(page.bytes, lambda: page.vanished)
 
     def rebind(self, connection: Connection, port: int) -> None:  # noqa: ARG002 - ports follow domids
         """See Hypervisor."""
         local = _FIRST_PORT + connection.domid
         self._masked.pop(local, None)
-        self.clients[local].begin(connection.domain.features)
+        client, page = self.clients[local], self._pages[local]
+        if page.vanished:
+            broken, client.ring = client.ring, self._map(local)
+            page.close(broken)
+        client.begin(connection.domain.features)
 
     def disconnect(self, connection: Connection) -> None:
         """See Hypervisor."""

@@ -1,13 +1,21 @@
 """Shared memory: a file's bytes mapped by libc.
 
-Rule: Python's own mmap keeps a descriptor for each mapping, so 10,000 rings would be 10,000 descriptors;
-libc's keeps none. A mapping is let go of by `close` alone: nothing may refer to its memory then.
+Rules
+1. Python's own mmap keeps a descriptor for each mapping, so 10,000 rings would be 10,000 descriptors;
+   libc's keeps none. A mapping is let go of by `close` alone: nothing may refer to its memory then.
+2. Whoever shares a file may cut it at any moment, also between a look at its size and the load that follows; then
+   the load is a fault (SIGBUS) that would end the daemon. So the fault's handler puts a page of zeros where the
+   file's was, the load is done again, and the mapping says that it has `vanished`. The handler runs Python in the
+   midst of an instruction, which is safe because nothing but the copying of these bytes can have been under way. A
+   fault anywhere else is left to whoever was to handle it before. (A page of Xen's is memory, and nobody can cut it.)
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import signal
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -15,6 +23,10 @@ if TYPE_CHECKING:
 
 _READ_WRITE: Final = 3
 _SHARED: Final = 1
+_ZEROS: Final = 0x32  # private, anonymous, in this very place
+_PAGE: Final = 4096
+_SIGINFO: Final = 4
+_ADDRESS: Final = 16 if ctypes.sizeof(ctypes.c_void_p) == 8 else 12  # of the fault, in what the kernel says of it
 _FAILED: Final = ctypes.c_void_p(-1).value
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
@@ -30,16 +42,58 @@ _libc.mmap.argtypes = (
 _libc.munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
 
 
+class _Action(ctypes.Structure):
+    """What libc's sigaction takes, on Linux."""
+
+    _fields_ = (
+        ("handler", ctypes.c_void_p),
+        ("mask", ctypes.c_ubyte * 128),
+        ("flags", ctypes.c_int),
+        ("restorer", ctypes.c_void_p),
+    )
+
+
+_mapped: Final[dict[int, Mapping]] = {}
+"""Every page that is mapped, by its address."""
+_before: Final = _Action()
+
+
+def _faulted(number: int, information: int, _: int | None) -> None:
+    page = (ctypes.c_void_p.from_address(information + _ADDRESS).value or 0) & ~(_PAGE - 1)
+    mapping = _mapped.get(page)
+    if mapping is None or _libc.mmap(page, _PAGE, _READ_WRITE, _ZEROS, -1, 0) == _FAILED:
+        _libc.sigaction(number, ctypes.byref(_before), None)
+    else:
+        mapping.vanished = True
+
+
+_handler: Final = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)(_faulted)
+
+
+@cache
+def _heed_faults() -> None:
+    """From the first mapping on, faults come here."""
+    action = _Action(ctypes.cast(_handler, ctypes.c_void_p).value, flags=_SIGINFO)
+    if _libc.sigaction(signal.SIGBUS, ctypes.byref(action), ctypes.byref(_before)):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
 class Mapping:
     """Bytes of a file or device, shared with whoever else maps them."""
 
     def __init__(self, descriptor: int, size: int, offset: int = 0) -> None:
         """Map `size` bytes from `offset` on; the descriptor may be closed afterwards. OSError."""
+        _heed_faults()
         address = _libc.mmap(None, size, _READ_WRITE, _SHARED, descriptor, offset)
         if address == _FAILED:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number))
         self._address, self._size = address, size
+        self.vanished = False
+        """Whether some of it is not the file's any more, because that was cut."""
+        for page in range(address, address + size, _PAGE):
+            _mapped[page] = self
         self.bytes = memoryview((ctypes.c_char * size).from_address(address)).cast("B")
         """Writable; gone after `close`."""
 
@@ -50,4 +104,6 @@ class Mapping:
                 ring.release()
             self.bytes.release()
             _libc.munmap(self._address, self._size)
+            for page in range(self._address, self._address + self._size, _PAGE):
+                del _mapped[page]
             self._size = 0
