@@ -9,14 +9,18 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import rrdstore
 from tests.compat.guest import Guest
 from tests.compat.peers import short_directory
-from tests.daemon.conversation import NUMBERS
+from tests.daemon.conversation import NUMBERS, Peer
 from tests.daemon.processes import PATIENCE, environment, run, running
 from xsadapter import address
 from xsadapter.cli import main
+from xsadapter.cli.options import Bounds
+from xsadapter.cli.serving import bounded
 from xsadapter.cli.xenstored import main as xenstored_main
 from xsadapter.client import Client
+from xsadapter.engine.quotas import defaults
 
 OK = b"OK\0"
 
@@ -202,6 +206,22 @@ def test_a_guest_has_the_quotas_and_the_time_that_the_options_say():
             client.ask(NUMBERS["RELEASE"], b"5\0")
             assert client.read("/local/domain/5/a") == b"v"
             assert client.get_permissions("/local/domain/5/a") == ["n0"]
+
+
+@pytest.mark.parametrize(("seconds", "dropped"), [(None, True), (40, False), (0, False)])
+def test_how_long_an_event_waits(seconds, dropped):
+    daemon = bounded(Bounds({"watches": 3}, seconds), rrdstore.memory())
+    daemon.begin("boot")
+    assert daemon.domains.record(5).limits == {**defaults(), "watches": 3}
+    guest = Peer(daemon, 5, privileged=False)
+    guest.ask("WATCH", b"x\0t\0")
+    guest.take()
+    Peer(daemon).ask("WRITE", b"/local/domain/5/x\0")
+    Peer(daemon).ask("SET_PERMS", b"/local/domain/5/x\0n5\0")
+    daemon.flow.now = 30.0
+    daemon.expire()
+    assert (guest.events() == []) is dropped
+    daemon.store.close()
 
 
 @pytest.mark.parametrize(

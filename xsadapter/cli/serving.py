@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    import rrdstore
     from xsadapter.cli.status import Status
+    from xsadapter.engine.hypervisor import Hypervisor
     from xsadapter.transport.socket import ClientSocket
 
 _log = logging.getLogger("xsadapter")
@@ -70,10 +72,7 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
         if settings.simulated_xen is not None:
             xen = SimulatedXen(settings.simulated_xen)
             undo.callback(xen.close)
-        daemon = Daemon(store, xen, settings.bounds.quotas)
-        daemon.keep_orphans = settings.bounds.keep_orphans
-        if settings.bounds.event_timeout is not None:
-            daemon.flow.event_timeout = settings.bounds.event_timeout
+        daemon = bounded(settings.bounds, store, xen)
         if xen is not None:
             xen.daemon = daemon
         audit = Audit(daemon.flow.trail, settings.rundir, settings.trace.size)
@@ -93,6 +92,15 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
         notify("STOPPING=1")
         server.close()
         _log.info("stopped, everything is stored")
+
+
+def bounded(bounds: Bounds, store: rrdstore.Store, xen: Hypervisor | None = None) -> Daemon:
+    """A daemon that heeds these bounds."""
+    daemon = Daemon(store, xen, bounds.quotas)
+    daemon.keep_orphans = bounds.keep_orphans
+    if bounds.event_timeout is not None:
+        daemon.flow.event_timeout = bounds.event_timeout
+    return daemon
 
 
 def _introduce_control(daemon: Daemon, port: int) -> None:
