@@ -4,8 +4,8 @@
 
 A client does things to a store of 2 MiB at random and says what was acknowledged (tests/faults/client.py); it is killed
 at its n-th call to the system on one of the store's files, half of a write done, or after some CPU time, wherever it is
-then, in the middle of commits, ticks, cleaning, recovery, creation, tuning, repair or the deletion of branches. In a
-third of the rounds calls fail meanwhile: EIO, ENOSPC, short writes (tests/faults/faulty.c). Of another third a tape
+then, in the middle of commits, ticks, cleaning, recovery, creation, tuning, repair or changes of branches and tags. In
+a third of the rounds calls fail meanwhile: EIO, ENOSPC, short writes (tests/faults/faulty.c). Of another third a tape
 is kept, and three power cuts are made of it (tests/faults/tape.py). After each the store is opened, by a
 reader and half the time by a writer: it must be what was acknowledged, all its kept commits what they were when they
 were made, `check` clean, its files no larger than its size. After a power cut what the last tick stored must be there,
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 SIZE = 2 << 20
 ENDS = ("", "-wal", "-shm", "-ring")
-KINDS = {"all": 42, "cleaning": 14, "tuning": 8, "deleting": 10, "recovery": 12, "creation": 6, "repair": 8}
+KINDS = {"all": 36, "refs": 14, "cleaning": 12, "tuning": 8, "deleting": 8, "recovery": 12, "creation": 6, "repair": 8}
 """What a round is about, and how often."""
 CUTS = 3
 STEPS = 400

@@ -93,5 +93,6 @@ class Line:
 def begun(
     ident: int, name: str, keep: str, rings: Rings, upstream: int = 0, head: int = 0, lease: int = 0, until: int = 0
 ) -> Line:
-    """A branch as it begins: at commit `head` of the branch `upstream`, or with nothing."""
-    return Line(name, ident, head, head, upstream, head, keep, rings, 0, Reach(upstream=head), lease, until)
+    """A branch as it begins: at commit `head` of the branch `upstream`, or with nothing. No upstream, no base."""
+    base = head if upstream else 0
+    return Line(name, ident, head, head, upstream, base, keep, rings, 0, Reach(upstream=base), lease, until)

@@ -106,12 +106,12 @@ def _rows(held: Container, kept: KeptTable, superblock: Superblock, ring: Journa
     if wrong:
         yield _problem(wrong, ring.path)
         return
-    there, last = set(records), superblock.number
+    there, last = [record.key for record in records.values()], superblock.number
     try:
         if data:
             found = net.decode(data)
             states, tags, pins, last = found.branches, found.tags, found.pins, found.number
-            there |= {one.record.number for one in found.fresh}
+            there += [one.record.key for one in found.fresh]
     except Corrupt as fault:
         yield _problem(fault, ring.path)
         return

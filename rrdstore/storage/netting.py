@@ -11,11 +11,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rrdstore.errors import Corrupt
-from rrdstore.history.commit import Edit, Key
 from rrdstore.history.history import Due
 from rrdstore.storage import delta, net
-from rrdstore.storage.protocol import Entry, PutOff, SeriesState, State
-from rrdstore.tree.path import join
+from rrdstore.storage.protocol import PutOff, SeriesState, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,17 +79,3 @@ def applied(state: State, data: bytes, kept: KeptTable, root: Callable[[Record],
         series=series,
         put_off=PutOff(Due(fresh, gone, changed, 1), found.series),
     )
-
-
-def entries(data: bytes) -> list[Entry]:
-    """What a net would be as entries, for a repair: each commit made on the kept one before it; Corrupt.
-
-    Who merged what, and since when places are there, is not in them.
-    """
-    found = []
-    for record, before, tree in net.decode(data).fresh:
-        steps = tuple(Edit(join(names), value, meta) for names, value, meta in delta.edits(tree))
-        parents = (Key(before, record.epoch),) if before else ()
-        said = record.rt, record.wall, record.author, record.message
-        found.append(Entry(record.number, record.epoch, record.branch, parents, *said, steps))
-    return found

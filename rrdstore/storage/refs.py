@@ -22,12 +22,16 @@ if TYPE_CHECKING:
     """What was found, and what was expected."""
 
 
+_FIRST = 1
+"""The branch that a store is made with, which is never deleted."""
+
+
 @dataclass(slots=True)
 class Refs:
     """Where a store stands, in numbers and names."""
 
-    kept: set[int]
-    """Commits that are there."""
+    kept: dict[int, int]
+    """The epochs of the commits that are there, by number."""
     last: int
     """The number of the last one made."""
     heads: dict[int, int] = field(default_factory=dict)
@@ -38,12 +42,12 @@ class Refs:
 
     @classmethod
     def of(
-        cls, kept: Iterable[int], last: int, branches: Iterable[BranchState], tags: dict[str, Key], pins: Iterable[int]
+        cls, kept: Iterable[Key], last: int, branches: Iterable[BranchState], tags: dict[str, Key], pins: Iterable[int]
     ) -> Refs:
         """Those of a tick or a net."""
         living = [branch for branch in branches if branch.name]
         heads = {branch.id: branch.head for branch in living}
-        return cls(set(kept), last, heads, {branch.id: branch.name for branch in living}, dict(tags), set(pins))
+        return cls(dict(kept), last, heads, {branch.id: branch.name for branch in living}, dict(tags), set(pins))
 
     def doubt(self, entry: Acknowledged) -> Problem | None:
         """The first thing that speaks against an entry, if anything does."""
@@ -57,12 +61,12 @@ class Refs:
                 yield from self._commit(entry)
             case Begun():
                 yield from self._begun(entry)
-            case Ended() if entry.line not in self.heads:
-                yield f"branch {entry.line}", "a branch that is there"
+            case Ended(line) if line not in self.heads or line == _FIRST:
+                yield f"branch {line}", "a branch that is there, and not the first"
             case Tagged(name, key):
                 if name in self.tags:
                     yield "the name again", "each once"
-                yield from self._there(key.number)
+                yield from self._there(*key)
             case Untagged(name) if name not in self.tags:
                 yield "no such tag", "a tag that is there"
             case Pinned(number):
@@ -73,28 +77,44 @@ class Refs:
                 yield "no such pin", "a pin that is there"
 
     def _commit(self, entry: Entry) -> Doubts:
-        first, *others = [key.number for key in entry.parents] or [0]
+        first = entry.parents[0].number if entry.parents else 0
         if entry.number <= self.last:
             yield f"number {entry.number}", f"one above {self.last}"
         if entry.branch not in self.heads:
             yield f"branch {entry.branch}", "a branch that is there"
         elif self.heads[entry.branch] != first:
             yield f"made on commit {first}", f"on the head of its branch, {self.heads[entry.branch]}"
-        for other in others:
-            yield from self._there(other)
+        for other in entry.parents:
+            yield from self._there(*other)
+        met = entry.meeting
+        if met is not None:
+            if met.fork not in self.heads:
+                yield f"the base of branch {met.fork}", "a branch that is there"
+            if met.crossing is not None and met.base != entry.number - 1:
+                yield f"a base {met.base}", f"{entry.number - 1}"
+            for number in (met.older, 0 if met.crossing is not None else met.base):
+                yield from self._there(number) if number else ()
 
     def _begun(self, made: Begun) -> Doubts:
         if made.line in self.heads:
             yield f"branch {made.line} again", "each id once"
         if made.name in self.names.values():
             yield f"the name {made.name!r} again", "each once"
-        if made.first is not None and made.first.number <= self.last:
-            yield f"number {made.first.number}", f"one above {self.last}"
+        first = made.first
+        if first is not None and (first.number <= self.last or first.branch != made.line or first.parents):
+            found = f"commit {first.number} of branch {first.branch} with {len(first.parents)} parents"
+            yield found, f"one above {self.last}, the first of branch {made.line}"
+        elif first is not None and (made.upstream or made.head):
+            yield f"forked at {made.head} of branch {made.upstream}, and a first commit", "one of them"
+        elif made.first is None and not made.upstream:
+            yield from self._there(made.head)  # It merges with none.
         elif made.first is None and self.heads.get(made.upstream) != made.head:
             yield f"forked at {made.head} of branch {made.upstream}", "at the head of a branch that is there"
 
-    def _there(self, number: int) -> Doubts:
-        if number not in self.kept:
+    def _there(self, number: int, epoch: int | None = None) -> Doubts:
+        if self.kept.get(number, epoch) != epoch and epoch is not None:
+            yield f"commit {number} of epoch {epoch}", f"{self.kept[number]}"
+        elif number not in self.kept:
             yield f"commit {number}", "a commit that is there"
 
     def follow(self, entry: Acknowledged) -> None:
@@ -119,9 +139,9 @@ class Refs:
 
     def _made(self, entry: Entry) -> None:
         self.heads[entry.branch] = self.last = entry.number
-        self.kept.add(entry.number)
+        self.kept[entry.number] = entry.epoch
         if entry.meeting is not None and entry.meeting.crossing is not None:
-            self.kept.add(entry.meeting.base)
+            self.kept[entry.meeting.base] = entry.epoch
 
 
 def called(entry: Acknowledged) -> str:

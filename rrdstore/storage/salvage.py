@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rrdstore.errors import Corrupt, NoStore, StoreError
-from rrdstore.storage import journal, netting, schema
+from rrdstore.storage import journal, schema, untying
 from rrdstore.storage.layout import GRAIN, LOCATIONS_A_ROW, MIB, ROW, Layout, plan
 from rrdstore.storage.names import Names
 from rrdstore.storage.objects import HEADER, Missing, assembled, header, unpack, whole
@@ -57,6 +57,8 @@ class Found:
     tags: dict[str, Key] = field(default_factory=dict)
     pins: frozenset[int] = frozenset()
     pending: list[Acknowledged] = field(default_factory=list)
+    parted: set[int] = field(default_factory=set)
+    """Branches that have merged since the tables were written, in a way that is not known any more: by id."""
     cut: Problem | None = None
     """Why not all of the journal could be read, if so."""
     problems: list[Problem] = field(default_factory=list)
@@ -281,7 +283,10 @@ class Salvage:
         entries, net, uuid, fault = salvaged(data, name, found.uuid, *where)
         if net:
             try:
-                entries = [*netting.entries(net), *entries]
+                made = untying.untied(
+                    net, (kept.record.key for kept in found.kept), found.branches, found.tags, found.pins
+                )
+                entries, found.parted = [*made.entries, *entries], made.parted
             except Corrupt as wrong:
                 fault = fault or wrong
         found.uuid = found.uuid or uuid

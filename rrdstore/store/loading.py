@@ -1,6 +1,7 @@
 """Loading: the ledger becomes what the storage has, at opening and when a change has come to nothing.
 
-Rule: the last tick's state first, then the journal's entries one after the other (`redoing`).
+Rule: the last tick's state first, then the journal's entries one after the other (`redoing`), each only if it goes on
+from what is before it: what does not is damage that no checksum shows, and is named.
 What this process holds (open snapshots and transactions) is held again. Cost: O(kept + entries).
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rrdstore.errors import Corrupt
 from rrdstore.history.branch import Line
 from rrdstore.history.clock import RetentionClock, Stamp
 from rrdstore.history.history import History
@@ -15,14 +17,17 @@ from rrdstore.history.holds import RECOVERY
 from rrdstore.history.parting import Parting
 from rrdstore.policy import Rings, parse
 from rrdstore.storage.protocol import Entry
+from rrdstore.storage.refs import Refs
 from rrdstore.store import redoing
 from rrdstore.store.consolidation import loaded
 from rrdstore.store.room import Room
 from rrdstore.store.ticks import Ticks
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rrdstore.history.commit import Record
-    from rrdstore.storage.protocol import State
+    from rrdstore.storage.protocol import Acknowledged, State
     from rrdstore.store.ledger import Ledger
 
 
@@ -52,7 +57,7 @@ def load(ledger: Ledger) -> list[tuple[Record, bytes]]:
             ledger.series.owe(state.put_off.series.cells, state.put_off.series.records)
         ledger.room.reserve(ledger.room.counted())
     recovered = []
-    for entry in state.pending:
+    for entry in _in_order(state):
         record = redoing.redo(ledger, entry)
         if record is not None:
             recovered.append((record, entry.opaque if isinstance(entry, Entry) else b""))
@@ -62,6 +67,20 @@ def load(ledger: Ledger) -> list[tuple[Record, bytes]]:
         newest = recovered[-1][0]
         ledger.retention = RetentionClock(ledger.clock, Stamp(newest.rt, newest.wall))
     return recovered
+
+
+def _in_order(state: State) -> Iterator[Acknowledged]:
+    """What the journal holds; Corrupt where an entry does not go on from what is before it."""
+    if not state.pending:
+        return
+    kept = (record.key for record in state.commits)
+    refs = Refs.of(kept, state.number, state.branches, state.tags, state.pins)
+    for entry in state.pending:
+        wrong = refs.doubt(entry)
+        if wrong is not None:
+            raise Corrupt(wrong.where, wrong.found, wrong.expected)
+        refs.follow(entry)
+        yield entry
 
 
 def _lines(state: State) -> list[Line]:

@@ -93,7 +93,7 @@ class Mending:
         pending = self._pending(Tick(number, list(records.values()), (), (), branches, tags, pins))
         if not any(branch.name == MAIN for branch in branches):
             for entry in pending:
-                self._undone(entry, Refs(set(), 0))
+                self._undone(entry, Refs({}, 0))
             self._lost.append(Lost("branch", MAIN, "nothing is left of it; it is empty now"))
             pending, number = [], number + 1
             branches.append(self._main(number, epoch, {branch.id for branch in branches}))
@@ -253,6 +253,9 @@ class Mending:
         exact = not line.base or line.base in records
         if line.base and not exact:
             self._lost.append(Lost("merge base", line.name, f"commit {line.base} is lost; it merges no more"))
+        elif line.base and line.id in self._found.parted:
+            exact = False
+            self._lost.append(Lost("merge base", line.name, "the journal does not say which it is; it merges no more"))
         made = replace(
             line, head=head, fork=fork, base=line.base if exact else 0, upstream=line.upstream if exact else 0
         )
@@ -283,7 +286,7 @@ class Mending:
         """The entries that can be done again: each on the commit it was made on, and of what is there."""
         found = self._found
         was = {branch.id: branch.head for branch in found.branches}
-        refs = Refs.of((record.number for record in tick.store), tick.number, tick.branches, tick.tags, tick.pins)
+        refs = Refs.of((record.key for record in tick.store), tick.number, tick.branches, tick.tags, tick.pins)
         for branch in tick.branches:
             if branch.id in refs.heads and branch.head != was.get(branch.id):
                 refs.heads[branch.id] = _NOWHERE

@@ -71,6 +71,9 @@ def after(state: State, step: Step, number: int) -> State:
             return state
         branches[rest[0]] = was._replace(number=number, content=_changed(state, verb, rest))
         return replace(state, branches=branches, number=number_now)
+    if verb == "begin":
+        branches[rest[0]] = Branch(number, {}, rest[1])
+        return replace(state, branches=branches, number=number_now)
     if verb == "fork":
         name, keep = rest
         branches[name] = branches["main"]._replace(keep=keep)
@@ -155,6 +158,6 @@ class Said:
         last = self.states[-1]
         found = self.states[self.sure :] if power_cut else [last]
         if self.under_way is not None:
-            number = last.number + 1 if self.under_way[0] in {"set", "edit", "remove", "merge"} else 0
+            number = last.number + 1 if self.under_way[0] in {"set", "edit", "remove", "merge", "begin"} else 0
             found = [*found, after(last, self.under_way, number)]
         return found

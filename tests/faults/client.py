@@ -25,13 +25,27 @@ FORKS = ("a", "b", "c")
 MAIN_KEEPS = ("last:40 *:8", "last:12 1s:10s *:6", "last:30 2s:12s")
 FORK_KEEPS = ("last:6", "last:3 *:4")
 USUAL = {
-    "set": 60, "edit": 10, "remove": 8, "large": 2, "fork": 2, "delete": 1.5, "merge": 3, "tag": 1.5, "untag": 1,
-    "pin": 1, "unpin": 1, "tune": 1, "tick": 4, "slice": 8, "compact": 0.6,
+    "set": 60, "edit": 10, "remove": 8, "large": 2, "fork": 2, "begin": 0.5, "delete": 1.5, "merge": 3, "tag": 1.5,
+    "untag": 1, "pin": 1, "unpin": 1, "tune": 1, "tick": 4, "slice": 8, "compact": 0.6,
 }  # fmt: skip
 MOODS = {
     "all": USUAL,
     "cleaning": {"set": 30, "large": 25, "remove": 6, "tick": 12, "slice": 12, "compact": 4},
     "tuning": {"set": 30, "tune": 12, "tick": 3, "slice": 6, "compact": 3},
+    "refs": {
+        "set": 24,
+        "fork": 8,
+        "begin": 3,
+        "delete": 8,
+        "tag": 10,
+        "untag": 8,
+        "pin": 8,
+        "unpin": 6,
+        "merge": 4,
+        "slice": 10,
+        "tick": 2,
+        "edit": 3,
+    },
     "deleting": {"set": 20, "fork": 12, "delete": 12, "tag": 3, "untag": 3, "merge": 4, "slice": 4, "tick": 2},
 }
 ATTEMPTS = 40
@@ -103,6 +117,8 @@ class Client:
             return store.branch(rest[0]).head.number
         if verb == "merge":
             return store.branch(rest[0]).merge(rest[1]).number
+        if verb == "begin":
+            return store.branch(rest[0], create=True, keep=rest[1]).head.number
         if verb == "unpin":
             store.unpin(str(rest[0]))
         elif verb == "slice":
@@ -136,9 +152,9 @@ class Client:
             return ["edit", branch, [[f"/{own}/k{at}", f"{text}:{at}", random.choice((0, 300))] for at in paths]]
         if verb == "remove":
             return ["remove", branch, random.choice(mine)] if mine else None
-        if verb == "fork":
+        if verb in {"fork", "begin"}:
             free = sorted(set(FORKS) - state.branches.keys())
-            return ["fork", random.choice(free), random.choice(FORK_KEEPS)] if free else None
+            return [verb, random.choice(free), random.choice(FORK_KEEPS)] if free else None
         if verb == "delete":
             return ["delete", random.choice(forks)] if forks else None
         if verb == "merge":

@@ -66,10 +66,8 @@ def test_a_tick_that_is_put_off_is_what_the_next_opening_finds(tmp_path, seed):
     due = past.due()
     assert storage.put_off(due)
     whole = {record.number: content(record.root) for record in due.store}
-    state = storage.state()
-    storage.close()
-    again = ringfile.open(str(tmp_path / "s.rrdb"), sync="none")
-    for one in (state, again.state(), ringfile.open(str(tmp_path / "s.rrdb"), readonly=True).state()):
+
+    def same(one):
         found = one.put_off.due
         assert {n: content(record.root) for n, record in found.fresh.items()} == whole
         assert [record.number for record in found.gone] == [record.number for record in due.drop]
@@ -78,6 +76,13 @@ def test_a_tick_that_is_put_off_is_what_the_next_opening_finds(tmp_path, seed):
         }
         assert (one.number, one.branches, one.tags, one.pins) == (due.number, list(due.branches), due.tags, due.pins)
         assert {record.number for record in one.commits} == set(past.contents)
+
+    same(storage.state())
+    storage.close()
+    again, reader = (ringfile.open(str(tmp_path / "s.rrdb"), sync="none", readonly=only) for only in (False, True))
+    same(again.state())
+    same(reader.state())
+    reader.close()
     assert again.check() == []
     # The tick itself, from what was read: the same as if it had not been put off.
     found = again.state().put_off.due

@@ -1,5 +1,6 @@
 """A store opened again is the store that was left: what comes after does not depend on the openings between."""
 
+import json
 from random import Random
 
 import pytest
@@ -7,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rrdstore
+from rrdstore.interchange import dump
 from rrdstore.store import ledger
+from rrdstore.testing import ManualClock
 from rrdstore.testing.calls import KEEPS
 from rrdstore.testing.homes import HOMES, FileHome, JournalledHome
 from rrdstore.testing.walk import change, path
@@ -186,6 +189,42 @@ def test_a_branch_of_nothing_is_there_with_its_first_commit_or_not_at_all():
     with home.image().open() as again:
         assert again.branch("new").head == made
         assert [commit for commit, _ in again.recovered] == [made]
+
+
+def test_a_reader_beside_a_writer_and_a_dump_see_branches_tags_and_pins_of_the_journal(tmp_path):
+    path, clock = tmp_path / "host.rrdb", ManualClock()
+    with rrdstore.create(path, "8MiB", "last:6", clock=clock) as store:
+        main = store.branch("main")
+        for number in range(9):
+            main.set("/a", b"%d" % number)
+        old = main.fork("old", "last:2")
+        old.set("/o", b"1")
+        store.tag("old", main.head)
+        store.pin(old.head)
+        store.tick()
+        main.set("/a", b"new")
+        store.delete_branch("old")
+        work = main.fork("work", "last:3", lease="30d")
+        store.branch("bare", create=True, keep="*:2")
+        work.set("/w", b"1")
+        store.untag("old")
+        store.unpin(min(store.pins))
+        store.tag("new", work.head)
+        store.pin(work.head)
+        before = observed(store)
+        assert store.unstored > 8
+        with rrdstore.open(path, readonly=True, clock=clock) as reader:
+            assert observed(reader) == before
+            assert reader.check() == []
+            said, again = [], []
+            dump(reader, said.append)
+            dump(store, again.append)
+            assert said == again
+            lines = [json.loads(line) for line in said]
+            assert [line["tag"] for line in lines if "tag" in line] == ["new"]
+            assert {line["branch"] for line in lines if "keep" in line} == {"main", "work", "bare"}
+        store.tick()
+        assert observed(store) == before
 
 
 def test_a_closed_store_opens_without_its_journal_however_many_ticks_had_nothing_in_it(tmp_path):
