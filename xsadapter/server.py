@@ -101,6 +101,7 @@ class Server:
         gc.collect()
         gc.freeze()
         gc.disable()
+        self._daemon.flow.now = self._daemon.metrics.began = time.monotonic()
         try:
             ready()
             while not self._stopping:
@@ -134,6 +135,7 @@ class Server:
         fired = self._epoll.poll(self._patience(), _EVENTS)
         flow = self._daemon.flow
         flow.now = time.monotonic()
+        busy = fired or self._ready or flow.resumed
         for descriptor, events in fired:
             client = self._clients.get(descriptor)
             if client is not None:
@@ -171,7 +173,7 @@ class Server:
             self._report()
         if flow.trail.records or self._reopening:
             self._write_down()
-        self._timers()
+        self._timers(bool(busy))
 
     def _patience(self) -> float:
         """How long the poll may last, in seconds; -1 is for ever."""
@@ -362,8 +364,10 @@ class Server:
         if reopening:
             self._audit.reopen()
 
-    def _timers(self) -> None:
+    def _timers(self, busy: bool) -> None:
         now = time.monotonic()
+        if busy:
+            self._daemon.metrics.turns.took(now - self._daemon.flow.now)
         self._ticking.turn(now)
         self._listeners.rest(now)
         if self._each_second is not None and now >= self._second_at:

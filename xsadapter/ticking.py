@@ -45,6 +45,7 @@ class Ticking:
             _log.error("storing is put off: %s", error)
             self.at = time.monotonic() + _AGAIN
             return
+        now = time.monotonic()
+        self._daemon.metrics.slices.took(now - began)
         if not done:
-            now = time.monotonic()
             self.at = now + _PAUSE * (now - began)

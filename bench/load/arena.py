@@ -7,6 +7,7 @@ by whoever else gives it one; what it found are races and aims, in the arena.
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from dataclasses import dataclass, field
 from random import Random
@@ -114,9 +115,7 @@ class Arena:
         if not self.show:
             yield from what
             return
-        with click.progressbar(
-            what, label=f"{label[:60]:<60}", length=length, file=click.get_text_stream("stderr")
-        ) as bar:
+        with click.progressbar(what, label=f"{label[:60]:<60}", length=length, file=sys.stderr) as bar:
             yield from bar
 
 

@@ -6,7 +6,9 @@ import click
 
 from xsadapter.cli.links import install_links
 from xsadapter.cli.log import log
+from xsadapter.cli.metrics import metrics
 from xsadapter.cli.run import run
+from xsadapter.cli.top import top
 from xsadapter.cli.verbs import VERBS
 
 
@@ -25,5 +27,5 @@ def main() -> None:
     """  # noqa: D301 - the escape is click\'s mark: do not rewrap
 
 
-for command in (run, *VERBS, log, install_links):
+for command in (run, *VERBS, log, top, metrics, install_links):
     main.add_command(command)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from xsadapter.commands import history, inspection
+from xsadapter.commands import counters, history, inspection
 from xsadapter.commands.walking import walk
 from xsadapter.engine.notices import Notice, escaped
 from xsadapter.engine.trail import SWITCHES
@@ -94,6 +94,7 @@ VERBS: Final = {
     b"domains": Verb(0, 1, _of_daemon(inspection.domains), "domains [<domid>]"),
     b"watches": Verb(0, 1, _of_daemon(inspection.watches), "watches [<domid>]"),
     b"transactions": Verb(0, 1, _of_daemon(inspection.transactions), "transactions [<domid>]"),
+    b"metrics": Verb(0, 2, _of_daemon(counters.metrics), "metrics [domains <from>]"),
     b"walk": Verb(0, 3, walk, "walk [<path> values|permissions [<when>]]"),
     b"history": Verb(1, 4, _of_daemon(history.answer), f"history {'|'.join(history.usages())}"),
 }

@@ -62,12 +62,14 @@ class Connection:
         "late",
         "live",
         "next_transaction",
+        "operations",
         "output",
         "peer",
         "port",
         "privileged",
         "reader",
         "serial",
+        "since",
         "transactions",
         "walk",
         "watches",
@@ -89,6 +91,10 @@ class Connection:
         """A listing that is being told in parts."""
         self.held: Frame | None = None
         """A request that waits for its turn, and is carried out before anything that came later."""
+        self.operations = 0
+        """Requests carried out."""
+        self.since = 0.0
+        """When that began to wait."""
         self.closed = False
         self.ignored = False
         """It broke its ring: nothing is read or written until it begins anew."""

@@ -26,6 +26,7 @@ from xsadapter.engine.domains import Domains
 from xsadapter.engine.flow import Flow, Outstanding, is_due
 from xsadapter.engine.head import Head
 from xsadapter.engine.hypervisor import Alone
+from xsadapter.engine.metrics import Metrics
 from xsadapter.engine.notices import Notice, escaped
 from xsadapter.engine.permissions import DEFAULT
 from xsadapter.engine.state import Resumed, restore
@@ -60,6 +61,7 @@ class Daemon:
 
     __slots__ = (
         "_dispatch",
+        "_kinds",
         "accounts",
         "branch",
         "connections",
@@ -69,7 +71,7 @@ class Daemon:
         "hypervisor",
         "keep_orphans",
         "listings",
-        "operations",
+        "metrics",
         "past_listings",
         "serial",
         "store",
@@ -102,10 +104,16 @@ class Daemon:
         """By commit and path."""
         self.unburied = False
         """Whether there is a dead domain whose end the store has refused."""
-        self.operations = 0
+        self.metrics = Metrics()
+        self._kinds = self.metrics.kinds
         self.serial = 0
         """The last one given to a connection."""
         self._dispatch = HANDLERS
+
+    @property
+    def operations(self) -> int:
+        """Requests carried out so far."""
+        return sum(self._kinds)
 
     @property
     def waiting(self) -> list[Connection]:
@@ -172,6 +180,7 @@ class Daemon:
                 self.flow.trail.object("DESTROY", "connection", connection)
             self.turns.forget(connection)
             connection.clear()
+            connection.domain.operations += connection.operations
             connection.domain.clients.discard(connection)
             del self.connections[connection.serial]
 
@@ -219,6 +228,7 @@ class Daemon:
     def step(self, connection: Connection) -> bool:
         """Carry out the next complete request of a client; False if there is none, or it has to wait. FrameError."""
         frame = connection.held
+        waited = frame is not None
         if frame is None:
             frame = connection.reader.take()
             if frame is None:
@@ -226,7 +236,6 @@ class Daemon:
         else:
             connection.held = None
         kind, request, transaction, payload = frame
-        self.operations += 1
         if not connection.privileged:
             self.flow.cause = Outstanding(connection.domain)
         failure = b""
@@ -234,9 +243,13 @@ class Daemon:
             reply = self._carry_out(connection, kind, transaction, payload)
         except Later:
             connection.held = frame
-            self.operations -= 1
+            if not waited:
+                connection.since = self.flow.now
             return False
         except RequestError as error:
+            if error.name == "EAGAIN":
+                self.metrics.conflicts += 1
+                connection.domain.conflicts += 1
             failure = ERROR_PAYLOADS[error.name]
             if self.flow.trail.acc:
                 operation = NAMES.get(kind, str(kind))
@@ -256,6 +269,13 @@ class Daemon:
             connection.reply(kind, request, transaction, reply)
         finally:
             self.flow.cause = None
+        connection.operations += 1
+        try:
+            self._kinds[kind] += 1
+        except IndexError:
+            self._kinds[-1] += 1
+        if waited:
+            self.metrics.waits.took(self.flow.now - connection.since)
         if self.domains.crossed:
             self._tell_crossed()
         if self.flow.trail.io:

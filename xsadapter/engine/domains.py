@@ -52,12 +52,14 @@ class Domain:
         "_crossed",
         "above",
         "clients",
+        "conflicts",
         "connection",
         "domid",
         "features",
         "home",
         "limits",
         "maxima",
+        "operations",
         "pace",
         "places",
         "refusals",
@@ -89,6 +91,8 @@ class Domain:
         """Its shutdown has been told; RESUME clears it."""
         self.pace = Pace()
         self.places: dict[str, int] = {}
+        self.operations = self.conflicts = 0
+        """Requests of its connections that have ended, and all that were answered EAGAIN."""
         self.refusals: dict[str, int] = {}
         """Of each quota, how often it refused something."""
         self.told: dict[str, float] = {}
