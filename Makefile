@@ -34,10 +34,11 @@ lint: .venv/stamp-test  ## ruff and mypy --strict
 bench: .venv/stamp-test  ## the figures of docs/bench.md, on this machine
 	$(BIN)/python -m pytest bench $(BENCH)
 
-figures: .venv/stamp-test  ## the same and the long forms, into docs/bench.md: on a quiet machine, 20 minutes
+figures: .venv/stamp-test  ## the same and the long forms, into docs/bench.md: on a quiet machine, two hours
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	rm -f bench/results.json
 	$(BIN)/python -m pytest bench
+	$(BIN)/python -m bench.load --plot docs/pictures/load.svg
 	$(BIN)/python -m bench.decade
 	$(BIN)/python -m bench.decade --jump
 	$(BIN)/python -m bench.results
