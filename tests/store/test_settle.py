@@ -64,7 +64,6 @@ def test_a_change_of_refs_is_acknowledged_by_the_journal_alone(home, store, chan
     home.storage.fail_tick = True
     change(store, store.branch("main"))
     assert store.unstored > before == 0
-    store.branch("main").set("/b", b"and on")
     after = observed(store)
     with home.image().open() as again:
         assert observed(again) == after
@@ -94,13 +93,15 @@ def test_a_change_of_refs_that_the_journal_does_not_take_has_changed_nothing(hom
 def test_what_a_snapshot_alone_kept_and_was_tagged_then_is_kept_after_a_crash(home, store):
     """The snapshot ends with the process; what the journal says after it was dropped by the tiers still finds it."""
     main = store.branch("main")
+    store.tick()
     main.set("/s", b"held")
     held, other = main.at("now"), main.set("/s", b"other")
     beside = main.at("now")
-    for n in range(9):
+    for n in range(5):
         main.set("/b", b"%d" % n)
     store.tag("held", held.commit)
     store.pin(beside.commit)
+    assert len(home.disk.journal) == 9, "no tick has any of it"
     held.close()
     beside.close()
     assert all(commit.kept for commit in (held.commit, other))

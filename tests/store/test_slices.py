@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 import rrdstore
@@ -9,6 +11,7 @@ from rrdstore.storage import ringfile, storing
 from rrdstore.storage.objects import Objects
 from rrdstore.store.ticks import Ticks
 from rrdstore.testing import ManualClock
+from tests.store.observed import observed
 
 
 def made(tmp_path, keep="last:8", size="8MiB"):
@@ -67,7 +70,7 @@ def test_what_is_committed_and_dropped_in_the_middle_of_a_tick_is_the_next_ones(
         assert again.check() == []
 
 
-@pytest.mark.parametrize("change", ["fork", "tag", "pin", "close", "check"])
+@pytest.mark.parametrize("change", ["tune", "compact", "large", "close", "check"])
 def test_what_needs_everything_stored_ends_the_tick_that_is_under_way(tmp_path, change):
     store = made(tmp_path, "last:4")
     main = store.branch("main")
@@ -76,19 +79,61 @@ def test_what_needs_everything_stored_ends_the_tick_that_is_under_way(tmp_path, 
     store.tick(0)
     main.set("/n", b"new")
     {
-        "fork": lambda: main.fork("work"),
-        "tag": lambda: store.tag("here", main.head),
-        "pin": lambda: store.pin(main.head),
+        "tune": lambda: store.tune("main", "last:4 *:2"),
+        "compact": store.compact,
+        "large": lambda: main.set("/large", bytes(70_000)),
         "close": store.close,
         "check": lambda: store.check() == [] or pytest.fail("not clean"),
     }[change]()
     if change != "close":
+        assert store.unstored == 0 or change == "check"
         assert store.check() == []
         store.close()
     with rrdstore.open(tmp_path / "host.rrdb") as again:
         assert again.branch("main").get("/n") == b"new"
         assert len(numbers(again)) == 4
         assert again.check() == []
+
+
+@pytest.mark.parametrize("begin", [0, 1, 3, 5, 8, 12])
+def test_branches_tags_and_pins_that_change_in_the_middle_of_a_tick_are_the_next_ones(tmp_path, begin):
+    """After each change, and each step of the tick, a crash leaves what was acknowledged."""
+    store, path, crashes = made(tmp_path, "last:4"), tmp_path / "host.rrdb", 0
+    main = store.branch("main")
+    old = main.fork("old", "last:3")
+    for number in range(9):
+        main.set(f"/{number}", b"%d" % number)
+        old.set("/o", b"%d" % number)
+    store.tag("old", main.head)
+    store.pin(old.head)
+    for _ in range(begin):
+        store.tick(0)
+    for change in (
+        lambda: main.fork("work", "last:2", lease="30d").set("/w", b"1"),
+        lambda: store.tag("new", store.branch("work").head),
+        lambda: store.untag("old"),
+        lambda: store.branch("bare", create=True),
+        lambda: store.delete_branch("old"),
+        lambda: main.set("/n", b"1"),
+        lambda: store.unpin(min(store.pins)),
+    ):
+        change()
+        for _ in range(2):
+            before, crash = observed(store), tmp_path / f"crash{crashes}.rrdb"
+            for end in ("", "-wal", "-ring"):
+                shutil.copyfile(f"{path}{end}", f"{crash}{end}")
+            with rrdstore.open(crash, clock=ManualClock(), sync="none") as again:
+                assert observed(again) == before
+                assert again.check() == []
+            crashes += 1
+            store.tick(0)
+    store.tick()
+    assert not store.unstored
+    assert observed(store) == before
+    assert store.check() == []
+    store.close()
+    with rrdstore.open(path, clock=ManualClock()) as again:
+        assert observed(again) == before
 
 
 def test_a_tick_that_fails_in_the_middle_leaves_all_to_be_stored(tmp_path, monkeypatch):
