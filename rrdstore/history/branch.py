@@ -21,6 +21,16 @@ NOBODY = 0
 class Rings(Protocol):
     """The tiers of one branch, as admission needs them (the real ones: rrdstore.policy.tiers)."""
 
+    @property
+    def quiet(self) -> tuple[int, int]:
+        """The time and the number before which commits in order come and go as the newest few, and change no tier."""
+        ...
+
+    @property
+    def newest(self) -> int:
+        """How many those few are; one at least, the head."""
+        ...
+
     def offer(self, rt: int, number: int) -> tuple[int, ...]:
         """Offer a commit to all tiers; the numbers that none keeps any more."""
         ...

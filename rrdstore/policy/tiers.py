@@ -103,6 +103,16 @@ class Rings:
         del refs[before]
         return (before,)
 
+    @property
+    def quiet(self) -> tuple[int, int]:
+        """The time and the number before which no tier but `last` takes more than one of the commits in order."""
+        return self._closes, self._closes_number
+
+    @property
+    def newest(self) -> int:
+        """How many of the newest commits stay for being new: the rows of `last`, and the head in any case."""
+        return 1 if self._newest is None else self._newest.rows
+
     def _admit(self, key: Key) -> tuple[int, ...]:
         """Offer a commit that closes a bucket, or is late."""
         top = (self._rt, self._number)

@@ -18,9 +18,10 @@ from rrdstore.tree.edit import find
 from rrdstore.tree.merge import NO_RULES
 from rrdstore.tree.path import split
 from rrdstore.tree.resolution import merge_rules
+from rrdstore.tree.tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from rrdstore.history.branch import Line
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from rrdstore.store.watch import Watch
     from rrdstore.tree.node import Node
     from rrdstore.tree.resolution import Given
-    from rrdstore.tree.tree import Tree
 
 T = TypeVar("T")
 
@@ -64,12 +64,29 @@ class Branch:
     @property
     def head(self) -> Commit:
         """The newest commit; a new fork's is its fork point. O(1)."""
-        return Commit(self._ledger, self._head)
+        ledger = self._ledger
+        run = ledger.run
+        newest = run.records[-1] if run.branch == self._id and run.records and not ledger.closed else self._head
+        return Commit(ledger, newest)
 
     @property
     def tree(self) -> Tree:
         """All there is now, immutable. O(1)."""
-        return self._ledger.tree(self._head)
+        ledger = self._ledger
+        if ledger.run.branch == self._id and not ledger.closed:
+            return Tree(ledger.run.freeze(), ledger.storage)
+        return ledger.tree(self._head)
+
+    @property
+    def now(self) -> Tree:
+        """The same for whoever is done with it when the next commit is made, which may change it. O(1).
+
+        A tree that nobody keeps spares the next commit the copy of a path.
+        """
+        ledger = self._ledger
+        if ledger.run.branch == self._id and not ledger.closed:
+            return Tree(ledger.run.root, ledger.storage)
+        return ledger.tree(self._head)
 
     @property
     def keys(self) -> tuple[tuple[int, int], ...]:
@@ -84,11 +101,7 @@ class Branch:
 
     def get(self, path: str) -> bytes:
         """The value at `path`; NotFound, InvalidPath. O(depth)."""
-        head = self._head
-        node = find(head.root or self._ledger.root(head), split(path))
-        if node is None:
-            raise NotFound("node", path)
-        return node.value
+        return self.now.stat(path).value
 
     def stat(self, path: str) -> Node:
         """The node at `path`: value, meta, created, modified; NotFound."""
@@ -96,10 +109,10 @@ class Branch:
 
     def list(self, path: str) -> tuple[str, ...]:
         """The names below `path`, sorted; NotFound."""
-        return self.tree.list(path)
+        return self.now.list(path)
 
     def __contains__(self, path: str) -> bool:
-        return path in self.tree
+        return path in self.now
 
     # Changing
 
@@ -121,9 +134,42 @@ class Branch:
             raise TypeError(f"value and meta are bytes, not {type(value).__name__} and {type(meta).__name__}")
         if not isinstance(opaque, bytes):
             raise TypeError(f"opaque is bytes, not {type(opaque).__name__}")
+        return self._change((tuple.__new__(Edit, (path, value, meta)),), message, author, opaque)
+
+    def change(
+        self,
+        edits: Iterable[tuple[str, bytes | None, bytes | None]],
+        message: str = "",
+        author: str = "",
+        opaque: bytes = b"",
+    ) -> Commit:
+        """Several changes in one commit, in order: the value at a path (None: the subtree goes) and its meta or None.
+
+        Nothing is read, so nothing conflicts; a removal of what is not there does nothing. Else as `set`.
+        """
+        made = tuple([Edit(*one) for one in edits])
+        if not made:
+            raise ValueError("no edits: expected one at least")
+        for path, value, meta in made:
+            if not (value is None or isinstance(value, bytes)) or not (meta is None or isinstance(meta, bytes)):
+                raise TypeError(f"value and meta are bytes, not {type(value).__name__} and {type(meta).__name__}")
+            if value is None and not split(path):
+                raise InvalidPath(path, "the root cannot be removed")
+        if not isinstance(opaque, bytes):
+            raise TypeError(f"opaque is bytes, not {type(opaque).__name__}")
+        return self._change(made, message, author, opaque)
+
+    def _change(self, edits: tuple[Edit, ...], message: str, author: str, opaque: bytes) -> Commit:
         ledger = self._ledger
-        edits = (tuple.__new__(Edit, (path, value, meta)),)
-        return Commit(ledger, ledger.commit(self._line, edits, message, author, opaque))
+        run = ledger.run
+        if run.branch == self._id:
+            record = run.append(edits, message, author, opaque)
+            if record is not None:
+                return Commit(ledger, record)
+        line = self._line
+        record = ledger.commit(line, edits, message, author, opaque)
+        run.begin(line, record)
+        return Commit(ledger, record)
 
     def remove(self, path: str, message: str = "", author: str = "", opaque: bytes = b"") -> Commit:
         """Remove the subtree at `path` in one commit; NotFound, and InvalidPath for the root. O(depth)."""

@@ -77,12 +77,14 @@ class Commit:
     def kept_parents(self) -> tuple[str, ...]:
         """The ids of its nearest ancestors that are kept, as of now (as of its own thinning if it is gone)."""
         records = self._ledger.history.graph.records
-        return tuple(commit_id(self._ledger.uuid, records[n].key) for n in self._now.grafts if n in records)
+        now = records.get(self._record.number, self._record)
+        return tuple(commit_id(self._ledger.uuid, records[n].key) for n in now.grafts if n in records)
 
     @property
     def thinned(self) -> int:
-        """How many commits of its branch were dropped between it and the kept one before it."""
-        return self._now.thinned
+        """How many commits of its branch were dropped between it and the kept one before it; 0 if it was, too."""
+        now = self._now
+        return 0 if now is None else now.thinned
 
     @property
     def authors(self) -> Mapping[str, int]:
@@ -90,18 +92,19 @@ class Commit:
 
         Exact with at most eight authors; else some of them are among the `others`. Their sum is 1 + `thinned`.
         """
-        return MappingProxyType(written(self._now))
+        now = self._now
+        return MappingProxyType({self._record.author: 1} if now is None else written(now))
 
     @property
     def others(self) -> int:
         """How many of the commits it stands for were made by authors that are not named."""
         now = self._now
-        return 1 + now.thinned - sum(written(now).values())
+        return 0 if now is None else 1 + now.thinned - sum(written(now).values())
 
     @property
-    def _now(self) -> Record:
-        # Its record is another object after a tick that failed.
-        return self._ledger.history.graph.records.get(self._record.number, self._record)
+    def _now(self) -> Record | None:
+        # Its record is another object after a tick that failed. One that was dropped stands for itself alone.
+        return self._ledger.history.graph.records.get(self._record.number)
 
     @property
     def kept(self) -> bool:

@@ -26,6 +26,7 @@ from rrdstore.store.merging import applied
 from rrdstore.store.moments import Found, by_id, find
 from rrdstore.store.redoing import redo
 from rrdstore.store.room import Room, change_cost
+from rrdstore.store.run import Run
 from rrdstore.store.ticks import SLICE, Ticks
 from rrdstore.tree.edit import EMPTY
 from rrdstore.tree.tree import Tree
@@ -64,7 +65,9 @@ class Ledger:
         self.closed = False
         self.config = Config()
         """What the program that opened it asks for."""
-        self.history: History = History()
+        self.run = Run(self)
+        """The newest commits, of which `history` is told when it is asked for."""
+        self._history = History()
         self.room, self.ticks = Room(self), Ticks(self)
         self.uuid: bytes
         self.epoch: int
@@ -77,6 +80,18 @@ class Ledger:
         """Stored commits that have their trees in memory."""
         self.recovered = load(self)
         """What the journal held at opening, each commit with its opaque part."""
+
+    @property
+    def history(self) -> History:
+        """All that is kept, and what it is kept for."""
+        if self.run.branch:
+            self.run.settle()
+        return self._history
+
+    @history.setter
+    def history(self, history: History) -> None:
+        self.run.forget()
+        self._history = history
 
     # Opening and ending
 
@@ -151,17 +166,22 @@ class Ledger:
                 self.room.reserve(cost)
             self.admit(line, record, edits, meeting)
         except BaseException as fault:
-            self._follow(fault)
+            self.follow(fault)
             raise
         if not journalled:
             self.settle()
             record = self.history.graph.records.get(number, record)
         elif bounded and storage.due:
             self.try_tick()
-        watches = self.watches.get(line.id)
+        if self.watches:
+            self.tell(record, edits)
+        return record
+
+    def tell(self, record: Record, edits: tuple[Edit, ...]) -> None:
+        """Tell those who watch a branch of its new commit."""
+        watches = self.watches.get(record.branch)
         if watches:
             watches.fire(Commit(self, record), edits)
-        return record
 
     def admit(self, line: Line, record: Record, edits: tuple[Edit, ...], meeting: Meeting | None = None) -> None:
         """Make a commit that the journal has the head of its branch. O(tiers), and what drops by it."""
@@ -199,7 +219,7 @@ class Ledger:
                     journalled = self.holding.append(change, fault)
             redo(self, change)
         except BaseException as fault:
-            self._follow(fault)
+            self.follow(fault)
             raise
         self.changes += 1
         if not journalled:
@@ -254,7 +274,7 @@ class Ledger:
             self.ticks.failed()
             if isinstance(fault, Held):
                 self.holding.noted(fault)
-            self._follow(fault)
+            self.follow(fault)
             raise
 
     def finish(self) -> None:
@@ -265,8 +285,10 @@ class Ledger:
     @property
     def unstored(self) -> int:
         """How many kept commits and changes of branches, tags and pins only the journal holds; 0 in memory."""
-        history = self.history
-        return len(history.fresh) + history.moved + self.ticks.storing if self.storage.forgets_trees else 0
+        if not self.storage.forgets_trees:
+            return 0
+        history = self._history
+        return len(history.fresh) + len(self.run.records) + history.moved + self.ticks.storing
 
     def forget_trees(self, stored: Iterable[int]) -> None:
         """Let go of trees that can be loaded again: all but those of heads, which are shared with the storage."""
@@ -298,7 +320,7 @@ class Ledger:
                 self._go_back()
             raise
 
-    def _follow(self, fault: BaseException) -> None:
+    def follow(self, fault: BaseException) -> None:
         """After an interrupt (Ctrl-C) between storage and memory, memory follows; a typed error changed neither."""
         if self.storage.forgets_trees and not isinstance(fault, (StoreError, OSError)):
             self._go_back()
@@ -307,6 +329,7 @@ class Ledger:
         """Be what the storage has. If it cannot say, nothing can be trusted that is here: the store is closed."""
         if self.holding.lost:
             return  # It has less than was acknowledged.
+        self.run.forget()
         try:
             load(self)
         except BaseException:

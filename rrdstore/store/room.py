@@ -24,6 +24,8 @@ from rrdstore.tree.node import BITS, FANOUT, SMALL, Bucket, Node, Stub, Wide, ch
 from rrdstore.tree.path import split
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rrdstore.history.commit import Edit, Record
     from rrdstore.history.history import History
     from rrdstore.storage.protocol import Storage
@@ -214,6 +216,52 @@ def _rewrite_cost(root: Node, edit: Edit) -> int:
         return 0
     value = len(edit.value) + len(node.meta if edit.meta is None else edit.meta)
     return cost + (ENTRY + value if value <= SMALL else _object(value))
+
+
+def leaf_cost(way: list[Any], size: int) -> int:
+    """The same for a small leaf that is set again, of so many bytes, by what lies on the way to it. O(depth)."""
+    return RECORD + ENTRY + size + _way_cost(way, 0)
+
+
+def creation_cost(way: list[Any], made: Sequence[tuple[str, int]]) -> int:
+    """The same for places that come into being below each other, topmost first: their names, and bytes of each.
+
+    `way` is what lies on the way to the first. O(depth).
+    """
+    sizes = [ENTRY + 4 * len(name) + (size if size <= SMALL else 0) for name, size in made]
+    lowest = way[-1]
+    cost = RECORD + _way_cost(way, sizes[0])
+    if lowest.__class__ is Wide:
+        cost += _object(sizes[0])
+    elif lowest.__class__ is Bucket and len(lowest.names) >= FANOUT:
+        # A full set becomes 32.
+        cost += (FANOUT + 1) * (CHARGE + FIXED) + 2 * _object(FANOUT * SET)
+    for (_, size), inside in zip(made[:-1], sizes[1:], strict=True):
+        cost += _object(size + inside)
+    size = made[-1][1]
+    return cost if size <= SMALL else cost + _object(size)
+
+
+def _way_cost(way: list[Any], more: int) -> int:
+    """What is written again on a way, the lowest set with so many bytes more."""
+    cost = inside = 0
+    lowest = way[-1]
+    for one in way:
+        kind = one.__class__
+        if kind is Bucket:
+            inside += ENTRY * len(one.names) + (one.weighed if one.weighed >= 0 else weight(one))
+            if one is lowest:
+                inside += more
+            cost += inside + FIXED if _LEAST <= inside <= PIECE else _object(inside)
+            inside = 0
+        elif kind is Wide:
+            cost += _object(inside + FANOUT * SET)
+            inside = 0
+        else:
+            inside = len(one.value) + len(one.meta)
+            if one is lowest:
+                cost += _object(inside + more)
+    return cost
 
 
 class _Charges:

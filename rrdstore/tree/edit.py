@@ -77,8 +77,27 @@ def put(root: Node, names: tuple[str, ...], value: bytes, meta: bytes | None, nu
 
     Missing parents come into being with no value and no metadata.
     """
-    # One way down, one way up, without a call for each level: this is what a commit costs. What is met on
-    # the way is typed `Any`, as a `cast` is a call too.
+    way, indexes, node = way_to(root, names)
+    if node is None:
+        return _added(root, names, value, meta, number, edit)
+    if meta is None or meta == node.meta:
+        meta = node.meta
+    elif meta:
+        meta = shared_meta(meta)
+    if node.kids is None and names and len(value) + len(meta) <= SMALL:
+        return replaced(root, names, way, indexes, node, Node(value, meta, node.created, number), edit)
+    fresh = Inode(value, meta, node.created, number, node.kids)
+    return replaced(root, names, way, indexes, node, fresh, edit)
+
+
+def way_to(root: Node, names: tuple[str, ...]) -> tuple[list[Any], list[int], Node | None]:
+    """What lies on the way to a node (nodes and the sets in them), at which of the 32 sets it goes on, and the node.
+
+    Without the node, which is None if there is none: then as far as there is a way. What was not in memory is loaded.
+    O(depth).
+    """
+    # Without a call for each level: this is what a commit costs. What is met on the way is typed `Any`, as a
+    # `cast` is a call too.
     way: list[Any] = []
     indexes: list[int] = []
     node: Any = root
@@ -94,21 +113,21 @@ def put(root: Node, names: tuple[str, ...], value: bytes, meta: bytes | None, nu
                 left >>= BITS
                 below = kids.slots[index]
                 kids = part(kids, index) if below.__class__ is Stub else below
-        node = None if kids is None else kids.names.get(name)
+        if kids is None:
+            return way, indexes, None
+        way.append(kids)
+        node = kids.names.get(name)
         if node is None:
-            return _added(root, names, value, meta, number, edit)
+            break
         if node.__class__ is Stub:
             node = child(kids, name)
-        way.append(kids)
-    if meta is None or meta == node.meta:
-        meta = node.meta
-    elif meta:
-        meta = shared_meta(meta)
-    fresh: Node
-    if node.kids is None and names and len(value) + len(meta) <= SMALL:
-        fresh = Node(value, meta, node.created, number)
-    else:
-        fresh = Inode(value, meta, node.created, number, node.kids)
+    return way, indexes, node
+
+
+def replaced(
+    root: Node, names: tuple[str, ...], way: list[Any], indexes: list[int], node: Node, fresh: Node, edit: int
+) -> Node:
+    """`root` with `fresh` in the place of `node`; `way` and `indexes`, as `way_to` gave them, are used up. O(depth)."""
     lowest = True
     for name in reversed(names):
         kids = way.pop()
@@ -124,7 +143,7 @@ def put(root: Node, names: tuple[str, ...], value: bytes, meta: bytes | None, nu
             return root
         copied = kids.names.copy()
         copied[name] = fresh
-        below = Bucket(copied, edit, 0, kids.order, weighed)
+        below: Any = Bucket(copied, edit, 0, kids.order, weighed)
         above = way.pop()
         while above.__class__ is Wide:
             if above.edit == edit:
@@ -158,15 +177,21 @@ def put_chain(root: Node, names: tuple[str, ...], steps: Sequence[tuple[bytes, b
 
     As so many `put`, at the cost of one: O(depth), where they cost its square.
     """
-    node: Node | None = None
-    for depth in range(len(steps) - 1, -1, -1):
-        value, meta = steps[depth]
-        kids = None if node is None else with_child(None, names[depth - len(steps) + 1], node, edit)
-        node = new_node(value, shared_meta(meta), number, number, kids)
-    if node is None:
+    if not steps:
         return root
     highest = names[: len(names) - len(steps) + 1]
+    node = grown(names[len(highest) :], steps, number, edit)
     return _rebuilt(_trail(root, highest)[0], highest, node, number, edit)
+
+
+def grown(names: tuple[str, ...], steps: Sequence[tuple[bytes, bytes]], number: int, edit: int) -> Node:
+    """A new node, and one below another to the last of `names`; `steps` are value and metadata of it and of these."""
+    value, meta = steps[-1]
+    node = new_node(value, shared_meta(meta), number, number)
+    for depth in range(len(names) - 1, -1, -1):
+        value, meta = steps[depth]
+        node = Inode(value, shared_meta(meta), number, number, with_child(None, names[depth], node, edit))
+    return node
 
 
 def graft(root: Node, names: tuple[str, ...], node: Node, number: int, edit: int) -> Node:

@@ -3,6 +3,8 @@
 Rule: whoever commits calls `moved` before anything reads again, and settles the accounts with what changed;
 the daemon is the only writer of its branch, and all its commits are made in `view`, `transactions` and
 `lives`. Measured: the look-up was 1.2 of a READ's 8.5 µs.
+A WRITE changes the newest tree in place, so `tree` is for whoever is done with it before the next commit; who
+compares with it afterwards asks for `still`, and the next WRITE copies a path.
 """
 
 from __future__ import annotations
@@ -24,11 +26,15 @@ class Head:
     def __init__(self, store: rrdstore.Store, watches: Watches, accounts: Accounts, turns: Turns) -> None:
         self.store, self.branch = store, store.branch("main")
         self.watches, self.accounts, self.turns = watches, accounts, turns
-        self.tree = self.branch.tree
+        self.tree = self.branch.now
 
     def moved(self) -> None:
         """The branch may have a new head. O(1)."""
-        self.tree = self.branch.tree
+        self.tree = self.branch.now
+
+    def still(self) -> rrdstore.Tree:
+        """The newest tree, which no commit changes. O(1)."""
+        return self.branch.tree
 
     def settle(self, before: rrdstore.Tree) -> None:
         """The branch has moved from `before` by a commit whose changes are not known one by one. O(changes)."""

@@ -162,7 +162,7 @@ def _end(daemon: Daemon, domain: Domain) -> None:
 
 def _remove(daemon: Daemon, domain: Domain) -> None:
     """Take its nodes and entries out of the tree, in one commit."""
-    before = daemon.head.tree
+    before = daemon.head.still()
     removed, listed_ = _found(before, domain, keep=daemon.keep_orphans)
     special = {
         place: node

@@ -261,7 +261,7 @@ class Transaction:
         """Commit, as it is or replayed: what was committed, and the tree before; RequestError EAGAIN, ENOSPC."""
         paths: Iterable[str] = ()
         if self._connection.identities == self._identities and self._is_borne():
-            before = self._head.tree
+            before = self._head.still()
             try:
                 self._commit()
             except Conflict as conflict:
@@ -270,7 +270,7 @@ class Transaction:
                 return self, before
         while True:  # Each further turn has buried a dead domain, and there are only so many.
             done = self._replayed(paths)
-            before = self._head.tree
+            before = self._head.still()
             try:
                 if not done._is_borne():
                     raise refused(self._connection.domain, "nodes", self._connection.flow)

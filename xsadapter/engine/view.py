@@ -9,7 +9,7 @@ the transaction whose turn it is waits (`turns`): Later comes before anything is
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from xsadapter.engine.events import tell
 from xsadapter.engine.flow import refused
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.head import Head
 
+
+_FEW: Final = 8
+"""Levels of one creation that may be listed one by one, each with its whole path."""
 
 What = Literal["exists", "value", "meta", "list"]
 
@@ -92,7 +95,6 @@ class Live:
         head = self._head
         if head.turns.held:
             head.turns.change(self._connection, ((path, WRITTEN),))
-        before = head.tree
         head.branch.set(path, value, message=f"{operation} {path}", author=self.author)
         head.moved()
         more = len(value) - len(old.value)
@@ -102,7 +104,8 @@ class Live:
         if trail.changes:
             trail.changed(self._connection, ((operation, path),), head, self._connection.flow.now)
         if head.watches.count:
-            tell(head.watches, ((path, False),), before, head.tree)
+            # Who may know of it is the same before and after, so one tree stands for both.
+            tell(head.watches, ((path, False),), head.tree, head.tree)
 
     def bear_nodes(self, connection: Connection, count: int) -> None:
         """See View."""
@@ -116,25 +119,28 @@ class Live:
         path = made[-1]
         if self._head.turns.held:
             self._head.turns.change(self._connection, [(each, CREATED) for each in made])
-        message = f"{operation} {path}"
-        if len(made) == 1:
-            self._head.branch.set(path, value, meta=meta, message=message, author=self.author)
+        message, branch = f"{operation} {path}", self._head.branch
+        if len(made) <= _FEW:
+            edits = [(each, b"", meta) for each in made[:-1]]
+            branch.change([*edits, (path, value, meta)], message=message, author=self.author)
         else:
-            with self._head.branch.transaction(message=message, author=self.author) as change:
+            with branch.transaction(message=message, author=self.author) as change:
                 change.set(path, value, meta=meta, parents=meta)
-        before = self._moved()
+        self._head.moved()
         for each, node in zip(made, along(self._head.tree, made), strict=True):
             if node is not None:
                 self._head.accounts.came(each, node)
-        self._tell(operation, path, before)
+        # Who may know of it is decided by what is there now, so one tree stands for both.
+        self._tell(operation, path, self._head.tree)
 
     def permit(self, operation: str, path: str, meta: bytes) -> None:
         """See View."""
         if self._head.turns.held:
             self._head.turns.change(self._connection, ((path, WRITTEN),))
-        old = self._head.tree.stat(path)
+        before = self._head.still()
+        old = before.stat(path)
         self._head.branch.set(path, old.value, meta=meta, message=f"{operation} {path}", author=self.author)
-        before = self._moved()
+        self._head.moved()
         self._head.accounts.went(path, old)
         self._head.accounts.came(path, self._head.tree.stat(path))
         self._tell(operation, path, before)
@@ -143,16 +149,12 @@ class Live:
         """See View."""
         if self._head.turns.held:
             self._head.turns.change(self._connection, ((path, REMOVED),))
+        before = self._head.still()
         self._head.branch.remove(path, message=f"{operation} {path}", author=self.author)
-        before = self._moved()
+        self._head.moved()
         for gone, node in before.descend(path):
             self._head.accounts.went(gone, node)
         self._tell(operation, path, before, removed=True)
-
-    def _moved(self) -> rrdstore.Tree:
-        before = self._head.tree
-        self._head.moved()
-        return before
 
     def _tell(self, operation: str, path: str, before: rrdstore.Tree, removed: bool = False) -> None:
         trail = self._connection.flow.trail

@@ -1,0 +1,219 @@
+"""The run: the newest commits of one branch, of which history has not been told yet.
+
+Rule: most commits set the value of a small leaf or make a place, and are dropped when some hundreds more have come,
+before anything was stored of them. So a commit that closes no bucket of any tier, ends no lease and needs no room that
+is not there is journalled and then only appended here, and the tree is changed in place. Before anything looks at
+history the run is settled: history is told of those that stay, as if of all, one by one; the others lived and went.
+A commit has its tree by undoing what came after it: only those that stay need one.
+What anyone else can see never changes: who takes the tree ends the edit (`freeze`), and the next commit copies a path.
+Bound: at most `LONGEST` commits; settling costs a copied path for each that stays, 20 ms in all.
+Cost: O(depth) a commit, nothing copied where the edit has been before.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rrdstore.errors import Held
+from rrdstore.history.authors import AUTHORS, stand_for
+from rrdstore.history.commit import AUTHOR_BYTES, MESSAGE_BYTES, Record, cut
+from rrdstore.storage.protocol import Entry
+from rrdstore.store.config import MAIN
+from rrdstore.store.room import creation_cost, leaf_cost
+from rrdstore.tree.edit import graft, grown, new_edit, replaced, way_to
+from rrdstore.tree.node import SMALL, Bucket, Node, Wide, shared_meta
+from rrdstore.tree.path import split
+from rrdstore.tree.undo import undo_of, undone
+
+if TYPE_CHECKING:
+    from rrdstore.history.branch import Line
+    from rrdstore.history.commit import Edit
+    from rrdstore.history.history import History
+    from rrdstore.store.ledger import Ledger
+    from rrdstore.tree.undo import Undo
+
+LONGEST = 2048
+"""Commits after which a run is settled in any case: so many paths are copied in 20 ms."""
+
+
+class Run:
+    """The run of one ledger. `branch` is whose it is, 0 if there is none."""
+
+    __slots__ = ("_edit", "_feeds", "_key", "_ledger", "_quiet", "_rows", "_undo", "branch", "records", "root")
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.branch = 0
+        self.root: Node
+        """The newest tree of the branch: to be read before the next commit, and kept by nobody (`freeze`)."""
+        self.records: list[Record] = []
+        """The commits, oldest first."""
+        self._undo: list[Undo] = []
+        """What takes back each of them."""
+
+    def begin(self, line: Line, head: Record) -> None:
+        """From here on commits of a branch may be appended, of which history has the head."""
+        rings = line.rings
+        if rings is None or head.root is None or head.number != line.head or head.number != self._ledger.number:
+            return
+        history = self._ledger.history
+        closes, number = rings.quiet
+        self._quiet = min(closes, history.next_end), number
+        self._rows, self._feeds = rings.newest, line.name == MAIN
+        self.branch, self.root, self._key, self._edit = line.id, head.root, head.key, new_edit()
+
+    def freeze(self) -> Node:
+        """The newest tree, which nothing changes any more."""
+        self._edit = new_edit()
+        if self.records:
+            self.records[-1].root = self.root
+        return self.root
+
+    def append(self, edits: tuple[Edit, ...], message: str, author: str, opaque: bytes) -> Record | None:
+        """One commit that history can be told of later; None, and nothing has happened, if it is none. Unwritable.
+
+        It sets a small leaf again, or makes a place and what is missing above it.
+        """
+        ledger, records = self._ledger, self.records
+        if ledger.closed or ledger.leases.ended or len(records) >= LONGEST:
+            return None
+        names = split(edits[-1][0])
+        way, indexes, node = way_to(self.root, names)
+        number, (closes, last) = ledger.number + 1, self._quiet
+        rt, wall = ledger.retention.stamp()
+        if rt >= closes or number >= last:
+            return None
+        depth = 0
+        if node is not None:
+            fresh = _set_again(edits, node, number)
+        else:
+            depth = sum([one.__class__ is not Bucket and one.__class__ is not Wide for one in way]) - 1
+            fresh = _made(edits, names, depth, number, self._edit)
+        if fresh is None:
+            return None
+        author, message = cut(author, AUTHOR_BYTES), cut(message, MESSAGE_BYTES)
+        parents = (self._key,)
+        record = Record(number, ledger.epoch, self.branch, parents, rt, wall, author, message, None)
+        storage = ledger.storage
+        bounded = storage.forgets_trees
+        if bounded:
+            room = ledger.room
+            if node is not None:
+                cost = leaf_cost(way, len(fresh.value) + len(fresh.meta))
+            else:
+                cost = creation_cost(way, _sizes(edits, names, depth))
+            if (storage.largest and cost > storage.largest) or storage.lacking(cost + room.reserved, shrinks=False) > 0:
+                return None
+        before = self.root
+        if node is None:
+            names = names[: depth + 1]
+        undo = undo_of(names, way, node, self._edit)
+        try:
+            if bounded:
+                entry = (number, ledger.epoch, self.branch, parents, rt, wall, author, message, edits, opaque, None)
+                try:
+                    if not storage.append(tuple.__new__(Entry, entry)):
+                        return None
+                except Held:
+                    return None
+                room.reserve(cost)
+            if node is not None:
+                self.root = replaced(before, names, way, indexes, node, fresh, self._edit)
+            else:
+                self.root = graft(before, names, fresh, number, self._edit)
+            records.append(record)
+            self._undo.append(undo)
+            self._key, ledger.number = record.key, number
+            if self._feeds and ledger.series is not None:
+                ledger.series.feed(rt, edits)
+        except BaseException as fault:
+            self._take_back(record, before, undo)
+            ledger.follow(fault)
+            raise
+        if bounded and storage.due:
+            ledger.try_tick()
+        if ledger.watches:
+            ledger.tell(record, edits)
+        return record
+
+    def _take_back(self, record: Record, before: Node, undo: Undo) -> None:
+        """An interrupt came between the journal and the end: nothing of the commit is here."""
+        if self.records and self.records[-1] is record:
+            self.records.pop()
+        del self._undo[len(self.records) :]
+        self._key, self._ledger.number = record.parents[0], record.number - 1
+        # Where it was done in place, the old root has it.
+        there = way_to(before, undo.names)[2]
+        done = there is not None if undo.made else there is not undo.old
+        self.root = undone(before, undo) if done and undo.depth >= 0 else before
+
+    def settle(self) -> None:
+        """Tell history of the commits; there is no run any more. O(commits), and a path copied for each that stays."""
+        branch, self.branch = self.branch, 0
+        records, undo = self.records, self._undo
+        if not records:
+            return
+        history = self._ledger.history
+        head = history.lines[branch].head
+        # Of a run that is longer than `last`, those before the newest have gone as they came.
+        skip = max(0, len(records) - self._rows)
+        root = self.root
+        for at in range(len(records) - 1, skip - 1, -1):
+            record = records[at]
+            if record.root is None:
+                record.root = root
+            root = record.root
+            if at > skip:
+                root = undone(root, undo[at])
+        gone: list[Record] = []
+        if skip and self._commute(history, branch, head):
+            gone, records = records[:skip], records[skip:]
+            stand_for(records[0], gone)
+        for record in records:
+            record.grafts, head = (head,), record.number
+            history.admit(record)
+        for record in gone:
+            record.grafts = records[0].grafts
+        self.records, self._undo = [], []
+
+    def _commute(self, history: History, branch: int, head: int) -> bool:
+        """Whether it makes no difference who inherits first: these, and those that go before them, have few authors."""
+        known = history.graph.records
+        older = [known[number] for number in (head, *history.graph.lines.get(branch, ())[-self._rows :])]
+        names = {record.author for record in self.records}
+        for record in older:
+            names.update((record.author,) if record.authors is None else record.authors)
+        return len(names) <= AUTHORS
+
+    def forget(self) -> None:
+        """There is no run any more, and never was: the ledger has become what the storage has."""
+        self.branch = 0
+        self.records, self._undo = [], []
+
+
+def _set_again(edits: tuple[Edit, ...], node: Node, number: int) -> Node | None:
+    """The leaf that takes the place of a small one, if that is all there is to do."""
+    _, value, meta = edits[0]
+    if len(edits) > 1 or value is None or node.__class__ is not Node:
+        return None
+    own = node.meta if meta is None or meta == node.meta else shared_meta(meta)
+    return None if len(value) + len(own) > SMALL else Node(value, own, node.created, number)
+
+
+def _made(edits: tuple[Edit, ...], names: tuple[str, ...], depth: int, number: int, edit: int) -> Node | None:
+    """The node that comes into being below the first `depth` names, with the others below it, if that is all."""
+    contents = [(b"", b"")] * (len(names) - depth)
+    longest = depth
+    for path, value, meta in edits:
+        made = names if path == edits[-1][0] else split(path)
+        if value is None or len(made) <= longest or names[: len(made)] != made:
+            return None
+        longest = len(made)
+        contents[longest - depth - 1] = value, meta or b""
+    return grown(names[depth + 1 :], contents, number, edit)
+
+
+def _sizes(edits: tuple[Edit, ...], names: tuple[str, ...], depth: int) -> list[tuple[str, int]]:
+    """The names that come into being, and how many bytes each has."""
+    sizes = {path.count("/"): len(value or b"") + len(meta or b"") for path, value, meta in edits}
+    return [(names[at], sizes.get(at + 1, 0)) for at in range(depth, len(names))]
