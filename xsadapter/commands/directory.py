@@ -2,30 +2,29 @@
 
 Rules
 1. DIRECTORY answers all names or E2BIG; clients then ask for parts.
-2. A part begins with a generation in decimal, which changes whenever the listing does: it is a
-   digest of the listing, so it needs no counter and survives a restart. Then whole names from the
-   offset on, as many as fit; one NUL more after the last name of all.
+2. A part begins with a generation in decimal, which changes whenever the listing does and survives a
+   restart. Then whole names from the offset on, as many as fit; one NUL more after the last name of all.
 3. An offset within a name is EINVAL; at or past the end it yields the generation and one NUL.
 4. The daemon's own directory in the root is left out (see `engine.private`).
 
-Cost: O(names) once for each listing, then O(reply): a listing's bytes are remembered, and known to
-be current because the engine hands out the same tuple as long as nothing changes.
+Cost: O(reply), and that of `engine.listings` where the listing has changed.
 """
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 from xsadapter.arguments import number
 from xsadapter.commands.access import need, place
 from xsadapter.engine import permissions, private
+from xsadapter.engine.listings import EMPTY
 from xsadapter.errors import RequestError
 from xsadapter.wire import PAYLOAD_MAX
 
 if TYPE_CHECKING:
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.daemon import Daemon
+    from xsadapter.engine.listings import Listing
     from xsadapter.engine.view import View
 
 _OFFSET_MAX: Final = 2**32 - 1
@@ -33,7 +32,7 @@ _OFFSET_MAX: Final = 2**32 - 1
 
 def directory(daemon: Daemon, connection: Connection, view: View, raw: bytes) -> bytes:
     """All names below a node; ENOENT, EACCES, E2BIG."""
-    names = _listing(daemon, connection, view, raw)
+    names = _listing(daemon, connection, view, raw).packed
     if len(names) > PAYLOAD_MAX:
         raise RequestError("E2BIG")
     return names
@@ -44,8 +43,8 @@ def directory_part(daemon: Daemon, connection: Connection, view: View, arguments
     raw, text = arguments
     place(connection, raw)
     offset = number(text, _OFFSET_MAX)
-    names = _listing(daemon, connection, view, raw)
-    generation = b"%d\0" % int.from_bytes(blake2b(names, digest_size=8).digest(), "big")
+    _, names, number_of = _listing(daemon, connection, view, raw)
+    generation = b"%d\0" % number_of
     if offset >= len(names):
         return generation + b"\0"
     if offset and names[offset - 1]:
@@ -56,16 +55,8 @@ def directory_part(daemon: Daemon, connection: Connection, view: View, arguments
     return generation + names[offset : names.rindex(0, offset, offset + room) + 1]
 
 
-def _listing(daemon: Daemon, connection: Connection, view: View, raw: bytes) -> bytes:
+def _listing(daemon: Daemon, connection: Connection, view: View, raw: bytes) -> Listing:
     path = place(connection, raw)
     need(connection, view, path, permissions.READ, "exists")
     names = view.names(path)
-    if not names:
-        return b""
-    known = daemon.listings.get(path)
-    if known is not None and known[0] is names:
-        return known[1]
-    seen = names if path != "/" else tuple(name for name in names if name != private.NAME)
-    packed = "".join([f"{name}\0" for name in seen]).encode()
-    daemon.remember_listing(path, names, packed)
-    return packed
+    return daemon.listings.get(path, names, private.NAME if path == "/" else "") if names else EMPTY

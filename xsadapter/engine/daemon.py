@@ -26,6 +26,7 @@ from xsadapter.engine.domains import Domains
 from xsadapter.engine.flow import Flow, Outstanding, is_due
 from xsadapter.engine.head import Head
 from xsadapter.engine.hypervisor import Alone
+from xsadapter.engine.listings import Listings
 from xsadapter.engine.metrics import Metrics
 from xsadapter.engine.notices import Notice, escaped
 from xsadapter.engine.permissions import DEFAULT
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from xsadapter.engine.hypervisor import Hypervisor
 
 _INITIAL: Final = ("/tool", "/tool/xenstored")
-_LISTINGS_MAX: Final = 256
 _PAST_LISTINGS: Final = 8
 
 _STORE_ERRORS: Final[tuple[tuple[type[rrdstore.StoreError], str], ...]] = (
@@ -99,7 +99,7 @@ class Daemon:
         self.connections: dict[int, Connection] = {}
         self.keep_orphans = False
         """Whether the nodes of a dead domain become domain 0's instead of going with it."""
-        self.listings: dict[str, tuple[tuple[str, ...], bytes]] = {}
+        self.listings = Listings()
         self.past_listings: dict[tuple[str, str], bytes] = {}
         """By commit and path."""
         self.unburied = False
@@ -295,12 +295,6 @@ class Daemon:
                     Notice(f"domain {domain.domid} is {where} its soft memory of {limit}: {domain.usage.memory} bytes")
                 )
         self.domains.crossed.clear()
-
-    def remember_listing(self, path: str, names: tuple[str, ...], packed: bytes) -> None:
-        """Keep a listing's bytes for as long as the engine hands out this very tuple."""
-        if len(self.listings) >= _LISTINGS_MAX:
-            self.listings.clear()
-        self.listings[path] = names, packed
 
     def remember_past_listing(self, key: tuple[str, str], packed: bytes) -> None:
         """Keep the names that a path had in a commit, for who asks for them part by part."""
