@@ -2,8 +2,8 @@
 
 Rules
 1. Between two polls there are rounds in memory; in each, every connection that has a complete
-   request gets exactly one carried out, and those that are confined to a domain one together, so nobody can
-   starve the others. After at most 64 rounds, or one of confined clients alone, everything is sent and polled again.
+   request gets exactly one carried out, and those of a guest, its ring and its confined sockets, one together, so
+   nobody can starve the others. After at most 64 rounds, or one of guests alone, everything is sent and polled again.
 2. One send a connection, and one notification a ring, at the end of the rounds.
 3. Who is let in: `transport.listener`. When the store is ticked: `ticking`.
 4. SIGTERM and SIGINT end the loop between two polls; `close` then stores what was answered. SIGHUP opens the

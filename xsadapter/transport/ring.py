@@ -31,15 +31,13 @@ if TYPE_CHECKING:
 class RingClient:
     """One ring; `notify` tells the guest that indexes have moved."""
 
-    confined = False
-    """A ring is alone in its domain."""
-
-    __slots__ = ("_moved", "_notify", "connection", "daemon", "port", "ring")
+    __slots__ = ("_moved", "_notify", "confined", "connection", "daemon", "port", "ring")
 
     def __init__(
         self, daemon: Daemon, connection: Connection, ring: Ring, port: int, notify: Callable[[int], None]
     ) -> None:
         self.daemon, self.connection, self.ring, self.port = daemon, connection, ring, port
+        self.confined = not connection.privileged
         self._notify = notify
         self._moved = False
 
