@@ -176,6 +176,30 @@ def test_a_journal_of_another_generation_is_an_older_or_newer_copy(path):
         assert recovered(ring, 3) == []
 
 
+def test_ticks_that_came_to_nothing_before_a_power_failure_are_no_other_days_copy(path, monkeypatch):
+    """Each has cut; what none of them stored, nobody had waited for. A cut is behind a record, so there is a bound."""
+    with Opened(path) as ring:
+        recovered(ring, 1)
+        for number in range(1, 5):
+            ring.append(ref(number))
+            ring.cut()
+    whole = Path(path).read_bytes()
+    Path(path).write_bytes(whole[: ring_records.START] + bytes(SIZE - ring_records.START))
+    with Opened(path) as ring:
+        assert "generation 4" in ring.recover(1)[1].found
+    now = journal.boot()
+    monkeypatch.setattr(journal, "boot", lambda: now + 1)
+    with Opened(path) as ring:
+        assert recovered(ring, 1) == []
+        assert ring.append(ref(5))
+        assert recovered(ring, 1) == [ref(5)]
+    too_far = (2 + SIZE // ring_records.PREFIX).to_bytes(8, "little")
+    Path(path).write_bytes(whole[:40] + too_far + whole[48:])
+    monkeypatch.setattr(journal, "boot", lambda: now + 2)
+    with Opened(path) as ring:
+        assert ring.recover(1)[1].where == path
+
+
 def test_torn_at_every_byte_all_before_is_kept_and_nothing_behind(path):
     entries = [make(number) for number in range(1, 8) for make in (partial(entry, size=3 * number), ref)]
     starts, ends = [], []

@@ -52,6 +52,34 @@ def test_a_commit_is_made_once_or_not_at_all(tmp_path, monkeypatch, owner, name,
 
 
 @pytest.mark.parametrize(
+    ("owner", "name", "after", "made"),
+    [
+        ("storage", "append", False, False),
+        ("storage", "append", True, True),
+        ("history", "tag", False, True),
+        ("history", "tag", True, True),
+    ],
+)
+def test_a_tag_is_made_once_or_not_at_all(tmp_path, monkeypatch, owner, name, after, made):
+    path = tmp_path / "host.rrdb"
+    with rrdstore.create(path, size="8MiB", keep="last:32") as store:
+        main = store.branch("main")
+        main.set("/before", b"1")
+        interrupt_once(
+            monkeypatch, store.ledger.history if owner == "history" else store.ledger.storage, name, after=after
+        )
+        with pytest.raises(KeyboardInterrupt):
+            store.tag("during", main.head)
+        assert ("during" in store.tags) is made
+        main.set("/after", b"1")
+        store.tag("after", main.head)
+        known = {tag: commit.number for tag, commit in store.tags.items()}
+    with rrdstore.open(path) as again:
+        assert {tag: commit.number for tag, commit in again.tags.items()} == known
+        assert again.check() == []
+
+
+@pytest.mark.parametrize(
     ("name", "after"), [("begin", False), ("_store", False), ("_end", False), ("_end", True), ("_reaping", False)]
 )
 def test_a_tick_is_done_or_done_again(tmp_path, monkeypatch, name, after):
