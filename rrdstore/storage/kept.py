@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from rrdstore.history.authors import greatest
 from rrdstore.history.branch import NOBODY
-from rrdstore.storage.layout import CHARGE, KEPT, KEPT_A_PAGE, KEPT_ROWS
+from rrdstore.storage.layout import KEPT, KEPT_A_PAGE, KEPT_ROWS
 from rrdstore.storage.names import Names
-from rrdstore.storage.objects import LENGTH, LENGTH_BITS
+from rrdstore.storage.objects import LENGTH_BITS
 from rrdstore.storage.records import Dying, Kept, kept_rows, read_kept
 from rrdstore.storage.storing import MOST_REPLACED
 
@@ -144,17 +144,11 @@ class KeptTable:
         if not after:
             return Dying(kept.record.root_number, floor, 0)
         heir = self.commits[after]
-        return Dying(kept.record.root_number, floor, heir.record.root_number, _handed_on(kept, heir, floor))
+        return Dying(kept.record.root_number, floor, heir.record.root_number, handed_on(kept, heir, floor))
 
-    def frees(self, number: int) -> int:
-        """Bytes that dropping a commit frees, at least; 0 if it is not known."""
-        kept, after = self.commits.get(number), self._beside.get(number, ())
-        if kept is None or len(after) != 1:
-            return 0
-        (heir,) = after
-        floor = self.commits[kept.before].record.top if kept.before else 0
-        border = (floor + 1) << LENGTH_BITS
-        return sum(max(CHARGE, one & LENGTH) for one in self.commits[heir].replaced or () if one >= border)
+    def beside(self, number: int) -> tuple[int, ...]:
+        """What was stored beside a commit."""
+        return self._beside.get(number, ())
 
     def changes(self) -> dict[int, bytes]:
         """The rows that changed since the table was read, or asked this; LimitReached."""
@@ -186,7 +180,7 @@ class KeptTable:
         return [(index, count) for index, _, count in found if index]
 
 
-def _handed_on(kept: Kept, heir: Kept, floor: int) -> tuple[int, ...] | None:
+def handed_on(kept: Kept, heir: Kept, floor: int) -> tuple[int, ...] | None:
     """What dies with a commit, if it is known; what the one before it has as well, its heir replaces from now on."""
     replaced, border = heir.replaced, (floor + 1) << LENGTH_BITS
     if replaced is None:

@@ -10,7 +10,7 @@ from rrdstore.storage.layout import CELL
 from rrdstore.storage.protocol import Acknowledged, Problem, Progress, SeriesState, State, Tick, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from rrdstore.history.commit import Record
     from rrdstore.tree.node import Bucket, Node, Wide
@@ -80,9 +80,9 @@ class Memory:
         """Nothing is counted."""
         return 0
 
-    def frees(self, commit: Record) -> int:  # noqa: ARG002 - the protocol's
+    def foretell(self, *, look: bool) -> Callable[[Record], int]:  # noqa: ARG002 - the protocol's
         """Nothing is counted."""
-        return 0
+        return _unknown
 
     def check(self, progress: Progress | None = None) -> list[Problem]:  # noqa: ARG002 - the protocol's
         """Nothing to go wrong."""
@@ -90,3 +90,7 @@ class Memory:
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+def _unknown(_: Record) -> int:
+    return 0

@@ -329,8 +329,12 @@ class Storage(Source, Protocol):
         """Bytes of all objects that these stored commits reach together; O(objects). Asked under byte pressure only."""
         ...
 
-    def frees(self, commit: Record) -> int:
-        """Bytes that dropping this stored commit frees, at least; 0 where nobody remembers. O(what it has alone)."""
+    def foretell(self, *, look: bool) -> Callable[[Record], int]:
+        """What tells of stored commits, one after the other, how many bytes go with each at least; 0 is not known.
+
+        As if those asked before were gone; nothing is dropped. With `look` objects are read where nobody remembers.
+        Asked under byte pressure only.
+        """
         ...
 
     def check(self, progress: Progress | None = None) -> list[Problem]:

@@ -29,7 +29,7 @@ from rrdstore.storage.records import read_branches, read_numbers, read_pins, rea
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from rrdstore.history.commit import Record
     from rrdstore.storage.codec import References
@@ -172,9 +172,9 @@ class RingReader:
         """Bytes and fill now; of the journal what the last `state` saw."""
         return usage(self._container, self._journal.used, self._budget.size)
 
-    def frees(self, commit: Record) -> int:  # noqa: ARG002 - the protocol's
-        """Nothing is dropped here."""
-        return 0
+    def foretell(self, *, look: bool) -> Callable[[Record], int]:  # noqa: ARG002 - the protocol's
+        """Nobody remembers."""
+        return _unknown
 
     def check(self, progress: Progress | None = None) -> list[Problem]:
         """As the writer's, but while one is at work only what two checks in a row agree on."""
@@ -246,3 +246,7 @@ def usage(held: Container, journal_used: int, budget: int) -> Usage:
         superblock.tick - 1,
         layout.memory + budget if budget else 0,
     )
+
+
+def _unknown(_: Record) -> int:
+    return 0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rrdstore.storage.layout import CELL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from rrdstore.history.commit import Record
     from rrdstore.storage.protocol import Acknowledged, Problem, Progress, State, Storage, Tick, Usage
@@ -85,9 +85,9 @@ class Rehearsal:
         """Bytes of what is there."""
         return self._below.weigh(commits)
 
-    def frees(self, commit: Record) -> int:
+    def foretell(self, *, look: bool) -> Callable[[Record], int]:
         """What is there would free."""
-        return self._below.frees(commit)
+        return self._below.foretell(look=look)
 
     def check(self, progress: Progress | None = None) -> list[Problem]:
         """What is wrong with what is there."""

@@ -13,6 +13,7 @@ from rrdstore.errors import Corrupt, Held, StoreError
 from rrdstore.storage import cells, check, formats, netting
 from rrdstore.storage.budget import Budget
 from rrdstore.storage.codec import decode
+from rrdstore.storage.foretelling import Foretelling
 from rrdstore.storage.freeing import weigh
 from rrdstore.storage.loader import Loader
 from rrdstore.storage.objects import Missing, Objects
@@ -22,7 +23,7 @@ from rrdstore.storage.records import read_branches, read_pins, read_tags
 from rrdstore.storage.ticking import Ticking
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rrdstore.history.commit import Record
     from rrdstore.storage.container import Container
@@ -114,9 +115,12 @@ class RingWriter:
         """What the objects that these commits reach count for; O(objects)."""
         return weigh((commit.root_number for commit in commits), self._ticks.freeing.references, self._objects.weight)
 
-    def frees(self, commit: Record) -> int:
-        """What the objects count for that the commit stored beside this one replaced, and the one before has not."""
-        return self._ticks.kept.frees(commit.number)
+    def foretell(self, *, look: bool) -> Callable[[Record], int]:
+        """By what is remembered of commits, and what their objects say."""
+        return Foretelling(self._ticks.kept, self._private if look else None)
+
+    def _private(self, root: int, floor: int, beside: int) -> int:
+        return sum(map(self._objects.weight, self._ticks.freeing.private(root, floor, beside)))
 
     def cells(self, addresses: Sequence[int]) -> bytes:
         """Cells of series, as of the last tick."""

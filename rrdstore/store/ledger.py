@@ -315,15 +315,15 @@ class Ledger:
             if isinstance(fault, Held) and self.holding.settled(fault):
                 return
             if self.storage.forgets_trees:
-                self._go_back()
+                self.go_back()
             raise
 
     def follow(self, fault: BaseException) -> None:
         """After an interrupt (Ctrl-C) between storage and memory, memory follows; a typed error changed neither."""
         if self.storage.forgets_trees and not isinstance(fault, (StoreError, OSError)):
-            self._go_back()
+            self.go_back()
 
-    def _go_back(self) -> None:
+    def go_back(self) -> None:
         """Be what the storage has. If it cannot say, nothing can be trusted that is here: the store is closed."""
         if self.holding.lost:
             return  # It has less than was acknowledged.

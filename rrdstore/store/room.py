@@ -6,7 +6,8 @@ given back at the tick, when the true figure is known. Reservations add up until
 not: what a dropped commit changed is stored with the next one.
 If it does not fit: a tick; then commits beyond the policy go (docs/semantics.md, rule 10), some more than
 needed, so that it is not done again for each commit; and if what nothing may thin leaves no room,
-StoreFull, before anything was thinned in vain.
+StoreFull, before anything was thinned in vain. They go by one tick, as what each frees is foretold: if that
+fails, all of them are taken back.
 Cost: O(edits x depth x 32) a change. Pressure: O(slots log slots) for each commit that goes; what nothing may thin is
 weighed, O(objects), only where it is not known what those that go leave, as after an opening.
 """
@@ -16,7 +17,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, cast
 
-from rrdstore.errors import Held, StoreFull, TooLarge
+from rrdstore.errors import Held, StoreError, StoreFull, TooLarge
 from rrdstore.history.branch import NOBODY
 from rrdstore.storage.layout import CHARGE
 from rrdstore.tree.edit import EMPTY
@@ -46,8 +47,8 @@ PIECE = 900
 """What is larger may be cut into pieces, which have headers too."""
 _LEAST = CHARGE - FIXED
 BATCH = 32
-"""Commits that are thinned between two ticks under pressure, at most. One at first, and each time twice as many:
-what a commit gives is known when it is gone, and hardly more than is needed should go."""
+"""Commits that are thinned beyond what is needed, at most. And between two ticks where nobody can foretell what they
+free: one at first, and each time twice as many."""
 
 
 class Room:
@@ -124,17 +125,31 @@ class Room:
         if lacking > thinnable:
             raise StoreFull(cost, max(0, cost - lacking + thinnable))
         log.warning("%s: thinning beyond the policy to stay within the size", self._ledger.path)
-        slack, batch, thinned = 2 * storage.largest, 1, 0
-        while (lacking > 0 or (lacking + slack > 0 and thinned < BATCH)) and history.relieve():
-            thinned += 1
-            if len(history.gone) >= batch:
-                tick()
-                lacking = storage.lacking(cost, shrinks=shrinks)
-                batch = BATCH if lacking <= 0 else min(2 * batch, BATCH)
-        tick()
-        lacking = storage.lacking(cost, shrinks=shrinks)
+        try:
+            lacking = self._thinned(cost, lacking, shrinks=shrinks)
+        except (StoreError, OSError):
+            self._ledger.go_back()
+            raise
         if lacking > 0:
             raise StoreFull(cost, max(0, cost - lacking))
+
+    def _thinned(self, cost: int, lacking: int, *, shrinks: bool) -> int:
+        """Thin until nothing is lacking; what is, if that cannot be. What the tick of it raises."""
+        storage, history, tick = self._ledger.storage, self._ledger.history, self._ledger.tick
+        foretell = storage.foretell(look=True)
+        slack, batch, thinned, told, blind = 2 * storage.largest, 1, 0, 0, 0
+        while (lacking > 0 or (lacking + slack > 0 and thinned < BATCH)) and history.relieve():
+            thinned += 1
+            freed = [foretell(record) for record in history.gone[told:]]
+            told, blind = len(history.gone), blind + (not all(freed))
+            lacking -= sum(freed)
+            if blind >= batch:  # What these give is known when they are gone.
+                tick()
+                lacking, foretell = storage.lacking(cost, shrinks=shrinks), storage.foretell(look=True)
+                batch, told, blind = min(2 * batch, BATCH), 0, 0
+        tick()
+        # What a true tick has dropped and could not free yet, the next one frees before it stores anything.
+        return min(lacking, storage.lacking(cost, shrinks=shrinks))
 
     def _thinnable(self, storage: Storage, history: History, lacking: int) -> int:
         """Bytes that thinning would free, at least; what is held is weighed only if nothing else says enough."""
@@ -142,9 +157,10 @@ class Room:
         if self._held >= 0 and live - self._held >= lacking:
             return live - self._held
         records, holds, freed = history.graph.records, history.holds, 0
+        foretell = storage.foretell(look=False)
         for number in history.graph.numbers:
             if number not in holds and records[number].stored:
-                freed += storage.frees(records[number])
+                freed += foretell(records[number])
                 if freed >= lacking:
                     return freed
         held = (records.get(number) for number in holds.numbers())

@@ -18,7 +18,7 @@ from rrdstore.storage.protocol import Begun, BranchState, Entry, Problem, Progre
 from rrdstore.tree.plain import Flat, flat, grown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from rrdstore.history.commit import Key, Record
     from rrdstore.storage.protocol import Acknowledged
@@ -191,9 +191,9 @@ class Journalled:
         """Bytes of some trees, which share nothing."""
         return sum(weight(self.disk.trees[record.number]) for record in commits)
 
-    def frees(self, commit: Record) -> int:  # noqa: ARG002 - the protocol's
-        """Not remembered."""
-        return 0
+    def foretell(self, *, look: bool) -> Callable[[Record], int]:  # noqa: ARG002 - the protocol's
+        """All of each tree, as they share nothing."""
+        return lambda commit: weight(self.disk.trees[commit.number])
 
     def check(self, progress: Progress | None = None) -> list[Problem]:  # noqa: ARG002 - the protocol's
         """Nothing to go wrong."""
