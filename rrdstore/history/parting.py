@@ -42,8 +42,12 @@ class Parting:
         """A commit was made on another: note how much it replaces, and do a part of what is left to do."""
         if len(edits) != 1 or edits[0].value is None:
             self._weigh(record.number, edits, before)
+        self.go_on(len(edits))
+
+    def go_on(self, edits: int) -> None:
+        """Do a part of what is left to do, with a commit of so many edits."""
         if self.remains.parts:
-            self.remains.take_apart(_A_COMMIT + _AN_EDIT * len(edits))
+            self.remains.take_apart(_A_COMMIT + _AN_EDIT * edits)
 
     def _weigh(self, number: int, edits: Sequence[Edit], before: Record | None) -> None:
         root = None if before is None else before.root

@@ -39,7 +39,19 @@ LONGEST = 2048
 class Run:
     """The run of one ledger. `branch` is whose it is, 0 if there is none."""
 
-    __slots__ = ("_edit", "_feeds", "_key", "_ledger", "_quiet", "_rows", "_undo", "branch", "records", "root")
+    __slots__ = (
+        "_edit",
+        "_feeds",
+        "_key",
+        "_ledger",
+        "_parting",
+        "_quiet",
+        "_rows",
+        "_undo",
+        "branch",
+        "records",
+        "root",
+    )
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -59,7 +71,7 @@ class Run:
         history = self._ledger.history
         closes, number = rings.quiet
         self._quiet = min(closes, history.next_end), number
-        self._rows, self._feeds = rings.newest, line.name == MAIN
+        self._rows, self._feeds, self._parting = rings.newest, line.name == MAIN, history.parting
         self.branch, self.root, self._key, self._edit = line.id, head.root, head.key, new_edit()
 
     def freeze(self) -> Node:
@@ -130,6 +142,7 @@ class Run:
             self._take_back(record, before, undo)
             ledger.follow(fault)
             raise
+        self._parting.go_on(1)
         if bounded and storage.due:
             ledger.try_tick()
         if ledger.watches:

@@ -320,3 +320,23 @@ def test_what_a_run_reserves_is_a_bound_and_a_close_one(tmp_path, seed):
             taken, reserved = taken + grown, reserved + room
         assert appended
         assert reserved < 2.2 * taken
+
+
+def test_a_run_goes_on_with_what_is_to_be_let_go_of():
+    with rrdstore.memory("last:3", clock=ManualClock()) as store:
+        main = store.branch("main")
+        with main.transaction() as tx:
+            for n in range(4_000):
+                tx.set(f"/many/{n % 40}/{n}", b"")
+        main.set("/a", b"")
+        main.remove("/many")
+        for n in range(5):
+            main.set("/a", b"%d" % n)
+        main.log()
+        remains = store.ledger.history.parting.remains
+        main.set("/a", b"after")
+        assert remains.parts
+        for n in range(200):
+            main.set("/a", b"%d" % n)
+        assert len(store.ledger.run.records) == 200
+        assert not remains.parts
