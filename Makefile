@@ -37,7 +37,7 @@ bench: .venv/stamp-test  ## the figures of docs/bench.md, on this machine
 figures: .venv/stamp-test  ## the same and the long forms, into docs/bench.md: on a quiet machine, two hours
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	rm -f bench/results.json
-	$(BIN)/python -m pytest bench
+	$(BIN)/python -m pytest bench --ignore bench/test_load.py
 	$(BIN)/python -m bench.load --plot docs/pictures/load.svg
 	$(BIN)/python -m bench.decade
 	$(BIN)/python -m bench.decade --jump

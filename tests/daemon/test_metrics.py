@@ -1,8 +1,11 @@
 """Metrics: what is counted, CONTROL metrics, figures of two moments, `xsadapter top`, and Prometheus text."""
 
+import contextlib
 import dataclasses
 import json
+import os
 import socket
+import subprocess
 import threading
 
 import pytest
@@ -11,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.compat.peers import PROGRAMS, short_directory
 from tests.daemon.conversation import Peer
+from tests.daemon.scripted import Scripted
 from xsadapter.cli import main, prometheus, screen
 from xsadapter.client import RequestError, figures
 from xsadapter.engine.metrics import Spans
@@ -209,6 +214,29 @@ def test_top_as_json(process, client, monkeypatch):
     assert second["domains"][0]["name"] == "Domain-0?"
     assert second["microseconds"]["turn"]["count"] > 0
     assert second["elapsed"] == pytest.approx(max(second["seconds"] - first["seconds"], 0.001), abs=0.002)
+
+
+def test_top_paints_over_the_last_screen_on_a_terminal(process):
+    here, terminal = os.openpty()
+    words = [PROGRAMS / "xsadapter", "top", "--count", "1", "--socket", process.socket]
+    subprocess.run(words, stdout=terminal, check=True, timeout=60)
+    os.close(terminal)
+    shown = b""
+    with contextlib.suppress(OSError):  # the terminal's other end is closed
+        while data := os.read(here, 4096):
+            shown += data
+    os.close(here)
+    assert shown.startswith(b"\033[H\033[Jup ")
+    assert shown.count(b"\033") == 2
+
+
+def test_top_of_a_daemon_that_tells_no_metrics(tmp_path):
+    with short_directory() as place, Scripted(place / "s", [[(0, b"OK\0")]]):
+        result = CliRunner().invoke(main, ["top", "--once", "--socket", str(place / "s")])
+    assert (result.exit_code, result.output) == (1, "Error: this daemon tells no metrics (EINVAL): ours does\n")
+    result = CliRunner().invoke(main, ["top", "--once", "--socket", str(tmp_path / "nothing")])
+    assert result.exit_code == 1
+    assert "No such file" in result.output
 
 
 def test_prometheus_text(process, client):

@@ -50,28 +50,26 @@ def hundred(arena: Arena) -> None:
 def silent(arena: Arena) -> None:
     """One client, and 100 or 10,000 others that are connected and say nothing."""
     before: dict[str, Best] = {}
-    with arena.daemons() as daemons:
+    with arena.daemons() as daemons, contextlib.ExitStack() as stack:
+        asking = {}
         for daemon in daemons:
             settle(daemon)
-        asking = {
-            (daemon.name, name): Asking(daemon, requests(operation))
-            for daemon in daemons
-            for name, operation in OPERATIONS.items()
-        }
-        with contextlib.ExitStack() as stack:
-            connected = 0
-            for count in (0, 100, arena.many(10_000, 1_000)):
+            for name, operation in OPERATIONS.items():
+                one = Asking(daemon, requests(operation))
+                asking[daemon.name, name] = stack.enter_context(contextlib.closing(one))
+        connected = 0
+        for count in (0, 100, arena.many(10_000, 1_000)):
+            for daemon in daemons:
+                more = partial(Idle, daemon, count - connected, arena)
+                stack.enter_context(contextlib.closing(Apart(more)))
+            connected = count
+            for name in OPERATIONS:
                 for daemon in daemons:
-                    more = partial(Idle, daemon, count - connected, arena)
-                    stack.enter_context(contextlib.closing(Apart(more)))
-                connected = count
-                for name in OPERATIONS:
-                    for daemon in daemons:
-                        asking[daemon.name, name].lap.again()
-                    laps = {daemon.name: asking[daemon.name, name].lap for daemon in daemons}
-                    found = arena.race(f"{name}, 1 client, {count:,} idle connections", laps)
-                    if not count:
-                        before[name] = found.get(OURS)
-                    elif OURS in found:
-                        what = f"{name}, 1 client, {count:,} idle connections"
-                        arena.beside_none(what, STATE, before[name], found[OURS], 1.1)
+                    asking[daemon.name, name].lap.again()
+                laps = {daemon.name: asking[daemon.name, name].lap for daemon in daemons}
+                what = f"{name}, 1 client, {count:,} idle connections"
+                found = arena.race(what, laps)
+                if not count:
+                    before[name] = found.get(OURS)
+                elif OURS in found:
+                    arena.beside_none(what, STATE, before[name], found[OURS], 1.1)
