@@ -9,6 +9,8 @@ Rules
    a trailing slash. A daemon that forgot this crashed: XSA-481.)
 4. At most 3072 bytes once absolute, so that an event with the path can always be built.
 5. "@..." is a special name, legal where the caller says so; no component of it may be empty.
+6. `/@index` and what is below it is no client's node (`engine.index`); a value is spelled there with `@xx`, in small
+   hexadecimal, for each byte outside of `[A-Za-z0-9_-]`.
 
 Every breach is EINVAL. Cost: O(length), and a dictionary look-up for a path seen lately.
 """
@@ -23,6 +25,10 @@ from xsadapter.errors import RequestError
 ABSOLUTE_MAX: Final = 3072
 _ABSOLUTE: Final = re.compile(rb"/|(?:/[A-Za-z0-9_@-]+)+")
 _SPECIAL: Final = re.compile(rb"@[A-Za-z0-9_@-]*(?:/[A-Za-z0-9_@-]+)*")
+
+_ODD: Final = re.compile(rb"[^A-Za-z0-9_-]")
+
+INDEX: Final = "/@index"
 
 _SEEN_MAX: Final = 16384
 _SEEN_LENGTH_MAX: Final = 256
@@ -57,6 +63,11 @@ def canonical_or_special(raw: bytes, home: str) -> str:
 def is_special(path: str) -> bool:
     """Whether a canonical path is a special name."""
     return path.startswith("@")
+
+
+def spelled(value: bytes) -> str:
+    """A value as it is named in an index."""
+    return _ODD.sub(lambda odd: b"@%02x" % odd[0][0], value).decode("ascii")
 
 
 def parent(path: str) -> str:

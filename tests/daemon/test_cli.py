@@ -53,6 +53,38 @@ def test_the_tools_are_commands(ask):
     assert ask("control", "print", "-x") == (0, "OK\n", "")
 
 
+def test_lookup(ask):
+    assert ask("write", "/test", "", "/local/domain/7/name", "test a/b", "/local/domain/7/vm", "/vm/u-u") == (0, "", "")
+    assert ask("lookup", "test a/b") == ask("lookup", "--index", "uuid", "u-u") == (0, "7\n", "")
+    then = ask("control", "history", "commit", "0s ago")[1].strip()
+    assert ask("write", "/local/domain/12/name", "test a/b") == (0, "", "")
+    assert ask("lookup", "test a/b") == (0, "7\n12\n", "")
+    assert ask("rm", "/local/domain/7", "/local/domain/12") == (0, "", "")
+    assert ask("lookup", "test a/b") == (1, "", "Error: no domain has the name test a/b\n")
+    assert ask("lookup", "--at", then, "test a/b") == (0, "7\n", "")
+    refused = "Error: the daemon has no index no: No such file or directory\n"
+    assert ask("lookup", "--index", "no", "x") == (1, "", refused)
+    assert ask("lookup", "--at", "1-00000000", "x") == (1, "", "Error: --at 1-00000000: nothing is kept of it\n")
+    assert ask("lookup", "--at", "someday", "x") == (1, "", "Error: --at someday: no moment that this daemon knows\n")
+    assert ask("lookup", "--socket", "/nowhere/socket", "x") == (1, "", "Error: No such file or directory\n")
+
+
+def test_indexes_of_ones_own():
+    mac = "mac=/local/domain/*/nic/mac"
+    with (
+        short_directory() as directory,
+        running(directory, "--memory", "--index", mac) as made,
+        made.client() as client,
+    ):
+        client.write("/local/domain/7/nic/mac", b"00:16:3e")
+        client.write("/local/domain/7/name", b"web")
+        assert client.lookup("00:16:3e", "mac") == client.lookup("web") == [7]
+        assert client.read("/@index/mac/00@3a16@3a3e") == b"7"
+    for wrong in ("mac", "mac=/nic/*/mac", "m/c=/local/domain/*/mac", "mac=/local/domain/*"):
+        result = CliRunner().invoke(main, ["run", "--index", wrong])
+        assert (result.exit_code, f"{wrong}: expected NAME=/local/domain/*/NODE" in result.stderr) == (2, True)
+
+
 def test_refusals_are_errors(ask):
     assert ask("read", "/test/none") == (1, "", "xsadapter read: couldn't read path /test/none\n")
     assert ask("ls", "/test/none") == (1, "", "xsadapter ls: xs_directory (/test/none): No such file or directory\n")

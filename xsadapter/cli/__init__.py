@@ -6,6 +6,7 @@ import click
 
 from xsadapter.cli.links import install_links
 from xsadapter.cli.log import log
+from xsadapter.cli.lookup import lookup
 from xsadapter.cli.metrics import metrics
 from xsadapter.cli.run import run
 from xsadapter.cli.top import top
@@ -27,5 +28,5 @@ def main() -> None:
     """  # noqa: D301 - the escape is click\'s mark: do not rewrap
 
 
-for command in (run, *VERBS, log, top, metrics, install_links):
+for command in (run, *VERBS, lookup, log, top, metrics, install_links):
     main.add_command(command)

@@ -9,6 +9,8 @@ import click
 
 import rrdstore
 from xsadapter.audit import DEFAULT_SIZE, LEAST
+from xsadapter.engine.index import DEFAULT as INDEXES
+from xsadapter.engine.index import Projection
 from xsadapter.engine.quotas import ALIASES, QUOTAS, SOFT, VALUE_MAX
 from xsadapter.engine.trail import SWITCHES
 from xsadapter.transport.socket import ClientSocket
@@ -41,6 +43,24 @@ client_socket: Final = click.option(
     callback=_parsed,
     metavar="PATH:DOMID[:UID]",
     help="Another socket, whose users are that domain and nothing more; of that user alone if one is named.",
+)
+
+
+def _projections(_: click.Context, _parameter: click.Parameter, given: Iterable[str]) -> tuple[Projection, ...]:
+    try:
+        asked = list(map(Projection.parse, given))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    return tuple({projection.name: projection for projection in (*INDEXES, *asked)}.values())
+
+
+indexes: Final = click.option(
+    "--index",
+    "indexes",
+    multiple=True,
+    callback=_projections,
+    metavar="NAME=/local/domain/*/NODE",
+    help="Find domains by the value of this node too, as `xsadapter lookup --index NAME` and clients at /@index do.",
 )
 
 

@@ -12,11 +12,12 @@ import click
 import rrdstore
 from xsadapter import address
 from xsadapter.cli.history import DEFAULT_SIZE, Wanted
-from xsadapter.cli.options import Bounds, Trace, bounds, client_socket, trace
+from xsadapter.cli.options import Bounds, Trace, bounds, client_socket, indexes, trace
 from xsadapter.cli.serving import Settings, serve
 from xsadapter.cli.status import LogAbove, Status
 
 if TYPE_CHECKING:
+    from xsadapter.engine.index import Projection
     from xsadapter.transport.socket import ClientSocket
 
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 @client_socket
 @trace
 @bounds
+@indexes
 @click.option("--simulated-xen", metavar="DIR", help="Serve the rings of a simulated hypervisor in DIR.")
 @click.option("--status/--no-status", default=None, help="A live status on the terminal.  [default: if there is one]")
 def run(
@@ -65,6 +67,7 @@ def run(
     soft_quotas: dict[str, int],
     event_timeout: int | None,
     keep_orphans: bool,
+    indexes: tuple[Projection, ...],
     simulated_xen: str | None,
     status: bool | None,
 ) -> None:
@@ -91,6 +94,7 @@ def run(
         client_sockets=client_sockets,
         trace=Trace(Path(trace_file).absolute() if trace_file else None, trace_size, trace_control),
         bounds=Bounds({**quotas, **soft_quotas}, event_timeout, keep_orphans),
+        indexes=indexes,
         pid_file=Path(pid_file) if pid_file else None,
         simulated_xen=Path(simulated_xen) if simulated_xen else None,
     )

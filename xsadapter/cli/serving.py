@@ -19,6 +19,7 @@ from xsadapter.cli.options import Bounds, Trace
 from xsadapter.cli.pidfile import PidFile
 from xsadapter.engine import lives
 from xsadapter.engine.daemon import Daemon
+from xsadapter.engine.index import DEFAULT as INDEXES
 from xsadapter.errors import RequestError
 from xsadapter.server import Server
 from xsadapter.transport.hub import SimulatedXen
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     import rrdstore
     from xsadapter.cli.status import Status
     from xsadapter.engine.hypervisor import Hypervisor
+    from xsadapter.engine.index import Projection
     from xsadapter.transport.socket import ClientSocket
 
 _log = logging.getLogger("xsadapter")
@@ -48,6 +50,8 @@ class Settings:
     """Sockets whose users are one domain each."""
     trace: Trace = field(default_factory=Trace)
     bounds: Bounds = field(default_factory=Bounds)
+    indexes: tuple[Projection, ...] = INDEXES
+    """By which values domains are found."""
     pid_file: Path | None = None
     simulated_xen: Path | None = None
     """The directory of a simulated hypervisor (`transport.hub`), None for sockets alone."""
@@ -72,7 +76,7 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
         if settings.simulated_xen is not None:
             xen = SimulatedXen(settings.simulated_xen)
             undo.callback(xen.close)
-        daemon = bounded(settings.bounds, store, xen)
+        daemon = bounded(settings.bounds, store, xen, settings.indexes)
         if xen is not None:
             xen.daemon = daemon
         audit = Audit(daemon.flow.trail, settings.rundir, settings.trace.size)
@@ -94,9 +98,14 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
         _log.info("stopped, everything is stored")
 
 
-def bounded(bounds: Bounds, store: rrdstore.Store, xen: Hypervisor | None = None) -> Daemon:
+def bounded(
+    bounds: Bounds,
+    store: rrdstore.Store,
+    xen: Hypervisor | None = None,
+    indexes: tuple[Projection, ...] = INDEXES,
+) -> Daemon:
     """A daemon that heeds these bounds."""
-    daemon = Daemon(store, xen, bounds.quotas)
+    daemon = Daemon(store, xen, bounds.quotas, indexes)
     daemon.keep_orphans = bounds.keep_orphans
     if bounds.event_timeout is not None:
         daemon.flow.event_timeout = bounds.event_timeout

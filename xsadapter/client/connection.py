@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from xsadapter.address import socket_path
-from xsadapter.client.payloads import Names, exists, listing, names, string
+from xsadapter.client.payloads import Domids, Names, exists, listing, look_up, names, string
 from xsadapter.client.pipeline import Answer, Pipeline
 from xsadapter.client.walking import walk
 from xsadapter.errors import RequestError
@@ -85,6 +85,13 @@ class Client:
     def set_permissions(self, path: str, entries: Names) -> None:
         """Replace the permission list of a node."""
         self.ask(Kind.SET_PERMS, b"".join(map(string, (path, *entries))), subject=path)
+
+    def lookup(self, value: str | bytes, index: str = "name") -> Domids:
+        """The domids of the domains that have this name, the lowest first; RequestError ENOENT without such an index.
+
+        One request. `index`: "uuid" finds them by that.
+        """
+        return look_up(self, value, index)
 
     def control(self, *words: str) -> str:
         """A command to the daemon, and what it answers."""
@@ -262,6 +269,10 @@ class Transaction:
     def exists(self, path: str) -> bool:
         """As Client.exists."""
         return exists(self.read, path)
+
+    def lookup(self, value: str | bytes, index: str = "name") -> Domids:
+        """As Client.lookup: with what was changed in here, and part of what decides whether it can be committed."""
+        return look_up(self, value, index)
 
     def list(self, path: str) -> Names:
         """As Client.list."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from xsadapter.errors import RequestError
 from xsadapter.operations import Kind
+from xsadapter.paths import INDEX, spelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 Names = list[str]
+Domids = list[int]
 
 
 def string(text: str) -> bytes:
@@ -32,6 +34,31 @@ def exists(read: Callable[[str], bytes], path: str) -> bool:
             raise
         return False
     return True
+
+
+class Readable(Protocol):
+    """Anything that shows nodes: a client, a transaction, the past."""
+
+    def read(self, path: str) -> bytes:
+        """A value; RequestError."""
+        ...
+
+    def list(self, path: str) -> Names:
+        """The names below a node; RequestError."""
+        ...
+
+
+def look_up(tree: Readable, value: str | bytes, index: str) -> Domids:
+    """The domains that an index has a value for, the lowest first; RequestError ENOENT if there is no such index."""
+    data = value.encode(errors="surrogateescape") if isinstance(value, str) else value
+    top = f"{INDEX}/{index}"
+    try:
+        return [int(domid) for domid in tree.list(f"{top}/{spelled(data)}")]
+    except RequestError as error:
+        if error.name not in {"ENOENT", "EINVAL"}:  # EINVAL: nothing can have what cannot be asked for
+            raise
+    tree.read(top)
+    return []
 
 
 def listing(ask: Callable[[int, bytes, int, str], bytes], path: str, transaction: int) -> Names:

@@ -4,6 +4,7 @@ Rule (error hiding): if the node is missing, or the caller lacks the right, the 
 ancestor decides: if it grants the wanted right the true error is told (ENOENT or EACCES), else
 EACCES; so an outsider cannot tell absent from forbidden. Privileged callers are always told the truth.
 Permissions count on the node itself only, never on ancestors of a node that exists.
+An index (`/@index/...`, no node of any client's) is for privileged callers: others get EACCES; changes of it EROFS.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from xsadapter.engine import index
 from xsadapter.engine.flow import refused
-from xsadapter.engine.permissions import allows
+from xsadapter.engine.permissions import WRITE, allows
 from xsadapter.errors import RequestError
 from xsadapter.paths import canonical, canonical_or_special
 
@@ -61,8 +63,14 @@ def need(connection: Connection, view: View, path: str, rights: int, what: What)
 
 
 def find(connection: Connection, view: View, path: str, rights: int, what: What) -> rrdstore.Node | None:
-    """As `need`, but None for a node that is missing where the caller may know that; EACCES."""
+    """As `need`, but None for a node that is missing where the caller may know that; EACCES, EROFS."""
     node = view.node(path, what)
+    if node is None and index.is_index(path):
+        if not connection.privileged:
+            raise RequestError("EACCES")
+        if rights & WRITE:
+            raise RequestError("EROFS")
+        return index.node(view, path, what)
     if connection.privileged:
         return node
     if node is None:

@@ -5,7 +5,8 @@ Rules
 2. A part begins with a generation in decimal, which changes whenever the listing does and survives a
    restart. Then whole names from the offset on, as many as fit; one NUL more after the last name of all.
 3. An offset within a name is EINVAL; at or past the end it yields the generation and one NUL.
-4. The daemon's own directory in the root is left out (see `engine.private`).
+4. The daemon's own directory in the root is left out (see `engine.private`). What has a value, below `/@index`, is
+   in the order of numbers (see `engine.index`).
 
 Cost: O(reply), and that of `engine.listings` where the listing has changed.
 """
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from xsadapter.arguments import number
 from xsadapter.commands.access import need, place
-from xsadapter.engine import permissions, private
+from xsadapter.engine import index, permissions, private
 from xsadapter.engine.listings import EMPTY
 from xsadapter.errors import RequestError
 from xsadapter.wire import PAYLOAD_MAX
@@ -58,5 +59,5 @@ def directory_part(daemon: Daemon, connection: Connection, view: View, arguments
 def _listing(daemon: Daemon, connection: Connection, view: View, raw: bytes) -> Listing:
     path = place(connection, raw)
     need(connection, view, path, permissions.READ, "exists")
-    names = view.names(path)
+    names = index.names(view, path) if index.is_index(path) else view.names(path)
     return daemon.listings.get(path, names, private.NAME if path == "/" else "") if names else EMPTY

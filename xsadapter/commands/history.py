@@ -5,6 +5,7 @@ Rules
 2. Some answer in lines, for whoever types `xenstore-control history ...`; the command line `rrdstore` can do more.
    The others answer as READ, DIRECTORY_PART and GET_PERMS do, for clients that read the past as they read the
    present (`xsadapter.tools.past`): `commit` names the commit of a moment, and the others are asked of that one.
+3. A path of an index (`/@index/...`) is one here too, also where the tree has none yet (`engine.index`).
 
 Cost: that of the engine's own look-ups; `names` O(names) for the first part of a listing and O(reply) for the others,
 while no more than eight listings are asked for; `log` with a path compares each kept commit with the one before.
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import rrdstore
 from xsadapter.arguments import number
-from xsadapter.engine import permissions, private
+from xsadapter.engine import index, permissions, private
 from xsadapter.engine.notices import escaped
 from xsadapter.errors import RequestError
 from xsadapter.paths import canonical
@@ -66,19 +67,21 @@ def _at(daemon: Daemon, parameters: list[bytes]) -> Iterator[str]:
     moment, path = _text(parameters[0]), _path(parameters[1])
     with daemon.branch.at(moment) as snapshot:
         yield _reached(snapshot)
-        yield escaped(snapshot.get(path))
+        yield escaped(_node(daemon, snapshot, path).value)
 
 
 def _list(daemon: Daemon, parameters: list[bytes]) -> Iterator[str]:
     moment, path = _text(parameters[0]), _path(parameters[1])
     with daemon.branch.at(moment) as snapshot:
         yield _reached(snapshot)
-        yield from (name for name in snapshot.list(path) if name != private.NAME)
+        yield from _below(daemon, snapshot, path)
 
 
 def _diff(daemon: Daemon, parameters: list[bytes]) -> Iterator[str]:
     with daemon.branch.at(_text(parameters[0])) as old, daemon.branch.at(_text(parameters[1])) as new:
         for change in daemon.store.diff(old, new):
+            if change.path.startswith(private.ROOT):
+                continue
             if change.old is None:
                 yield f"+ {change.path}"
             elif change.new is None:
@@ -101,7 +104,7 @@ def _commit(daemon: Daemon, parameters: list[bytes]) -> bytes:
 
 
 def _value(daemon: Daemon, parameters: list[bytes]) -> bytes:
-    return _node(daemon, parameters).value
+    return _of(daemon, parameters).value
 
 
 def _names(daemon: Daemon, parameters: list[bytes]) -> bytes:
@@ -122,19 +125,35 @@ def _listing(daemon: Daemon, snapshot: rrdstore.Snapshot, path: str) -> bytes:
     key = snapshot.commit.id, path
     found = daemon.past_listings.get(key)
     if found is None:
-        found = "".join([f"{name}\0" for name in snapshot.list(path) if name != private.NAME]).encode()
+        found = "".join([f"{name}\0" for name in _below(daemon, snapshot, path)]).encode()
         daemon.remember_past_listing(key, found)
     return found
 
 
 def _permissions(daemon: Daemon, parameters: list[bytes]) -> bytes:
-    return permissions.text(_node(daemon, parameters).meta)
+    return permissions.text(_of(daemon, parameters).meta)
 
 
-def _node(daemon: Daemon, parameters: list[bytes]) -> rrdstore.Node:
+def _of(daemon: Daemon, parameters: list[bytes]) -> rrdstore.Node:
     path = _path(parameters[1])
     with daemon.branch.at(_text(parameters[0])) as snapshot:
+        return _node(daemon, snapshot, path)
+
+
+def _node(daemon: Daemon, snapshot: rrdstore.Snapshot, path: str) -> rrdstore.Node:
+    if not index.is_index(path):
         return snapshot.stat(path)
+    found = index.node(daemon.head.indexes.then(snapshot.tree, path), path, "value")
+    if found is None:
+        raise RequestError("ENOENT")
+    return found
+
+
+def _below(daemon: Daemon, snapshot: rrdstore.Snapshot, path: str) -> tuple[str, ...]:
+    if index.is_index(path):
+        _node(daemon, snapshot, path)
+        return index.names(daemon.head.indexes.then(snapshot.tree, path), path)
+    return tuple(name for name in snapshot.list(path) if name != private.NAME)
 
 
 QUESTIONS: Final = {

@@ -5,7 +5,8 @@ Rules
    `set`, for domains that become known later. A hard limit is at least 1 here; SET_QUOTA knows 0, no limit.
 2. `domains`, `watches` and `transactions` are ours; of one domain if its number is given. What a guest chose is
    escaped.
-3. `check` compares the accounts with a recount of the tree, and says what differs. O(nodes).
+3. `check` compares the accounts with a recount of the tree, and the indexes with all names, and says what differs.
+   O(nodes).
 
 Source: the forms of C's commands are those that its `help` lists.
 """
@@ -141,7 +142,7 @@ def memreport(daemon: Daemon, _: list[bytes]) -> str:
 
 
 def check(daemon: Daemon, _: list[bytes]) -> str:
-    """The accounts against a recount; one line for each counter that differs."""
+    """The accounts against a recount, the indexes against the names; a line for each counter or value that differs."""
     fresh = Domains(daemon.hypervisor)
     Accounts(fresh).recount(daemon.head.tree)
     found = []
@@ -150,7 +151,7 @@ def check(daemon: Daemon, _: list[bytes]) -> str:
         has, truth = known.usage.nodes if known else 0, counted.usage.nodes if counted else 0
         if has != truth:
             found.append(f"domain {domid}: charged for {has} nodes, has {truth}")
-    return _text(found)
+    return _text([*found, *daemon.head.indexes.differences(daemon.head.tree)])
 
 
 def _of(daemon: Daemon, parameters: list[bytes]) -> list[Connection]:

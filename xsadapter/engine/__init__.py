@@ -7,6 +7,7 @@
 - view: what a handler sees of the tree, and the live view of the head
 - transactions: the same view of a private snapshot, and its END
 - events: what a change tells the watchers: the net effect
+- index: which domain has a name: what a client reads below /@index
 - private: what the daemon keeps in the tree for itself
 - notices: what the shell should log
 - trail: what auditors are to know

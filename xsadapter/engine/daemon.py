@@ -7,7 +7,8 @@ Rules
    be closed. A bug costs its request an EIO and leaves a notice. What a guest can provoke is told once in
    ten seconds.
 3. A store from this boot is continued. A store from another boot, or a new one, gets a fresh tree
-   in one commit on top of what it has: the old tree is history, not state.
+   in one commit on top of what it has: the old tree is history, not state. Indexes are mended: a tree
+   that was made without them, or with others, gets them in one commit.
 
 Cost of `step`: a table look-up around the handler's.
 """
@@ -26,6 +27,8 @@ from xsadapter.engine.domains import Domains
 from xsadapter.engine.flow import Flow, Outstanding, is_due
 from xsadapter.engine.head import Head
 from xsadapter.engine.hypervisor import Alone
+from xsadapter.engine.index import DEFAULT as INDEXES
+from xsadapter.engine.index import Indexes
 from xsadapter.engine.listings import Listings
 from xsadapter.engine.metrics import Metrics
 from xsadapter.engine.notices import Notice, escaped
@@ -39,9 +42,10 @@ from xsadapter.operations import NAMES, Kind, TransactionUse
 from xsadapter.wire import ERROR_PAYLOADS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from xsadapter.engine.hypervisor import Hypervisor
+    from xsadapter.engine.index import Projection
 
 _INITIAL: Final = ("/tool", "/tool/xenstored")
 _PAST_LISTINGS: Final = 8
@@ -85,8 +89,9 @@ class Daemon:
         store: rrdstore.Store,
         hypervisor: Hypervisor | None = None,
         quotas: Mapping[str, int] = MappingProxyType({}),
+        indexes: Sequence[Projection] = INDEXES,
     ) -> None:
-        """`quotas`: what a domain begins with, by name, where it is not the default."""
+        """`quotas`: what a domain begins with, by name, where it is not the default. `indexes`: all there are to be."""
         self.hypervisor: Hypervisor = hypervisor or Alone()
         self.domains = Domains(self.hypervisor, quotas)
         self.accounts = Accounts(self.domains)
@@ -94,7 +99,7 @@ class Daemon:
         self.flow = Flow()
         self.store = store
         self.turns = Turns(self.flow)
-        self.head = Head(store, self.watches, self.accounts, self.turns)
+        self.head = Head(store, self.watches, self.accounts, self.turns, Indexes(indexes))
         self.branch = self.head.branch
         self.connections: dict[int, Connection] = {}
         self.keep_orphans = False
@@ -141,7 +146,11 @@ class Daemon:
                 for name, meta in private.SPECIAL_LISTS.items():
                     change.set(private.special_place(name), b"", meta=meta)
                 change.set(private.BOOT, boot.encode(), meta=DEFAULT)
-            self.head.moved()
+                self.head.indexes.mend(change)
+        else:
+            with self.branch.transaction(message="START of the indexes", author=lives.AUTHOR) as change:
+                self.head.indexes.mend(change)
+        self.head.moved()
         lives.resume(self)
         self.accounts.recount(self.head.tree)
         if continued and resumed is not None:

@@ -14,17 +14,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import rrdstore
     from xsadapter.engine.accounts import Accounts
+    from xsadapter.engine.index import Indexes
     from xsadapter.engine.turns import Turns
     from xsadapter.engine.watches import Watches
 
 
 class Head:
-    """The branch that clients see, its tree as of the last commit, and who must know of the next."""
+    """The branch that clients see, its tree as of the last commit, and who and what must know of the next."""
 
-    __slots__ = ("accounts", "branch", "store", "tree", "turns", "watches")
+    __slots__ = ("accounts", "branch", "indexes", "store", "tree", "turns", "watches")
 
-    def __init__(self, store: rrdstore.Store, watches: Watches, accounts: Accounts, turns: Turns) -> None:
-        self.store, self.branch = store, store.branch("main")
+    def __init__(
+        self, store: rrdstore.Store, watches: Watches, accounts: Accounts, turns: Turns, indexes: Indexes
+    ) -> None:
+        self.store, self.branch, self.indexes = store, store.branch("main"), indexes
         self.watches, self.accounts, self.turns = watches, accounts, turns
         self.tree = self.branch.now
 

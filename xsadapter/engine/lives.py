@@ -30,6 +30,7 @@ from xsadapter.engine import private, specials
 from xsadapter.engine.accounts import whole
 from xsadapter.engine.connection import RING
 from xsadapter.engine.events import tell
+from xsadapter.engine.index import apply
 from xsadapter.engine.notices import Notice
 from xsadapter.engine.permissions import DEFAULT, Entry, entries, listed, owner, pack, without
 from xsadapter.errors import RequestError
@@ -174,6 +175,7 @@ def _remove(daemon: Daemon, domain: Domain) -> None:
         return
     with daemon.branch.transaction(message=f"END of domain {domain.domid}", author=AUTHOR) as change:
         for path in removed:
+            apply(change, daemon.head.indexes.removed(before, path))
             change.remove(path)
         for path, node in (*listed_.items(), *special.items()):
             change.set(path, node.value, meta=_without(node.meta, domain.domid))

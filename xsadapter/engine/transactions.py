@@ -34,6 +34,7 @@ from rrdstore import Conflict
 from xsadapter.engine.accounts import ENTRY, NODE
 from xsadapter.engine.events import tell
 from xsadapter.engine.flow import refused
+from xsadapter.engine.index import apply, shown
 from xsadapter.engine.permissions import owner
 from xsadapter.engine.turns import CREATED, REMOVED, WRITTEN
 from xsadapter.engine.view import along, reached
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     import rrdstore
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.head import Head
+    from xsadapter.engine.index import Move
     from xsadapter.engine.view import What
 
 Request = Callable[["Transaction"], bytes]
@@ -64,6 +66,7 @@ class Transaction:
         "_identities",
         "_made",
         "_memory",
+        "_moves",
         "_poisoned",
         "_requests",
         "_tx",
@@ -86,6 +89,7 @@ class Transaction:
         self.touched: set[str] = set()
         """Every path that a request of it named or was decided by."""
         self._made: dict[str, None] = {}
+        self._moves: dict[str, None] = {}
         self._memory = 0
         self._poisoned, self._ended = False, again
         self.doomed = False
@@ -178,17 +182,22 @@ class Transaction:
         self._tx.note(path, "list")
         return self._tx.tree.list(path)
 
-    def write(self, operation: str, path: str, value: bytes, old: rrdstore.Node) -> None:  # noqa: ARG002 - see View
+    def write(self, operation: str, path: str, value: bytes, old: rrdstore.Node) -> None:
         """See View."""
+        if path.endswith(self._head.indexes.ends):
+            self._move(path, self._head.indexes.written(path, old.value, value))
         self._tx.set(path, value)
         self._changed(operation, path, len(value))
 
     def create(self, operation: str, made: Sequence[str], meta: bytes, value: bytes) -> None:
         """See View. That the first was missing says that all below it were."""
+        path = made[-1]
         self._tx.note(made[0], "exists")
-        self._tx.set(made[-1], value, meta=meta, parents=meta)
+        if path.endswith(self._head.indexes.ends):
+            self._move(path, self._head.indexes.written(path, b"", value))
+        self._tx.set(path, value, meta=meta, parents=meta)
         self._made.update(dict.fromkeys(made))
-        self._changed(operation, made[-1], len(value))
+        self._changed(operation, path, len(value))
 
     def permit(self, operation: str, path: str, meta: bytes) -> None:
         """See View. The engine sets value and metadata together, so the value counts as read."""
@@ -198,8 +207,16 @@ class Transaction:
 
     def remove(self, operation: str, path: str) -> None:
         """See View."""
+        self._move(path, self._head.indexes.removed(self._tx.tree, path))
         self._tx.remove(path)
         self._changed(operation, path, removed=True)
+
+    def _move(self, path: str, moves: list[Move]) -> None:
+        """The indexes change with what is at and below a path; what that depends on counts as read (`index` 3)."""
+        for _, _, source in self._head.indexes.sources(path):
+            self._tx.note(source, "value")
+        apply(self._tx, moves)
+        self._moves.update(dict.fromkeys(move.place for move in moves))
 
     def _changed(self, operation: str, path: str, size: int = 0, removed: bool = False) -> None:
         self._charge(NODE + ENTRY + len(path) + size)
@@ -233,7 +250,7 @@ class Transaction:
         """What this does to which paths."""
         made = self._made
         done = [(path, REMOVED if removed else WRITTEN) for path, removed in self._effects.items() if path not in made]
-        return done + [(path, CREATED) for path in made]
+        return done + [(path, CREATED) for path in made] + [(place, WRITTEN) for place in self._moves]
 
     def _is_borne(self) -> bool:
         """Whether the domain may have the nodes that this adds to the head. What shrinks always may be."""
@@ -299,7 +316,7 @@ class Transaction:
                 self._head.turns.lost(self._connection, paths)
                 trail = self._connection.flow.trail
                 if trail.changes:
-                    trail.conflict(self._connection, paths, self.began, len(self._requests))
+                    trail.conflict(self._connection, map(shown, paths), self.began, len(self._requests))
                 raise RequestError("EAGAIN")
         return again
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from xsadapter.engine.events import tell
 from xsadapter.engine.flow import refused
+from xsadapter.engine.index import apply, edits
 from xsadapter.engine.turns import CREATED, REMOVED, WRITTEN
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import rrdstore
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.head import Head
+    from xsadapter.engine.index import Move
 
 
 _FEW: Final = 8
@@ -93,9 +95,14 @@ class Live:
     def write(self, operation: str, path: str, value: bytes, old: rrdstore.Node) -> None:
         """See View."""
         head = self._head
+        moves = head.indexes.written(path, old.value, value) if path.endswith(head.indexes.ends) else ()
         if head.turns.held:
-            head.turns.change(self._connection, ((path, WRITTEN),))
-        head.branch.set(path, value, message=f"{operation} {path}", author=self.author)
+            self._wait_for_turns([(path, WRITTEN)], moves)
+        if moves:
+            named = [*edits(head.tree, moves), (path, value, None)]
+            head.branch.change(named, message=f"{operation} {path}", author=self.author)
+        else:
+            head.branch.set(path, value, message=f"{operation} {path}", author=self.author)
         head.moved()
         more = len(value) - len(old.value)
         if more:
@@ -116,15 +123,18 @@ class Live:
 
     def create(self, operation: str, made: Sequence[str], meta: bytes, value: bytes) -> None:
         """See View."""
-        path = made[-1]
+        path, indexes = made[-1], self._head.indexes
+        moves = indexes.written(path, b"", value) if path.endswith(indexes.ends) else ()
         if self._head.turns.held:
-            self._head.turns.change(self._connection, [(each, CREATED) for each in made])
+            self._wait_for_turns([(each, CREATED) for each in made], moves)
         message, branch = f"{operation} {path}", self._head.branch
         if len(made) <= _FEW:
-            edits = [(each, b"", meta) for each in made[:-1]]
-            branch.change([*edits, (path, value, meta)], message=message, author=self.author)
+            above = [(each, b"", meta) for each in made[:-1]]
+            named = edits(self._head.tree, moves) if moves else ()
+            branch.change([*named, *above, (path, value, meta)], message=message, author=self.author)
         else:
             with branch.transaction(message=message, author=self.author) as change:
+                apply(change, moves)
                 change.set(path, value, meta=meta, parents=meta)
         self._head.moved()
         for each, node in zip(made, along(self._head.tree, made), strict=True):
@@ -147,14 +157,22 @@ class Live:
 
     def remove(self, operation: str, path: str) -> None:
         """See View."""
+        moves = self._head.indexes.removed(self._head.tree, path)
         if self._head.turns.held:
-            self._head.turns.change(self._connection, ((path, REMOVED),))
+            self._wait_for_turns([(path, REMOVED)], moves)
         before = self._head.still()
-        self._head.branch.remove(path, message=f"{operation} {path}", author=self.author)
+        message, branch = f"{operation} {path}", self._head.branch
+        if moves:
+            branch.change([*edits(before, moves), (path, None, None)], message=message, author=self.author)
+        else:
+            branch.remove(path, message=message, author=self.author)
         self._head.moved()
         for gone, node in before.descend(path):
             self._head.accounts.went(gone, node)
         self._tell(operation, path, before, removed=True)
+
+    def _wait_for_turns(self, effects: list[tuple[str, int]], moves: Iterable[Move]) -> None:
+        self._head.turns.change(self._connection, effects + [(move.place, WRITTEN) for move in moves])
 
     def _tell(self, operation: str, path: str, before: rrdstore.Tree, removed: bool = False) -> None:
         trail = self._connection.flow.trail
