@@ -10,6 +10,8 @@ and merges stay right for ever.
         main.set("/local/domain/1/name", b"web1")
 """
 
+from types import FunctionType as _FunctionType
+
 from rrdstore.errors import (
     Closed,
     ConfigError,
@@ -65,14 +67,19 @@ from rrdstore.store.transaction import Transaction
 from rrdstore.store.tuning import Tuned
 from rrdstore.store.watch import Watch
 from rrdstore.tree.diff import Change
+from rrdstore.tree.edit import find as _find
 from rrdstore.tree.merge import Clash
 from rrdstore.tree.node import Node
 from rrdstore.tree.pattern import Pattern
 from rrdstore.tree.resolution import MergeRules, merge_rules, register_merge
 from rrdstore.tree.tree import Tree
 
+BUILD = "pure Python" if isinstance(_find, _FunctionType) else "compiled"
+"""How the hot modules were built (setup.py): what both programs say after their version."""
+
 __all__ = [
     "BRANCH_DEFAULT",
+    "BUILD",
     "DEFAULT",
     "DEFAULT_SIZE",
     "Branch",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import click
 
+import rrdstore
 from rrdstore.cli.branches import branch, fork, merge, patch
 from rrdstore.cli.checking import check
 from rrdstore.cli.exchange import dump, restore
@@ -58,7 +59,7 @@ Example:
     envvar="RRDSTORE_CONFIG",
     help="TOML with size and policies; else $RRDSTORE_CONFIG. `create` and new branches follow it, others warn.",
 )
-@click.version_option(package_name="rrdstore")
+@click.version_option(package_name="rrdstore", message=f"%(prog)s, version %(version)s, {rrdstore.BUILD}")
 def main(store: str | None, config: str | None) -> None:
     """See _HELP; `store` and `config` are read by those commands that need them."""
 

@@ -127,7 +127,7 @@ def names(tags: Mapping[str, Key], pins: frozenset[int], records: Mapping[int, R
     for name, key in tags.items():
         if key.number not in records or records[key.number].key != key:
             yield Problem(f"tag {name!r}", f"commit {key.number} of epoch {key.epoch}", "a kept commit")
-    for number in sorted(pins - records.keys()):
+    for number in sorted(pins.difference(records)):
         yield Problem("a pin", f"commit {number}", "a kept commit")
 
 

@@ -343,12 +343,10 @@ def _copied(part: Part) -> Part:
 
 def _point(parent: Part, key: Key, part: Part) -> None:
     """Put `part`, equal to what is there, under `key` of an unsaved parent."""
-    container = cast("Kids", parent)
-    if isinstance(parent, Node):
-        container = cast("Kids", parent.kids)
-        if container.number:
-            # Some stored node has it too: leave it that one.
-            container = cast("Inode", parent).kids = cast("Kids", _copied(container))
+    container = cast("Kids", parent.kids if isinstance(parent, Node) else parent)
+    if isinstance(parent, Node) and container.number:
+        # Some stored node has it too: leave it that one.
+        container = cast("Inode", parent).kids = cast("Kids", _copied(container))
     if container.__class__ is Bucket:
         container.names[cast("str", key)] = cast("Node", part)
     else:

@@ -7,8 +7,7 @@ what is stored was not, and every branch, tag and pin names a commit that is the
 
 from __future__ import annotations
 
-import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from rrdstore.errors import StoreError
@@ -50,7 +49,15 @@ class Disk:
 
     def image(self) -> Disk:
         """What a crash now would leave."""
-        return copy.deepcopy(self)
+        return replace(
+            self,
+            commits={number: one.copied() for number, one in self.commits.items()},
+            trees=dict(self.trees),
+            tags=dict(self.tags),
+            journal=list(self.journal),
+            cells=dict(self.cells),
+            records=dict(self.records),
+        )
 
 
 class Journalled:
@@ -79,7 +86,7 @@ class Journalled:
         """What the disk has; a tick that is under way is abandoned."""
         disk = self.disk
         self.under_way += 1
-        commits = [copy.copy(disk.commits[number]) for number in sorted(disk.commits)]
+        commits = [disk.commits[number].copied() for number in sorted(disk.commits)]
         columns = [disk.records.get(index, b"") for index in range(max(disk.records, default=-1) + 1)]
         return State(
             disk.uuid, disk.epoch, disk.number, commits, disk.branches, dict(disk.tags), disk.pins, tuple(disk.journal),
@@ -206,9 +213,7 @@ class Journalled:
 
 def as_stored(record: Record) -> Record:
     """A record without its tree."""
-    stored = copy.copy(record)
-    stored.root = None
-    return stored
+    return record.copied()
 
 
 def weight(tree: Flat) -> int:

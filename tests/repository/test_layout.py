@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[2]
 
 TOP = {
     "pyproject.toml",
+    "setup.py",
     "rrdstore",
     "xsadapter",
     "tests",

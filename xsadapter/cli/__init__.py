@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+import rrdstore
 from xsadapter.cli.links import install_links
 from xsadapter.cli.log import log
 from xsadapter.cli.lookup import lookup
@@ -14,7 +15,7 @@ from xsadapter.cli.verbs import VERBS
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="rrdstore")
+@click.version_option(package_name="rrdstore", message=f"%(prog)s, version %(version)s, {rrdstore.BUILD}")
 def main() -> None:
     """A xenstore daemon with a history of constant size, and clients for it.
 

@@ -1,0 +1,80 @@
+"""Builds the package: plain Python, or with its hot modules compiled by mypyc if RRDSTORE_COMPILED=1 says so.
+
+Rule: the sources are the same and mean the same; pure Python is the default and needs no compiler.
+All else is configured in pyproject.toml. What compiling buys: docs/bench.md.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from importlib.util import find_spec
+from pathlib import Path
+
+from setuptools import Extension, setup
+
+COMPILED = {
+    "rrdstore/tree/node.py": "look-ups; nodes without the collector's header, which it then passes by",
+    "rrdstore/tree/order.py": "called by node for each name that comes or goes",
+    "rrdstore/tree/edit.py": "a change's way down the tree and up again",
+    "rrdstore/tree/diff.py": "walks two versions",
+    "rrdstore/history/commit.py": "a record for each commit, which the collector passes by",
+    "rrdstore/history/graph.py": "each commit is added, most are dropped again",
+    "rrdstore/history/holds.py": "a head moves with each commit",
+    "rrdstore/history/clock.py": "each commit is stamped",
+    "rrdstore/policy/tiers.py": "each commit is offered to all tiers",
+    "rrdstore/policy/ring.py": "one tier of those",
+    "rrdstore/storage/splice.py": "an object that differs by one place from the one before",
+    "rrdstore/storage/codec.py": "objects to bytes and back",
+    "rrdstore/storage/storing.py": "the walk of a commit beside the one before",
+    "rrdstore/storage/objects.py": "where each object lies",
+    "rrdstore/storage/segments.py": "the bytes that objects are written into",
+    "rrdstore/storage/kept.py": "a row for each stored commit",
+    "rrdstore/storage/records.py": "that row, packed",
+    "rrdstore/storage/freeing.py": "what goes with a dropped commit",
+    "rrdstore/storage/lineage.py": "beside which commit each was stored",
+    "rrdstore/storage/parts.py": "each part loaded is looked for here first",
+    "rrdstore/storage/journal.py": "an entry for each commit",
+    "rrdstore/store/commit.py": "each commit is handed out as one",
+    "rrdstore/store/run.py": "the newest commits, while nobody looks",
+    "rrdstore/store/room.py": "what each commit may take",
+    "rrdstore/store/ticks.py": "each commit may begin one",
+}
+"""The modules that are compiled, and why: what a commit goes through, measured one by one. All others cost next to
+nothing, or cannot be (mypyc evaluates the annotations of dataclasses and named tuples, and knows no multiple
+assignment in a class)."""
+
+HEADER = "rrdstore/native.h"
+
+
+def compiler() -> list[str]:
+    """What building needs: the mypy that the code is checked with."""
+    with Path(__file__).with_name("pyproject.toml").open("rb") as file:
+        extras = tomllib.load(file)["project"]["optional-dependencies"]
+    return [wanted for wanted in extras["dev"] if wanted.startswith("mypy")]
+
+
+def extensions(target: str = "build") -> list[Extension]:
+    """The modules in C, written below the directory `target`; ends the program if mypyc cannot do one."""
+    from mypyc.build import mypycify  # noqa: PLC0415 - who builds pure Python need not have it
+
+    # Checked strictly elsewhere; here the packages that types come from may be missing.
+    flags = ["--config-file=", "--ignore-missing-imports", "--follow-imports=silent", "--python-version=3.11"]
+    flags.append(f"--cache-dir={target}/mypy")
+    made = mypycify([*flags, *COMPILED], debug_level="0", group_name="rrdstore", target_dir=target)
+    for extension in made:
+        extension.extra_compile_args += ["-include", HEADER]
+    return made
+
+
+def compiled() -> dict[str, object]:
+    """What setuptools is told besides."""
+    if os.environ.get("RRDSTORE_COMPILED", "0") == "0":
+        return {}
+    # setuptools asks first what is needed, and then again in an environment that has it.
+    ready = find_spec("mypyc") is not None
+    return {"setup_requires": compiler(), "ext_modules": extensions() if ready else []}
+
+
+if __name__ == "__main__":
+    setup(**compiled())
