@@ -26,6 +26,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from xsadapter.engine import lives
+from xsadapter.errands import Errands
 from xsadapter.ticking import Ticking
 from xsadapter.transport.hub import VIRQ
 from xsadapter.transport.listener import Listeners
@@ -64,8 +65,12 @@ class Server:
         each_second: Callable[[float], None] | None = None,
         xen: SimulatedXen | None = None,
         audit: Audit | None = None,
+        clients: Sequence[StreamClient] = (),
+        errands: Errands | None = None,
     ) -> None:
+        """`clients`: those who were there before the daemon was started again, as are the rings that `xen` has."""
         self._daemon, self._each_second, self._xen, self._audit = daemon, each_second, xen, audit
+        self._errands = errands or Errands()
         self._epoll = select.epoll()
         self._listeners = Listeners(self._epoll, listeners)
         self._ticking = Ticking(daemon)
@@ -81,6 +86,16 @@ class Server:
         self._second_at = 0.0
         for descriptor in xen.descriptors() if xen is not None else ():
             self._epoll.register(descriptor, _IN)
+        for client in clients:
+            self._enter(client)
+        for known in (*clients, *(xen.clients.values() if xen is not None else ())):
+            # Whether something came meanwhile, nobody tells.
+            self._ready[known.connection.serial] = known
+
+    @property
+    def clients(self) -> list[StreamClient]:
+        """Those of sockets."""
+        return list(self._clients.values())
 
     def stop(self) -> None:
         """Have `run` return after what it is at."""
@@ -179,7 +194,7 @@ class Server:
         """How long the poll may last, in seconds; -1 is for ever."""
         if self._ready or self._daemon.flow.resumed:
             return 0
-        timers = (self._ticking.at, self._listeners.wake, self._expire_at)
+        timers = (self._ticking.at, self._listeners.wake, self._expire_at, self._errands.at)
         moments = [moment for moment in timers if moment is not None]
         if self._each_second is not None:
             moments.append(self._second_at)
@@ -192,9 +207,12 @@ class Server:
 
     def _accept(self, listener: Listener) -> None:
         for client in self._listeners.entering(listener, self._daemon):
-            self._clients[client.socket.fileno()] = client
-            self._of[client.connection.serial] = client
-            self._epoll.register(client.socket, client.interest)
+            self._enter(client)
+
+    def _enter(self, client: StreamClient) -> None:
+        self._clients[client.socket.fileno()] = client
+        self._of[client.connection.serial] = client
+        self._epoll.register(client.socket, client.interest)
 
     def _handle(self, client: StreamClient, events: int) -> None:
         if events & _OUT:
@@ -370,6 +388,7 @@ class Server:
             self._daemon.metrics.turns.took(now - self._daemon.flow.now)
         self._ticking.turn(now)
         self._listeners.rest(now)
+        self._errands.turn(self, now)
         if self._each_second is not None and now >= self._second_at:
             self._second_at = now + 1
             self._each_second(now)

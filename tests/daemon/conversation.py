@@ -145,6 +145,9 @@ class Host:
             raise OSError("refused")
         self.rings[connection.domid] = port
 
+    def resume(self, connection: Connection) -> None:
+        self.connect(connection, 0, 0)
+
     def rebind(self, connection: Connection, port: int) -> None:
         self.connect(connection, port, 0)
 

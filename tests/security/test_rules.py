@@ -15,13 +15,16 @@ from tests.daemon.test_accounts import check
 from tests.security.hostile import HostilePage
 from tests.security.world import OK
 from xsadapter.arguments import number
+from xsadapter.cli import heritage
 from xsadapter.engine.quotas import QUOTAS
 from xsadapter.engine.ring import Ring
 from xsadapter.errors import RequestError
 from xsadapter.operations import OPERATIONS, TransactionUse
+from xsadapter.stream import Global, encode
 from xsadapter.transport import socket as local
 from xsadapter.wire import pack
 
+NO_PROGRAM = b"no program was named: -f comes first\0"
 NOT_NUMBERS = [
     b"",
     b"-1",
@@ -283,11 +286,19 @@ def test_rule_12_what_a_bug_logs_of_a_request_is_escaped(machine, guest, monkeyp
 
 
 def test_rule_13_no_state_is_taken_from_a_file_that_a_client_names(machine, tmp_path):
-    """There is no live update yet; what comes has to be root's own, closed, and in the private directory."""
+    """A client names a program alone; the state lies in the daemon's directory, and nobody else may touch it."""
     state = tmp_path / "state"
-    state.write_bytes(b"xenstore" + bytes(100))
-    for command in (b"-f\0%b\0" % bytes(state), b"-s\0", b"-a\0"):
-        assert machine.toolstack.ask("CONTROL", b"live-update\0" + command) == "EINVAL"
+    state.write_bytes(b"".join(encode([Global()])))
+    assert machine.toolstack.ask("CONTROL", b"live-update\0-s\0-U\0%b\0" % bytes(state)) == NO_PROGRAM
+    assert machine.toolstack.ask("CONTROL", b"live-update\0-U\0") == "EINVAL"
+    state.chmod(0o644)
+    with pytest.raises(heritage.HeritageError, match="expected a file of ours"):
+        heritage.read(state)
+    state.chmod(0o600)
+    (tmp_path / "link").symlink_to(state)
+    with pytest.raises(OSError, match="link"):
+        heritage.read(tmp_path / "link")
+    assert heritage.read(state).head is None
 
 
 def test_rule_14_nobody_is_waited_for(machine, guest, victim):

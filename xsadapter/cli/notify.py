@@ -8,6 +8,10 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import time
+from typing import Final
+
+_MICROSECONDS: Final = 1_000_000
 
 
 def notify(message: str) -> None:
@@ -20,3 +24,30 @@ def notify(message: str) -> None:
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.setblocking(False)
         manager.sendto(message.encode(), address)
+
+
+def reloading() -> None:
+    """Tell that READY=1 comes again in a moment, from another program in this process."""
+    notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+
+class Watchdog:
+    """An errand: telling the service manager that the loop goes round, twice as often as it asks."""
+
+    def __init__(self, every: float) -> None:
+        """`every` so many seconds."""
+        self._every = every
+        self.at: float | None = 0.0
+
+    @classmethod
+    def wanted(cls) -> list[Watchdog]:
+        """One, or none if the service manager asks for nothing, or asks another process."""
+        asked, whom = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
+        if not asked.isdigit() or not int(asked) or (whom and whom != str(os.getpid())):
+            return []
+        return [cls(int(asked) / _MICROSECONDS / 2)]
+
+    def turn(self, _: object) -> None:
+        """Tell it."""
+        notify("WATCHDOG=1")
+        self.at = time.monotonic() + self._every

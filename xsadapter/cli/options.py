@@ -107,6 +107,20 @@ def trace(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def takeover(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of a live update, which the daemon gives to the next."""
+    for option in (
+        click.option(
+            "--check-takeover",
+            metavar="FILE",
+            help="Say with the exit status whether the state in FILE could be taken over, and do no more.",
+        ),
+        click.option("-U", "--live-update", is_flag=True, help="Take over from the process that this one was."),
+    ):
+        function = option(function)
+    return function
+
+
 PATH_CAP: Final = 2048
 """More than this C xenstored lets no option make of `path-max`."""
 _EVENTS: Final = "watch-event"

@@ -11,8 +11,9 @@ import click
 
 import rrdstore
 from xsadapter import address
+from xsadapter.cli.heritage import could_take_over
 from xsadapter.cli.history import DEFAULT_SIZE, Wanted
-from xsadapter.cli.options import Bounds, Trace, bounds, client_socket, indexes, trace
+from xsadapter.cli.options import Bounds, Trace, bounds, client_socket, indexes, takeover, trace
 from xsadapter.cli.serving import Settings, serve
 from xsadapter.cli.status import LogAbove, Status
 
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 @bounds
 @indexes
 @click.option("--simulated-xen", metavar="DIR", help="Serve the rings of a simulated hypervisor in DIR.")
+@takeover
 @click.option("--status/--no-status", default=None, help="A live status on the terminal.  [default: if there is one]")
 def run(
     rundir: str | None,
@@ -69,6 +71,8 @@ def run(
     keep_orphans: bool,
     indexes: tuple[Projection, ...],
     simulated_xen: str | None,
+    live_update: bool,
+    check_takeover: str | None,
     status: bool | None,
 ) -> None:
     """Serve xenstore clients in the foreground, until SIGTERM or SIGINT.
@@ -84,6 +88,9 @@ def run(
     """  # noqa: D301 - the escape is click\'s mark: do not rewrap
     if memory and (store or size):
         raise click.UsageError("--memory excludes --store and --size")
+    if check_takeover is not None:
+        could_take_over(Path(check_takeover))
+        return
     directory = address.rundir(rundir)
     settings = Settings(
         rundir=directory,
@@ -97,6 +104,9 @@ def run(
         indexes=indexes,
         pid_file=Path(pid_file) if pid_file else None,
         simulated_xen=Path(simulated_xen) if simulated_xen else None,
+        words=tuple(sys.argv[1:]),
+        began_in=str(Path.cwd()),
+        takes_over=live_update,
     )
     painted = Status(sys.stdout) if (sys.stdout.isatty() if status is None else status) else None
     start_logging(LogAbove(painted) if painted else logging.StreamHandler())

@@ -1,6 +1,7 @@
 """One daemon from start to end, in the foreground: what `xsadapter run` and `xsadapter-xenstored` share.
 
 Order at the start: pid file, sockets (clients may connect from here on and wait), store, tree, READY=1.
+A daemon that takes over from the process that this one was (`cli.heritage`) has sockets and clients from there.
 At the end: STOPPING=1, clients closed, everything stored, socket and pid file removed. Whatever
 fails on the way takes back what was done before it.
 """
@@ -13,20 +14,27 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from xsadapter.audit import Audit
+from xsadapter.cli import heritage
+from xsadapter.cli.heritage import Heirs
 from xsadapter.cli.history import Wanted, boot_id
-from xsadapter.cli.notify import notify
+from xsadapter.cli.notify import Watchdog, notify
 from xsadapter.cli.options import Bounds, Trace
 from xsadapter.cli.pidfile import PidFile
+from xsadapter.cli.updating import Updating
 from xsadapter.engine import lives
 from xsadapter.engine.daemon import Daemon
 from xsadapter.engine.index import DEFAULT as INDEXES
+from xsadapter.engine.planting import plant
+from xsadapter.errands import Errands
 from xsadapter.errors import RequestError
 from xsadapter.server import Server
+from xsadapter.stream.outgoing import Carriers
 from xsadapter.transport.hub import SimulatedXen
 from xsadapter.transport.listener import Listener
-from xsadapter.transport.socket import listen
+from xsadapter.transport.socket import inherited, listen
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
     from pathlib import Path
 
@@ -34,6 +42,7 @@ if TYPE_CHECKING:
     from xsadapter.cli.status import Status
     from xsadapter.engine.hypervisor import Hypervisor
     from xsadapter.engine.index import Projection
+    from xsadapter.stream.incoming import Heard
     from xsadapter.transport.socket import ClientSocket
 
 _log = logging.getLogger("xsadapter")
@@ -55,6 +64,11 @@ class Settings:
     pid_file: Path | None = None
     simulated_xen: Path | None = None
     """The directory of a simulated hypervisor (`transport.hub`), None for sockets alone."""
+    words: tuple[str, ...] = ()
+    """The command line, without the program; what it names may be relative to the directory it was `began_in`."""
+    began_in: str = "/"
+    takes_over: bool = False
+    """Whether a process before this one left its state."""
     control_port: int | None = None
     """The event channel of domain 0's own ring, if it is to be served from the start."""
 
@@ -66,15 +80,19 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
             settings.rundir.mkdir(parents=True, exist_ok=True, mode=0o755)
         if settings.pid_file is not None:
             undo.callback(PidFile(settings.pid_file).close)
-        listeners = [Listener(undo.enter_context(listen(settings.socket)))]
-        undo.callback(settings.socket.unlink, missing_ok=True)
-        for client in settings.client_sockets:
-            listeners.append(Listener(undo.enter_context(listen(client.path, client)), client))
-            undo.callback(client.path.unlink, missing_ok=True)
+        left = heritage.found(settings.rundir) if settings.takes_over else None
+        heard = None if left is None else heritage.read(left)
+        carriers = Carriers() if heard is None else heard.carriers()
+        listeners = [
+            Listener(undo.enter_context(_listening(path, client, descriptor)), client)
+            for path, client, descriptor in _places(settings, carriers)
+        ]
+        for path, _, _ in _places(settings, carriers):
+            undo.callback(path.unlink, missing_ok=True)
         store = undo.enter_context(settings.store.open())
         xen = None
         if settings.simulated_xen is not None:
-            xen = SimulatedXen(settings.simulated_xen)
+            xen = SimulatedXen(settings.simulated_xen, carriers.events, carriers.pipe)
             undo.callback(xen.close)
         daemon = bounded(settings.bounds, store, xen, settings.indexes)
         if xen is not None:
@@ -85,13 +103,18 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
             daemon.flow.trail.switch(name, on)
         if settings.trace.path is not None:
             audit.open(str(settings.trace.path))
-        continued = daemon.begin(boot_id())
-        if settings.control_port is not None:
+        heirs = Heirs(daemon, carriers, {str(each.confined or ""): each for each in listeners}, [])
+        continued = daemon.begin(boot_id()) if heard is None else _take_over(daemon, heard, heirs)
+        if left is not None:
+            left.unlink(missing_ok=True)
+        if settings.control_port is not None and heard is None:
             _introduce_control(daemon, settings.control_port)
         _log.info("listening on %s, %s", settings.socket, "continuing this boot's tree" if continued else "a new tree")
         for client in settings.client_sockets:
             _log.info("listening on %s for domain %d", client.path, client.domid)
-        server = Server(daemon, listeners, None if status is None else status.painter(daemon), xen, audit)
+        errands = Errands([Updating(daemon, settings, listeners, xen), *Watchdog.wanted()])
+        painter = None if status is None else status.painter(daemon)
+        server = Server(daemon, listeners, painter, xen, audit, heirs.clients, errands)
         server.run(lambda: _ready(ready))
         notify("STOPPING=1")
         server.close()
@@ -110,6 +133,30 @@ def bounded(
     if bounds.event_timeout is not None:
         daemon.flow.event_timeout = bounds.event_timeout
     return daemon
+
+
+def _places(settings: Settings, carriers: Carriers) -> list[tuple[Path, ClientSocket | None, int | None]]:
+    """Where to listen, for whom, and the descriptor of who listens there already."""
+    own: tuple[Path, ClientSocket | None, int | None] = (settings.socket, None, carriers.listener)
+    return [own, *((each.path, each, carriers.client_sockets.get(str(each))) for each in settings.client_sockets)]
+
+
+def _listening(path: Path, client: ClientSocket | None, descriptor: int | None) -> socket.socket:
+    return listen(path, client) if descriptor is None else inherited(descriptor, listening=True)
+
+
+def _take_over(daemon: Daemon, heard: Heard, heirs: Heirs) -> bool:
+    """Go on from the state of another process; OSError if its tree is not there."""
+    boot, state = boot_id(), heard.state(daemon.domains.unique)
+    if heard.nodes:
+        plant(daemon, boot, heard.nodes, {domain.domid: domain.unique for domain in state.domains})
+    elif heard.head != str(daemon.branch.head.id):
+        _log.warning("the store is at %s, the state that is taken over at %s", daemon.branch.head.id, heard.head)
+    continued = daemon.begin(boot, (state, heirs.took))
+    if not continued:
+        raise OSError("a state without its tree was left: found another tree in the store, expected this boot's")
+    _log.info("took over %d connections and %d watches", len(daemon.connections), daemon.watches.count)
+    return continued
 
 
 def _introduce_control(daemon: Daemon, port: int) -> None:

@@ -5,7 +5,7 @@ Rules
    status 0, or 1 if it could not start. A pid file that another daemon holds ends it with status 0.
 2. Options of C xenstored mean here what they mean there. Those that it had once are accepted, so that old
    service files keep working, and each that was given is noted in the log. Any other is an error, and so are a
-   positional argument and what this daemon cannot do: run in another domain than 0, restore a live update.
+   positional argument and what this daemon cannot do: run in another domain than 0.
 3. Of a quota that is given twice the last counts; --quota counts more than the option for that quota alone.
 """
 
@@ -21,8 +21,9 @@ import click
 
 import rrdstore
 from xsadapter import address
+from xsadapter.cli.heritage import could_take_over
 from xsadapter.cli.history import DEFAULT_SIZE, Wanted
-from xsadapter.cli.options import PATH_CAP, Bounds, Trace, bounds, client_socket, trace
+from xsadapter.cli.options import PATH_CAP, Bounds, Trace, bounds, client_socket, takeover, trace
 from xsadapter.cli.pidfile import PidFileHeldError
 from xsadapter.cli.run import start_logging
 from xsadapter.cli.serving import Settings, serve
@@ -71,12 +72,6 @@ def _only_zero(_: click.Context, parameter: click.Parameter, given: int | None) 
         raise click.BadParameter(f"{given}: expected 0, since the daemon runs in domain 0", param=parameter)
 
 
-def _no_live_update(_: click.Context, parameter: click.Parameter, given: bool) -> None:
-    if given:
-        text = "there is no state of a live update; a daemon that is started again goes on with the tree by itself"
-        raise click.BadParameter(text, param=parameter)
-
-
 @click.command(context_settings={"help_option_names": ["-H", "-h", "--help"]})
 @click.option("-N", "--no-fork", is_flag=True, help="Stay in the foreground.")
 @click.option("-F", "--pid-file", metavar="FILE", help="Write the process id there, and hold a lock on it.")
@@ -114,14 +109,7 @@ def _no_live_update(_: click.Context, parameter: click.Parameter, given: bool) -
     expose_value=False,
     help="The domain whose ring may do everything: 0.",
 )
-@click.option(
-    "-U",
-    "--live-update",
-    is_flag=True,
-    callback=_no_live_update,
-    expose_value=False,
-    help="Refused: there is no live update.",
-)
+@takeover
 @_older_options
 def main(
     no_fork: bool,
@@ -143,6 +131,8 @@ def main(
     keep_orphans: bool,
     simulated_xen: str | None,
     control_port: int | None,
+    live_update: bool,
+    check_takeover: str | None,
     **older: Any,
 ) -> None:
     """Serve xenstore clients in the background, as C xenstored does.
@@ -158,6 +148,9 @@ def main(
         raise click.UsageError("--memory excludes --store and --size")
     if control_port and not simulated_xen:
         raise click.UsageError("--event needs --simulated-xen: there is no other hypervisor")
+    if check_takeover is not None:
+        could_take_over(Path(check_takeover))
+        return
     single = {quota: older.pop(name) for name, (_, quota) in _SINGLE.items()}
     limits = {quota: limit for quota, limit in single.items() if limit is not None}
     if "path-max" in limits:
@@ -179,13 +172,16 @@ def main(
         pid_file=Path(pid_file).absolute() if pid_file else None,
         simulated_xen=Path(simulated_xen).absolute() if simulated_xen else None,
         control_port=control_port,
+        words=tuple(sys.argv[1:]),
+        began_in=str(Path.cwd()),
+        takes_over=live_update,
     )
     start_logging(logging.StreamHandler())
     for name, given in older.items():
         if given:
             _log.info("--%s is accepted and ignored", name.replace("_", "-"))
     try:
-        if no_fork:
+        if no_fork or live_update:
             serve(settings)
         else:
             _in_background(settings)

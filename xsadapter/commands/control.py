@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from xsadapter.commands import counters, history, inspection
+from xsadapter.commands.update import live_update
 from xsadapter.commands.walking import walk
 from xsadapter.engine.notices import Notice, escaped
 from xsadapter.engine.trail import SWITCHES
@@ -88,6 +89,7 @@ VERBS: Final = {
     b"log": Verb(0, 1, _of_daemon(_log), "log [on|off|+<switch>|-<switch>]"),
     b"logfile": Verb(1, 1, _of_daemon(_logfile), "logfile <file>"),
     b"check": Verb(0, 0, _of_daemon(inspection.check), "check"),
+    b"live-update": Verb(1, 6, live_update, "live-update -f <file>|-c <words>|-s [-t <s>] [-F] [-v <n>]|-a"),
     b"memreport": Verb(0, 0, _of_daemon(inspection.memreport), "memreport"),
     b"quota": Verb(0, 3, _of_daemon(inspection.quota), "quota [set <name> <value>|<domid>|max [-r]]"),
     b"quota-soft": Verb(0, 3, _of_daemon(inspection.quota_soft), "quota-soft [set <name> <value>]"),

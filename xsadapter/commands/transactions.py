@@ -28,6 +28,9 @@ def transaction_start(daemon: Daemon, connection: Connection, view: View, _: Non
         raise RequestError("EBUSY")
     if not connection.privileged:
         bear_transaction(connection)
+    if daemon.update.gathers and not connection.transactions:
+        daemon.update.delayed.append(connection)
+        raise Later
     daemon.turns.start(connection)
     opened = Transaction(daemon.head, connection)
     number = connection.take_transaction_id()

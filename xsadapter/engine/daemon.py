@@ -35,6 +35,7 @@ from xsadapter.engine.notices import Notice, escaped
 from xsadapter.engine.permissions import DEFAULT
 from xsadapter.engine.state import Resumed, restore
 from xsadapter.engine.turns import Later, Turns
+from xsadapter.engine.update import Update
 from xsadapter.engine.view import Live, View
 from xsadapter.engine.watches import Watches
 from xsadapter.errors import RequestError
@@ -81,6 +82,7 @@ class Daemon:
         "store",
         "turns",
         "unburied",
+        "update",
         "watches",
     )
 
@@ -113,6 +115,7 @@ class Daemon:
         self._kinds = self.metrics.kinds
         self.serial = 0
         """The last one given to a connection."""
+        self.update = Update()
         self._dispatch = HANDLERS
 
     @property
@@ -188,6 +191,8 @@ class Daemon:
             if self.flow.trail.obj:
                 self.flow.trail.object("DESTROY", "connection", connection)
             self.turns.forget(connection)
+            if self.update.owner is connection:
+                self.update.clear(self)
             connection.clear()
             connection.domain.operations += connection.operations
             connection.domain.clients.discard(connection)

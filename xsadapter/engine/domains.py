@@ -154,6 +154,11 @@ class Domains:
             found = self._known[domid] = Domain(domid, unique, self.limits, self.crossed)
         return found
 
+    def unique(self, domid: int) -> int:
+        """The id that tells a domain from others of its number; 0 if there is none or it has none."""
+        life = self._hypervisor.life(domid)
+        return life.unique if life else 0
+
     def life(self, domid: int) -> Life | None:
         """What the hypervisor says of it now."""
         return self._hypervisor.life(domid)

@@ -43,6 +43,10 @@ class Hypervisor(Protocol):
         """
         ...
 
+    def resume(self, connection: Connection) -> None:
+        """As `connect`, of a ring that was served before: it goes on as it is, nothing in its page is changed."""
+        ...
+
     def rebind(self, connection: Connection, port: int) -> None:
         """The domain is introduced again: another event channel, the ring begins anew; OSError."""
         ...
@@ -62,6 +66,10 @@ class Alone:
     def connect(self, connection: Connection, _port: int, _features: int) -> None:
         """There are no rings."""
         raise OSError(f"no hypervisor: the ring of domain {connection.domid} cannot be mapped")
+
+    def resume(self, connection: Connection) -> None:
+        """As `connect`."""
+        self.connect(connection, 0, 0)
 
     def rebind(self, connection: Connection, port: int) -> None:
         """As `connect`."""

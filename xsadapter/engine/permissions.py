@@ -31,7 +31,7 @@ READ: Final = 1
 WRITE: Final = 2
 _RIGHTS: Final = {b"n": 0, b"r": READ, b"w": WRITE, b"b": READ | WRITE}
 _STALE: Final = frozenset(b"NRWB")
-_LETTERS: Final = {rights: letter for letter, rights in _RIGHTS.items()}
+LETTERS: Final = {rights: letter for letter, rights in _RIGHTS.items()}
 
 DOMID_MAX: Final = 65535
 ANY_DOMAIN: Final = 0x7FF5
@@ -80,7 +80,7 @@ def pack(entries: tuple[Entry, ...]) -> bytes:
 
 
 def _packed(entry: Entry) -> bytes:
-    letter = _LETTERS[entry.rights]
+    letter = LETTERS[entry.rights]
     return b"%b%d\0" % (letter.upper() if entry.stale else letter, entry.domid)
 
 

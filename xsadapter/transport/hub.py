@@ -48,8 +48,8 @@ _DATAGRAMS: Final = 256
 class SimulatedXen:
     """The hypervisor of one daemon; implements `engine.hypervisor.Hypervisor`."""
 
-    def __init__(self, directory: Path) -> None:
-        """Take the directory's `evtchn` and `evtchn.fifo`; OSError."""
+    def __init__(self, directory: Path, datagrams: int | None = None, pipe: int | None = None) -> None:
+        """Take the directory's `evtchn` and `evtchn.fifo`, or the descriptors of who had them before; OSError."""
         self._directory = directory
         self.daemon: Daemon
         self.clients: dict[int, RingClient] = {}
@@ -59,13 +59,22 @@ class SimulatedXen:
         """Of each port that fired and was not written back, whether it fired again."""
         self._again: list[int] = []
         self._left = b""
-        self._datagrams = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        place, fifo = directory / "evtchn", directory / "evtchn.fifo"
-        for left in (place, fifo):
-            left.unlink(missing_ok=True)
-        self._datagrams.bind(str(place))
+        self._datagrams = self._bound() if datagrams is None else socket.socket(fileno=datagrams)
+        self._datagrams.setblocking(False)
+        self._pipe = self._made() if pipe is None else pipe
+
+    def _bound(self) -> socket.socket:
+        place = self._directory / "evtchn"
+        place.unlink(missing_ok=True)
+        datagrams = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        datagrams.bind(str(place))
+        return datagrams
+
+    def _made(self) -> int:
+        fifo = self._directory / "evtchn.fifo"
+        fifo.unlink(missing_ok=True)
         os.mkfifo(fifo, 0o600)
-        self._pipe = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)  # its own writer, so that it never ends
+        return os.open(fifo, os.O_RDWR | os.O_NONBLOCK)  # its own writer, so that it never ends
 
     def descriptors(self) -> tuple[int, ...]:
         """What to poll for reading."""
@@ -101,13 +110,20 @@ class SimulatedXen:
 
     def connect(self, connection: Connection, port: int, features: int) -> None:  # noqa: ARG002 - ports follow domids
         """See Hypervisor."""
+        self._serve(connection).begin(features)
+
+    def resume(self, connection: Connection) -> None:
+        """See Hypervisor."""
+        self._serve(connection)
+
+    def _serve(self, connection: Connection) -> RingClient:
         if not self.life(connection.domid):
             raise ProcessLookupError(f"there is no domain {connection.domid}")
         local = _FIRST_PORT + connection.domid
         ring = self._map(local)
         client = self.clients[local] = RingClient(self.daemon, connection, ring, local, self.notify)
         self._masked.pop(local, None)
-        client.begin(features)
+        return client
 
     def _map(self, port: int) -> Ring:
         descriptor = os.open(self._directory / f"ring.{port - _FIRST_PORT}", os.O_RDWR | os.O_CREAT, 0o600)

@@ -43,6 +43,9 @@ class ClientSocket(NamedTuple):
     domid: int
     uid: int | None = None
 
+    def __str__(self) -> str:
+        return f"{self.path}:{self.domid}" + ("" if self.uid is None else f":{self.uid}")
+
     @classmethod
     def parse(cls, text: str) -> ClientSocket:
         """From `PATH:domid` or `PATH:domid:uid`; ValueError, also for domain 0 and numbers that are no domain's."""
@@ -95,6 +98,20 @@ def listen(path: Path, client: ClientSocket | None = None) -> socket.socket:
     listener.listen(_BACKLOG)
     listener.setblocking(False)
     return listener
+
+
+def inherited(descriptor: int, *, listening: bool) -> socket.socket:
+    """A socket of the process that this one was before, non-blocking; OSError if it is none, and then it is closed."""
+    found = socket.socket(fileno=descriptor)
+    try:
+        found.setblocking(False)
+        found.set_inheritable(False)
+        if listening:
+            found.listen(_BACKLOG)
+    except OSError:
+        found.close()
+        raise
+    return found
 
 
 def peer(client: socket.socket) -> Peer:

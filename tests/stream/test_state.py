@@ -1,0 +1,220 @@
+"""A daemon's state as a stream, and a stream as a daemon's state."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import rrdstore
+from tests.daemon.conversation import NUMBERS, Host, Peer, ring_of
+from tests.daemon.test_accounts import check
+from tests.stream.test_codec import NOBODY, WRITTEN_BY_C
+from xsadapter import stream
+from xsadapter.engine import private
+from xsadapter.engine.daemon import Daemon
+from xsadapter.engine.planting import plant
+from xsadapter.engine.state import describe
+from xsadapter.stream import beyond
+from xsadapter.stream.incoming import hear
+from xsadapter.stream.outgoing import Carriers, told
+from xsadapter.wire import pack
+
+OK = b"OK\0"
+
+
+class House:
+    """A daemon on a store, and who takes over from it by a stream."""
+
+    def __init__(self):
+        self.host, self.store = Host(), rrdstore.memory()
+        self.daemon = Daemon(self.store, self.host)
+        self.daemon.begin("boot")
+
+    def carriers(self):
+        sockets, ports, came_by = {}, {}, {}
+        for serial, connection in self.daemon.connections.items():
+            if connection.peer == "ring":
+                ports[serial] = 1000 + connection.domid
+            else:
+                sockets[serial] = 100 + serial
+                if not connection.privileged:
+                    came_by[serial] = "/run/five:5"
+        return Carriers(3, 4, 5, sockets, ports, {"/run/five:5": 6}, came_by)
+
+    def left(self, *, whole, ours):
+        tree = self.daemon.head.tree if whole else None
+        head = str(self.daemon.branch.head.id) if ours else None
+        return b"".join(stream.encode(told(describe(self.daemon), self.carriers(), tree, head)))
+
+    def taken_over(self, data, *, fresh):
+        """Another daemon that goes on from a stream, in a store of its own or in this one."""
+        heard = hear(stream.decode(data), lambda descriptor: f"pid {descriptor}")
+        other = House.__new__(House)
+        other.host, other.store = self.host, rrdstore.memory() if fresh else self.store
+        other.daemon = Daemon(other.store, self.host)
+        state = heard.state(other.daemon.domains.unique)
+        if heard.nodes:
+            plant(other.daemon, "boot", heard.nodes, {domain.domid: domain.unique for domain in state.domains})
+        assert other.daemon.begin("boot", (state, lambda _connection, _state: True))
+        other.heard = heard
+        return other
+
+    def tree(self):
+        return {
+            path: (node.value, node.meta)
+            for path, node in self.daemon.head.tree.descend("/")
+            if path not in {private.ROOT, private.DOMAINS}
+        }
+
+
+@pytest.fixture
+def house():
+    made = House()
+    yield made
+    made.store.close()
+
+
+def in_order(state):
+    return replace(state, domains=tuple(sorted(state.domains, key=lambda domain: domain.domid)))
+
+
+def lived_in(house):
+    """With a guest, its stub domain, a confined client, watches of every form, transactions, and bytes on the way."""
+    toolstack = Peer(house.daemon)
+    for domid in (5, 6):
+        home = b"/local/domain/%d\0" % domid
+        assert toolstack.ask("MKDIR", home) == OK
+        assert toolstack.ask("SET_PERMS", home + b"n%d\0r7\0" % domid) == OK
+        assert toolstack.ask("INTRODUCE", b"%d\x001\x007\0" % domid) == OK
+    assert toolstack.ask("SET_TARGET", b"6\x005\0") == OK
+    assert toolstack.ask("SET_QUOTA", b"5\0watches\x009\0") == OK
+    assert toolstack.ask("SET_FEATURE", b"7\x002\0") == OK
+    assert toolstack.ask("WRITE", b"/local/domain/5/name\0a\0b") == OK
+    guest = ring_of(house.daemon, 5)
+    for watch in (b"name\0relative\0", b"/local/domain/5\0deep\x001\0", b"@releaseDomain\0dead\0"):
+        assert guest.ask("WATCH", watch) == OK
+    assert toolstack.ask("WATCH", b"/\0all\0") == OK
+    for peer in (guest, toolstack):
+        assert peer.ask("TRANSACTION_START", b"\0") == b"1\0"
+    assert guest.ask("WRITE", b"name\0c", transaction=1) == OK
+    toolstack.connection.reader.feed(pack(NUMBERS["READ"], 9, 0, b"/a\0")[:7])
+    house.daemon.connect("pid 1 (one)", 5, privileged=False)
+    guest.connection.event("/local/domain/5/name", b"x")
+    toolstack.connection.event("/whole", b"y")
+    toolstack.connection.event("/cut", b"z")
+    guest.connection.sent(3)
+    return toolstack, guest
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_our_own_code_goes_on_where_it_was(house, whole):
+    lived_in(house)
+    before = describe(house.daemon)
+    other = house.taken_over(house.left(whole=whole, ours=True), fresh=whole)
+    assert in_order(describe(other.daemon)) == in_order(before)
+    assert other.tree() == house.tree()
+    assert other.heard.carriers() == house.carriers()
+    check(other.daemon)
+
+
+def test_another_s_code_gets_what_the_stream_has(house):
+    toolstack, guest = lived_in(house)
+    records = list(stream.decode(house.left(whole=True, ours=False)))
+    assert not [record for record in records if isinstance(record, stream.Foreign | stream.Transaction)]
+    clients = {record.identifier: record for record in records if isinstance(record, stream.Connection)}
+    assert sorted(clients) == [
+        serial for serial, each in house.daemon.connections.items() if each.peer != "pid 1 (one)"
+    ]
+    assert clients[toolstack.connection.serial].unread == pack(NUMBERS["READ"], 9, 0, b"/a\0")[:7]
+    ring = clients[guest.connection.serial]
+    assert (ring.channel, ring.unique, ring.begun) == (stream.Ring(5, None, 1005), 1005, len(ring.unsent))
+    assert [record for record in records if isinstance(record, stream.Watch)] == [
+        stream.Watch(guest.connection.serial, b"name", b"relative"),
+        stream.Watch(guest.connection.serial, b"/local/domain/5", b"deep", 1),
+        stream.Watch(guest.connection.serial, b"@releaseDomain", b"dead"),
+        stream.Watch(toolstack.connection.serial, b"/", b"all"),
+    ]
+    nodes = {record.path: record for record in records if isinstance(record, stream.Node)}
+    assert list(nodes)[:3] == [b"/", b"@introduceDomain", b"@releaseDomain"]
+    five = (stream.Permission("n", 5), stream.Permission("r", 7, stale=False))
+    assert nodes[b"/local/domain/5/name"] == stream.Node(b"/local/domain/5/name", b"a\0b", five)
+
+
+def test_what_c_xenstored_left(house):
+    house.host.lives[0] = None
+    other = house.taken_over(WRITTEN_BY_C, fresh=True)
+    state = describe(other.daemon)
+    assert [(client.serial, client.peer, client.privileged) for client in state.connections] == [
+        (1, "ring", True),
+        (2, "pid 7", True),
+        (3, "pid 8", True),
+        (4, "pid 9", True),
+    ]
+    assert state.connections[3].output == (pack(0, 0, 0, OK),)
+    assert [(watch.serial, watch.path, watch.token) for watch in state.watches] == [(2, "/a", b"/a"), (3, "/a", b"/a")]
+    assert Peer(other.daemon).ask("READ", b"/a/b\0") == b"hello"
+    assert Peer(other.daemon).ask("DIRECTORY", b"/\0") == b"a\0tool\0"
+    check(other.daemon)
+
+
+def test_a_transaction_of_another_s_ends_in_eagain(house):
+    peer = Peer(house.daemon)
+    data = list(stream.decode(house.left(whole=True, ours=False)))
+    data.insert(5, stream.Transaction(peer.connection.serial, 77))
+    other = house.taken_over(b"".join(stream.encode(data)), fresh=True)
+    again = Peer.__new__(Peer)
+    again.daemon, again.connection, again.request = other.daemon, other.daemon.connections[1], 1
+    assert again.ask("TRANSACTION_END", b"T\0", transaction=77) == "EAGAIN"
+    assert again.ask("TRANSACTION_START", b"\0") == b"78\0"
+
+
+def test_messages_are_cut_by_their_headers_where_nobody_says_how(house):
+    Peer(house.daemon)
+    first, second = pack(2, 1, 0, b"one"), pack(2, 2, 0, b"second")
+    data = [
+        stream.Connection(1, stream.Socket(9), unsent=first[5:] + second + second[:9], begun=len(first) - 5),
+        stream.Node(b"/", b"", NOBODY),
+    ]
+    (client,) = house.taken_over(b"".join(stream.encode(data)), fresh=True).heard.state(lambda _: 0).connections
+    assert client.output == (first[5:], second, second[:9])
+    assert client.begun
+
+
+CONNECTION = stream.Connection(1, stream.Socket(5))
+ROOT = stream.Node(b"/", b"", NOBODY)
+WRONG = {
+    "a watch of nobody": [stream.Watch(1, b"/a", b"t")],
+    "a transaction of nobody": [stream.Transaction(1, 1)],
+    "a connection twice": [CONNECTION, CONNECTION],
+    "a watch on no path": [CONNECTION, stream.Watch(1, b"/a/", b"t")],
+    "a node without its parent": [ROOT, stream.Node(b"/a/b", b"", NOBODY)],
+    "a node at no path": [stream.Node(b"a", b"", NOBODY)],
+    "a record of ours that is no JSON": [stream.Foreign(beyond.KIND, b"{nojson}")],
+    "a record of ours with other values": [stream.Foreign(beyond.KIND, b'{"clients":5}   ')],
+}
+
+
+@pytest.mark.parametrize("records", WRONG.values(), ids=WRONG)
+def test_what_makes_no_sense_is_refused(records):
+    with pytest.raises(stream.StreamError, match=r"found .* expected "):
+        hear(stream.decode(b"".join(stream.encode(records))), lambda _: "")
+
+
+def test_a_record_of_ours_from_a_later_version_is_read():
+    known = beyond.Beyond("7-abc", 9, {"1": beyond.Client(5)}, {"5": beyond.Known(1005)})
+    later = beyond.pack(known).body.rstrip(b"\0").replace(b'{"head"', b'{"newer":{"x":1},"head"')
+    assert beyond.unpack(stream.Foreign(beyond.KIND, later)) == known
+    assert beyond.unpack(stream.Foreign(beyond.KIND, b"{}")) == beyond.Beyond()
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abc"), st.binary(max_size=9)), max_size=8))
+@settings(max_examples=30)
+def test_the_tree_is_the_same_afterwards(written):
+    house = House()
+    toolstack = Peer(house.daemon)
+    for first, second, value in written:
+        toolstack.ask("WRITE", f"/{first}/{second}\0".encode() + value)
+    other = house.taken_over(house.left(whole=True, ours=False), fresh=True)
+    assert other.tree() == house.tree()
+    check(other.daemon)

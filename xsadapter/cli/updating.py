@@ -1,0 +1,240 @@
+"""The shell's part of a live update (`engine.update`): looking at the program, and becoming it.
+
+Rules
+1. A program is looked at while everybody is served: with `--help` it must end with status 0. If what it then says names
+   --check-takeover it is of our code, and is run once more with that option and a state as it would get: it must
+   understand its command line and that state.
+2. Between our own code the tree stays in the store, which is left as a kill would leave it: nothing that was
+   answered is missing. To another program, and from a store in memory, the tree goes in the stream.
+3. The process becomes the program: its number, descriptors and clients stay. Up to that moment everything can fail and
+   this daemon goes on; a store is never closed before.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import rrdstore
+from xsadapter.cli import heritage
+from xsadapter.cli.notify import notify, reloading
+from xsadapter.engine.state import describe
+from xsadapter.engine.update import Stage
+from xsadapter.stream import StreamError, least_version
+from xsadapter.stream.outgoing import Carriers, told
+from xsadapter.wire import OK, pack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from xsadapter.cli.serving import Settings
+    from xsadapter.engine.daemon import Daemon
+    from xsadapter.engine.state import State
+    from xsadapter.server import Server
+    from xsadapter.stream import Record
+    from xsadapter.transport.hub import SimulatedXen
+    from xsadapter.transport.listener import Listener
+
+_log = logging.getLogger("xsadapter")
+
+CHECK: Final = "--check-takeover"
+_PATIENCE: Final = 30.0
+"""Seconds that a program has to be looked at."""
+_AGAIN: Final = 0.02
+_CUT: Final = 200
+
+
+class _Look:
+    """A program that runs to be looked at."""
+
+    def __init__(self, words: list[str], where: str) -> None:
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the program
+        self._until = time.monotonic() + _PATIENCE
+        try:
+            self._process = subprocess.Popen(
+                words, cwd=where, stdin=subprocess.DEVNULL, stdout=self._said, stderr=self._said
+            )
+        except BaseException:
+            self._said.close()
+            raise
+
+    def ended(self) -> tuple[int, str] | None:
+        """Its status and what it said, once it has ended or its time is over."""
+        status = self._process.poll()
+        if status is None:
+            if time.monotonic() < self._until:
+                return None
+            self._process.kill()
+            self._process.wait()
+            status = -1
+        self._said.seek(0)
+        with self._said:
+            return status, self._said.read(1 << 16).decode(errors="replace")
+
+    def stop(self) -> None:
+        """Nobody wants to know any more."""
+        self._process.kill()
+        self._process.wait()
+        self._said.close()
+
+
+class Updating:
+    """One for a server: an errand, as long as there is an update."""
+
+    def __init__(self, daemon: Daemon, settings: Settings, listeners: list[Listener], xen: SimulatedXen | None) -> None:
+        self._daemon, self._settings, self._listeners, self._xen = daemon, settings, listeners, xen
+        self._look: _Look | None = None
+        self._ours = False
+        self._again = 0.0
+
+    @property
+    def at(self) -> float | None:
+        """See Errand."""
+        return self._again if self._daemon.update.active or self._look is not None else None
+
+    def turn(self, server: Server) -> None:
+        """Go on with the update, if there is one; does not return if it succeeds."""
+        update = self._daemon.update
+        if not update.active:
+            if self._look is not None:
+                self._look.stop()
+                self._look = None
+            return
+        self._again = time.monotonic() + _AGAIN
+        try:
+            if update.stage is Stage.CHOSEN:
+                self._inspect(server)
+            else:
+                self._start(server)
+        except (OSError, StreamError, rrdstore.StoreError) as error:
+            _log.error("no live update: %s", error)
+            update.fail(self._daemon, str(error))
+
+    def _inspect(self, server: Server) -> None:
+        update, settings = self._daemon.update, self._settings
+        if self._look is None:
+            if not os.access(update.program, os.X_OK) or not Path(update.program).is_file():
+                raise OSError(f"{update.program}: expected a program that can be run")
+            self._ours = False
+            chosen = settings.words if update.words is None else update.words
+            self._look = _Look([update.program, *chosen, "--help"], settings.began_in)
+            return
+        ended = self._look.ended()
+        if ended is None:
+            return
+        self._look = None
+        status, said = ended
+        if self._ours:
+            self._trial.unlink(missing_ok=True)
+        if status:
+            raise OSError(f"{update.program} ended with status {status}: {said.strip()[-_CUT:]}")
+        if not self._ours and CHECK in said:
+            self._ours = True
+            heritage.write(self._trial, self._records(server, whole=False, ours=True), 2)
+            words = [update.program, *self._words(), CHECK, str(self._trial)]
+            self._look = _Look(words, settings.began_in)
+            return
+        update.accept(self._daemon, ours=self._ours)
+
+    @property
+    def _trial(self) -> Path:
+        return self._settings.rundir / f"{heritage.NAME}.trial"
+
+    def _words(self) -> list[str]:
+        chosen = self._daemon.update.words
+        words = list(self._settings.words if chosen is None else chosen)
+        return words if {"-U", "--live-update"} & set(words) else [*words, "-U"]
+
+    def _start(self, server: Server) -> None:
+        daemon, update = self._daemon, self._daemon.update
+        hindrance = update.hindrance(daemon)
+        if hindrance is not None:
+            if time.monotonic() - update.began >= update.timeout:
+                update.fail(daemon, hindrance)
+            return
+        self._become(server)
+
+    def _become(self, server: Server) -> None:
+        settings, update = self._settings, self._daemon.update
+        whole = not update.ours or settings.store.path is None
+        records = list(self._records(server, whole=whole, ours=update.ours, answer=True))
+        path = settings.rundir / heritage.NAME
+        heritage.write(path, records, update.version or (2 if update.ours else least_version(records)))
+        words = [update.program, *self._words()]
+        environment = dict(os.environ)
+        if not update.ours:
+            environment |= {"XENSTORED_RUNDIR": str(settings.rundir), "XENSTORED_ROOTDIR": str(settings.rundir)}
+        descriptors = self._descriptors(server)
+        _log.info("live update: becoming %s", " ".join(words))
+        reloading()
+        here = Path.cwd()
+        try:
+            heritage.leave_open(descriptors, stay=True)
+            os.chdir(settings.began_in)
+            os.execve(update.program, words, environment)
+        except OSError:
+            os.chdir(here)
+            heritage.leave_open(descriptors, stay=False)
+            path.unlink(missing_ok=True)
+            notify("READY=1")
+            raise
+
+    def _records(self, server: Server, *, whole: bool, ours: bool, answer: bool = False) -> Iterable[Record]:
+        daemon = self._daemon
+        state = describe(daemon)
+        if answer:
+            state = self._answered(state)
+        tree = daemon.head.tree if whole else None
+        return told(state, self._carriers(server), tree, str(daemon.branch.head.id) if ours else None)
+
+    def _answered(self, state: State) -> State:
+        """With the OK to who asked for the update among what is to be sent, and his request no more waiting."""
+        owner = self._daemon.update.owner
+        if owner is None or owner.held is None:
+            return state
+        kind, request, transaction, _ = owner.held
+        waiting = pack(*owner.held)
+        reply = pack(kind, request, transaction, OK)
+        clients = tuple(
+            replace(client, input=client.input[len(waiting) :], output=(*client.output, reply))
+            if client.serial == owner.serial
+            else client
+            for client in state.connections
+        )
+        return replace(state, connections=clients)
+
+    def _carriers(self, server: Server) -> Carriers:
+        own = next((each for each in self._listeners if each.confined is None), None)
+        xen = self._xen
+        events, pipe = xen.descriptors() if xen is not None else (None, None)
+        return Carriers(
+            own.socket.fileno() if own is not None else None,
+            events,
+            pipe,
+            {client.connection.serial: client.socket.fileno() for client in server.clients},
+            {ring.connection.serial: port for port, ring in xen.clients.items()} if xen is not None else {},
+            {str(each.confined): each.socket.fileno() for each in self._listeners if each.confined is not None},
+            {
+                client.connection.serial: str(client.listener.confined)
+                for client in server.clients
+                if client.listener.confined is not None
+            },
+        )
+
+    def _descriptors(self, server: Server) -> list[int]:
+        carriers = self._carriers(server)
+        shared = [carriers.listener, carriers.events, carriers.pipe]
+        ours = [*carriers.client_sockets.values()] if self._daemon.update.ours else []
+        return [each for each in shared if each is not None] + ours + self._kept(carriers)
+
+    def _kept(self, carriers: Carriers) -> list[int]:
+        """The sockets of those who come along: to another program no confined ones."""
+        clients = self._daemon.connections
+        ours = self._daemon.update.ours
+        return [fd for serial, fd in carriers.sockets.items() if ours or clients[serial].privileged]

@@ -1,0 +1,68 @@
+"""The tree of another daemon, taken over.
+
+Rules
+1. It replaces what clients can see, in commits of a bounded size: the first takes away what was there, the last
+   says that the tree is this boot's. So a daemon that is killed meanwhile begins with a fresh tree, never with half.
+2. Whoever owns a node or is named in a list by then is known by the unique id that he has now.
+
+Cost: O(nodes).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from xsadapter.engine import lives, private
+from xsadapter.engine.permissions import ANY_DOMAIN, DEFAULT, listed
+from xsadapter.paths import is_special
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from xsadapter.engine.daemon import Daemon
+
+_NODES: Final = 2000
+_BYTES: Final = 1 << 18
+_MESSAGE: Final = "START on the tree of another daemon"
+
+
+def plant(daemon: Daemon, boot: str, nodes: Mapping[str, tuple[bytes, bytes]], uniques: Mapping[int, int]) -> None:
+    """Make the tree these nodes (value and list of each, parents first), for a daemon that has no clients yet.
+
+    `uniques`: the ids of domains that are known by them. StoreError.
+    """
+    with daemon.branch.transaction(message=_MESSAGE, author=lives.AUTHOR) as change:
+        for name in daemon.branch.tree.list("/"):
+            change.remove(f"/{name}")
+        for path in ("/", private.ROOT):
+            change.set(path, b"", meta=DEFAULT)
+        for name, meta in private.SPECIAL_LISTS.items():
+            change.set(private.special_place(name), b"", meta=meta)
+    for some in _in_pieces(nodes):
+        with daemon.branch.transaction(message=_MESSAGE, author=lives.AUTHOR) as change:
+            for path, (value, meta) in some.items():
+                if not is_special(path):
+                    change.set(path, value, meta=meta)
+                elif path in private.SPECIAL_NAMES:
+                    change.set(private.special_place(path), b"", meta=meta)
+    named = {domid for meta in {meta for _, meta in nodes.values()} for domid in listed(meta).named} | set(uniques)
+    with daemon.branch.transaction(message=_MESSAGE, author=lives.AUTHOR) as change:
+        for domid in sorted(named - {0, ANY_DOMAIN}):
+            life = daemon.domains.life(domid)
+            unique = uniques.get(domid) or (life.unique if life is not None else 0)
+            if unique:
+                change.set(private.domain_place(domid), b"%d" % unique, meta=DEFAULT)
+        change.set(private.BOOT, boot.encode(), meta=DEFAULT)
+    daemon.head.moved()
+
+
+def _in_pieces(nodes: Mapping[str, tuple[bytes, bytes]]) -> Iterator[dict[str, tuple[bytes, bytes]]]:
+    piece: dict[str, tuple[bytes, bytes]] = {}
+    size = 0
+    for path, (value, meta) in nodes.items():
+        piece[path] = value, meta
+        size += len(path) + len(value)
+        if len(piece) >= _NODES or size >= _BYTES:
+            yield piece
+            piece, size = {}, 0
+    yield piece

@@ -1,0 +1,87 @@
+"""What our daemon knows and Xen's records have no field for: one record of a type of ours, which others leave out.
+
+Rules
+1. The body is JSON in ASCII, behind it NULs. A key that is not known is left out, one that is missing has its
+   default: so an older and a newer version of ours understand each other.
+2. Only what another record does not say is here; so a stream of ours is read by others, who know less.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from xsadapter.stream.records import Foreign, StreamError, padded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+KIND: Final = 0x72726462
+T = TypeVar("T")
+_NAME: Final = "record of ours"
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Beside a CONNECTION_DATA: who it is."""
+
+    domid: int = 0
+    peer: str = ""
+    privileged: bool = True
+    port: int = 0
+    ignored: bool = False
+    next_transaction: int = 1
+    transactions: list[list[int]] = field(default_factory=list)
+    """Number, and 1 if anything was asked in it."""
+    listener: str = ""
+    """The client socket that it came by; empty for the daemon's own."""
+    cuts: list[int] = field(default_factory=list)
+    """How long each message is that was not sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Beside a DOMAIN_DATA: who it is, and whose rights it has."""
+
+    unique: int = 0
+    target: int | None = None
+    shut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """All of it."""
+
+    head: str = ""
+    """The commit whose tree is meant, if the stream has no nodes."""
+    serial: int = 0
+    clients: dict[str, Client] = field(default_factory=dict)
+    """By the connection's id in decimal."""
+    domains: dict[str, Known] = field(default_factory=dict)
+    listeners: dict[str, int] = field(default_factory=dict)
+    """Descriptors of client sockets, as PATH:DOMID:UID."""
+    pipe: int | None = None
+    """The descriptor of a simulated hypervisor's pipe."""
+
+
+def pack(beyond: Beyond) -> Foreign:
+    """The record. O(its size)."""
+    body = json.dumps(asdict(beyond), separators=(",", ":")).encode("ascii")
+    return Foreign(KIND, body.ljust(padded(len(body)), b"\0"))
+
+
+def unpack(record: Foreign) -> Beyond:
+    """What the record says; StreamError."""
+    try:
+        found = json.loads(record.body.rstrip(b"\0"))
+        found["clients"] = {name: _made(Client, each) for name, each in found.get("clients", {}).items()}
+        found["domains"] = {name: _made(Known, each) for name, each in found.get("domains", {}).items()}
+        return _made(Beyond, found)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise StreamError(_NAME, 0, f"{record.body[:80]!r}", f"an object of JSON with our keys ({error})") from None
+
+
+def _made(kind: type[T], found: Mapping[str, Any]) -> T:
+    known = {each.name for each in fields(kind)}  # type: ignore[arg-type]  # only dataclasses come here
+    return kind(**{name: value for name, value in found.items() if name in known})

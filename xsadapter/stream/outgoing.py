@@ -1,0 +1,138 @@
+"""A daemon's state as records.
+
+Rules
+1. Connections, then watches in the order of registration over all of them, then nodes, parents first, then domains.
+2. For our own code a record of ours goes with them (`beyond`). For any other a confined client of a local socket is
+   left out, since it would be taken for a privileged one; so are open transactions, which no other continues.
+3. Of the tree goes what clients can see, `/` first, and the lists of the special names.
+
+Cost: O(state), O(nodes) if the tree goes with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from xsadapter.engine import private
+from xsadapter.engine.permissions import LETTERS, listed
+from xsadapter.stream import beyond
+from xsadapter.stream.records import (
+    Connection,
+    Domain,
+    Global,
+    Node,
+    Permission,
+    Quotas,
+    Record,
+    Ring,
+    Socket,
+    Transaction,
+    Watch,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import rrdstore
+    from xsadapter.engine.state import ConnectionState, State
+
+_RELATIVE: Final = len("/local/domain//")
+
+
+@dataclass(frozen=True, slots=True)
+class Carriers:
+    """What carries bytes: descriptors and ports, as the shell has them."""
+
+    listener: int | None = None
+    events: int | None = None
+    pipe: int | None = None
+    sockets: Mapping[int, int] = field(default_factory=dict)
+    """By the connection's serial number."""
+    ports: Mapping[int, int] = field(default_factory=dict)
+    """The daemon's end of each ring's event channel, by the connection's serial number."""
+    client_sockets: Mapping[str, int] = field(default_factory=dict)
+    """Listening ones, by what they are for: PATH:DOMID[:UID]."""
+    came_by: Mapping[int, str] = field(default_factory=dict)
+    """The client socket that a connection came by, by its serial number."""
+
+
+def told(state: State, carriers: Carriers, tree: rrdstore.Tree | None, ours: str | None) -> Iterator[Record]:
+    """The records; with the nodes of `tree`. `ours`: the reader is our code, and goes on from that commit."""
+    yield Global(carriers.listener, carriers.events)
+    yield Quotas(state.limits)
+    if ours is not None:
+        yield beyond.pack(_beyond(state, carriers, ours))
+    gone = set()
+    uniques = {domain.domid: domain.unique for domain in state.domains}
+    targets = {domain.domid: domain.target for domain in state.domains}
+    for client in state.connections:
+        if client.ring:
+            port = carriers.ports.get(client.serial, 0)
+            channel: Ring | Socket = Ring(client.domid, targets.get(client.domid), port)
+        elif client.serial in carriers.sockets and (ours is not None or client.privileged):
+            channel = Socket(carriers.sockets[client.serial])
+        else:
+            gone.add(client.serial)
+            continue
+        yield Connection(
+            client.serial,
+            channel,
+            client.input,
+            b"".join(client.output),
+            len(client.output[0]) if client.begun and client.output else 0,
+            uniques.get(client.domid) if client.ring else None,
+        )
+    homes = {client.serial: _RELATIVE + len(str(client.domid)) for client in state.connections}
+    for watch in state.watches:
+        if watch.serial not in gone:
+            path = watch.path[homes[watch.serial] :] if watch.relative else watch.path
+            yield Watch(watch.serial, path.encode("ascii"), watch.token, watch.depth)
+    if ours is not None:
+        for client in state.connections:
+            for opened in client.transactions:
+                yield Transaction(client.serial, opened.number)
+    if tree is not None:
+        yield from _nodes(tree)
+    for domain in state.domains:
+        yield Domain(domain.domid, domain.features, domain.limits)
+
+
+def _nodes(tree: rrdstore.Tree) -> Iterator[Node]:
+    for path, node in tree.descend("/"):
+        if not path.startswith(private.ROOT):
+            yield Node(path.encode(), node.value, _entries(node.meta))
+        if path == "/":
+            for name in private.SPECIAL_NAMES:
+                special = tree.get(private.special_place(name))
+                if special is not None:
+                    yield Node(name.encode(), b"", _entries(special.meta))
+
+
+def _entries(meta: bytes) -> tuple[Permission, ...]:
+    return tuple(Permission(chr(LETTERS[entry.rights][0]), entry.domid, entry.stale) for entry in listed(meta).entries)
+
+
+def _beyond(state: State, carriers: Carriers, head: str) -> beyond.Beyond:
+    return beyond.Beyond(
+        head,
+        state.serial,
+        {str(client.serial): _client(client, carriers) for client in state.connections},
+        {str(domain.domid): beyond.Known(domain.unique, domain.target, domain.shut) for domain in state.domains},
+        dict(carriers.client_sockets),
+        carriers.pipe,
+    )
+
+
+def _client(client: ConnectionState, carriers: Carriers) -> beyond.Client:
+    return beyond.Client(
+        client.domid,
+        client.peer,
+        client.privileged,
+        client.port,
+        client.ignored,
+        client.next_transaction,
+        [[opened.number, int(opened.used)] for opened in client.transactions],
+        carriers.came_by.get(client.serial, ""),
+        [len(message) for message in client.output],
+    )
