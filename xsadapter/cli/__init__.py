@@ -11,6 +11,7 @@ from xsadapter.cli.lookup import lookup
 from xsadapter.cli.metrics import metrics
 from xsadapter.cli.run import run
 from xsadapter.cli.top import top
+from xsadapter.cli.unit import install_unit
 from xsadapter.cli.verbs import VERBS
 
 
@@ -29,5 +30,5 @@ def main() -> None:
     """  # noqa: D301 - the escape is click\'s mark: do not rewrap
 
 
-for command in (run, *VERBS, lookup, log, top, metrics, install_links):
+for command in (run, *VERBS, lookup, log, top, metrics, install_links, install_unit):
     main.add_command(command)

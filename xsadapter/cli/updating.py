@@ -4,7 +4,8 @@ Rules
 1. A program is looked at while everybody is served: with `--help` it must end with status 0. If what it then says names
    --check-takeover it is of our code, and is run once more with that option and a state as it would get: it must
    understand its command line and that state.
-2. Between our own code the tree stays in the store, which is left as a kill would leave it: nothing that was
+2. Another program gets version 1 of the stream unless the request names 2: C xenstored 4.17 knows no other.
+   Between our own code the tree stays in the store, which is left as a kill would leave it: nothing that was
    answered is missing. To another program, and from a store in memory, the tree goes in the stream.
 3. The process becomes the program: its number, descriptors and clients stay. Up to that moment everything can fail and
    this daemon goes on; a store is never closed before.
@@ -26,7 +27,7 @@ from xsadapter.cli import heritage
 from xsadapter.cli.notify import notify, reloading
 from xsadapter.engine.state import describe
 from xsadapter.engine.update import Stage
-from xsadapter.stream import StreamError, least_version
+from xsadapter.stream import StreamError
 from xsadapter.stream.outgoing import Carriers, told
 from xsadapter.wire import OK, pack
 
@@ -136,7 +137,7 @@ class Updating:
             raise OSError(f"{update.program} ended with status {status}: {said.strip()[-_CUT:]}")
         if not self._ours and CHECK in said:
             self._ours = True
-            heritage.write(self._trial, self._records(server, whole=False, ours=True), 2)
+            heritage.write(self._trial, self._records(server, 2, whole=False, ours=True), 2)
             words = [update.program, *self._words(), CHECK, str(self._trial)]
             self._look = _Look(words, settings.began_in)
             return
@@ -163,9 +164,9 @@ class Updating:
     def _become(self, server: Server) -> None:
         settings, update = self._settings, self._daemon.update
         whole = not update.ours or settings.store.path is None
-        records = list(self._records(server, whole=whole, ours=update.ours, answer=True))
+        version = 2 if update.ours else update.version or 1
         path = settings.rundir / heritage.NAME
-        heritage.write(path, records, update.version or (2 if update.ours else least_version(records)))
+        heritage.write(path, self._records(server, version, whole=whole, ours=update.ours, answer=True), version)
         words = [update.program, *self._words()]
         environment = dict(os.environ)
         if not update.ours:
@@ -185,13 +186,15 @@ class Updating:
             notify("READY=1")
             raise
 
-    def _records(self, server: Server, *, whole: bool, ours: bool, answer: bool = False) -> Iterable[Record]:
+    def _records(
+        self, server: Server, version: int, *, whole: bool, ours: bool, answer: bool = False
+    ) -> Iterable[Record]:
         daemon = self._daemon
         state = describe(daemon)
         if answer:
             state = self._answered(state)
         tree = daemon.head.tree if whole else None
-        return told(state, self._carriers(server), tree, str(daemon.branch.head.id) if ours else None)
+        return told(state, self._carriers(server), tree, str(daemon.branch.head.id) if ours else None, version)
 
     def _answered(self, state: State) -> State:
         """With the OK to who asked for the update among what is to be sent, and his request no more waiting."""

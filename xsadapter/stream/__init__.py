@@ -22,7 +22,7 @@ from xsadapter.stream.records import (
     Transaction,
     Watch,
 )
-from xsadapter.stream.writing import encode, least_version
+from xsadapter.stream.writing import encode
 
 __all__ = [
     "Connection",
@@ -40,5 +40,4 @@ __all__ = [
     "Watch",
     "decode",
     "encode",
-    "least_version",
 ]

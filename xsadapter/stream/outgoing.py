@@ -4,7 +4,8 @@ Rules
 1. Connections, then watches in the order of registration over all of them, then nodes, parents first, then domains.
 2. For our own code a record of ours goes with them (`beyond`). For any other a confined client of a local socket is
    left out, since it would be taken for a privileged one; so are open transactions, which no other continues.
-3. Of the tree goes what clients can see, `/` first, and the lists of the special names.
+3. Version 1 has no quotas and no domains: C xenstored 4.17 ends at a record that it does not know.
+4. Of the tree goes what clients can see, `/` first, and the lists of the special names.
 
 Cost: O(state), O(nodes) if the tree goes with it.
 """
@@ -57,10 +58,13 @@ class Carriers:
     """The client socket that a connection came by, by its serial number."""
 
 
-def told(state: State, carriers: Carriers, tree: rrdstore.Tree | None, ours: str | None) -> Iterator[Record]:
+def told(
+    state: State, carriers: Carriers, tree: rrdstore.Tree | None, ours: str | None, version: int = 2
+) -> Iterator[Record]:
     """The records; with the nodes of `tree`. `ours`: the reader is our code, and goes on from that commit."""
     yield Global(carriers.listener, carriers.events)
-    yield Quotas(state.limits)
+    if version > 1:
+        yield Quotas(state.limits)
     if ours is not None:
         yield beyond.pack(_beyond(state, carriers, ours))
     gone = set()
@@ -94,8 +98,9 @@ def told(state: State, carriers: Carriers, tree: rrdstore.Tree | None, ours: str
                 yield Transaction(client.serial, opened.number)
     if tree is not None:
         yield from _nodes(tree)
-    for domain in state.domains:
-        yield Domain(domain.domid, domain.features, domain.limits)
+    if version > 1:
+        for domain in state.domains:
+            yield Domain(domain.domid, domain.features, domain.limits)
 
 
 def _nodes(tree: rrdstore.Tree) -> Iterator[Node]:

@@ -63,15 +63,6 @@ def encode(stream: Iterable[Record], version: int = 2, order: Order = "little") 
     yield struct.pack(sign + "II", records.END, 0)
 
 
-def least_version(stream: Iterable[Record]) -> int:
-    """The least version that says all that these records say."""
-    needed = any(
-        (isinstance(record, Watch) and record.depth is not None) or (isinstance(record, Domain) and record.features)
-        for record in stream
-    )
-    return 2 if needed else 1
-
-
 def _global(record: Global, sign: str, _: int) -> bytes:
     return struct.pack(sign + "ii", *(-1 if each is None else each for each in (record.listener, record.events)))
 
