@@ -7,7 +7,9 @@ what came of it: recovery does it again.
               met:u8 (1 a merge, 2 of two that went past each other)
               parents (number:u64 epoch:u32), author, message, opaque
               if met: fork:u64 base:u64 older:u64 fork since, upstream since, older since, older side:u64 more:u32
-              edits, and `more` that make the base (path:u32 flags:u8 (1 value, 2 meta) value:u32 meta:u32, then these)
+              edits, and `more` that make the base (path:u32 flags:u8 value:u32 meta:u32, then these)
+              flags: 1 a value, 2 metadata, 4 the path goes on from that of the edit before: what is new of it is here.
+              So a chain of levels that a commit makes takes its length, and not its square
     change  = 0:u64 kind:u32 0:u32, and by kind
               1 a branch made      line:u64 upstream:u64 head:u64 lease:u64 until:i64 name:u16 keep:u16, name, keep,
                                    and if it begins with nothing the commit that it begins with
@@ -22,6 +24,7 @@ Pure. Cost: O(bytes).
 
 from __future__ import annotations
 
+from itertools import pairwise
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +43,7 @@ _PARENT = Struct("<QI")
 _ONE = Struct("<QQqqIIIBBHBQI")
 """An entry with its only parent."""
 _EDIT = Struct("<IBII")
-_HAS_VALUE, _HAS_META = 1, 2
+_HAS_VALUE, _HAS_META, _GOES_ON = 1, 2, 4
 _MET, _CROSSED = 1, 2
 _CHANGE = Struct("<QII")
 _BEGUN = Struct("<4QqHH")
@@ -77,15 +80,34 @@ def encode(entry: Acknowledged) -> bytes:
         fork, base, older, reach, crossing = meeting
         parts.append(_MEETING.pack(fork, base, older, *reach, len(crossing or ())))
         edits += crossing or ()
+    above = ""
     for path_text, value, meta in edits:
-        path = path_text.encode()
-        if value is None:
-            parts += (_EDIT.pack(len(path), 0, 0, 0), path)
-        elif meta is None:
-            parts += (_EDIT.pack(len(path), _HAS_VALUE, len(value), 0), path, value)
+        goes_on = 0
+        if _is_below(path_text, above):
+            path, goes_on = path_text[len(above) :].encode(), _GOES_ON
         else:
-            parts += (_EDIT.pack(len(path), _HAS_VALUE | _HAS_META, len(value), len(meta)), path, value, meta)
+            path = path_text.encode()
+        above = path_text
+        if value is None:
+            parts += (_EDIT.pack(len(path), goes_on, 0, 0), path)
+        elif meta is None:
+            parts += (_EDIT.pack(len(path), goes_on | _HAS_VALUE, len(value), 0), path, value)
+        else:
+            flags = goes_on | _HAS_VALUE | _HAS_META
+            parts += (_EDIT.pack(len(path), flags, len(value), len(meta)), path, value, meta)
     return b"".join(parts)
+
+
+def is_new(entry: Acknowledged) -> bool:
+    """Whether format 2 has no bytes for it. O(edits)."""
+    if not isinstance(entry, Entry):
+        return True
+    edits = (*entry.edits, *((entry.meeting.crossing or ()) if entry.meeting is not None else ()))
+    return any(_is_below(edit.path, above.path) for above, edit in pairwise(edits))
+
+
+def _is_below(path: str, above: str) -> bool:
+    return bool(above) and path.startswith(above) and path[len(above) : len(above) + 1] == "/"
 
 
 def decode(data: bytes) -> Acknowledged:
@@ -112,11 +134,13 @@ def _commit(data: bytes) -> Entry:
     if met:
         numbers = _MEETING.unpack_from(data, at)
         at += _MEETING.size
-    edits = []
+    edits: list[Edit] = []
     for _ in range(edit_count + (numbers[-1] if met else 0)):
         path_size, flags, value_size, meta_size = _EDIT.unpack_from(data, at)
         at += _EDIT.size
         path = data[at : at + path_size].decode()
+        if flags & _GOES_ON:
+            path = edits[-1].path + path
         at += path_size
         value = data[at : at + value_size] if flags & _HAS_VALUE else None
         at += value_size

@@ -10,14 +10,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rrdstore.errors import Corrupt, Held, StoreError
-from rrdstore.storage import cells, check, formats, netting
+from rrdstore.storage import cells, check, entries, formats, netting
 from rrdstore.storage.budget import Budget
 from rrdstore.storage.codec import decode
 from rrdstore.storage.foretelling import Foretelling
 from rrdstore.storage.freeing import weigh
 from rrdstore.storage.loader import Loader
 from rrdstore.storage.objects import Missing, Objects
-from rrdstore.storage.protocol import Entry, State
+from rrdstore.storage.protocol import State
 from rrdstore.storage.reader import usage
 from rrdstore.storage.records import read_branches, read_pins, read_tags
 from rrdstore.storage.ticking import Ticking
@@ -151,7 +151,7 @@ class RingWriter:
         if self._container.doubtful:
             self._container.assure()
             self._objects.superblock.writes += 1
-        if self._older and not isinstance(entry, Entry):
+        if self._older and entries.is_new(entry):
             try:
                 formats.renew(self._container)
             except Held:

@@ -207,9 +207,11 @@ def _entry(data: bytes) -> Entry:
         *meeting, more = of.numbers("<7QI")
         made.meeting = tuple(meeting)
         made.crossing = [] if met == 2 else None
+    before = ""
     for index in range(edits + more):
         path, flags, value, meta = of.numbers("<IBII")
-        parts = of.take(path).decode(), of.take(value), of.take(meta)
+        before = (before if flags & 4 else "") + of.take(path).decode()
+        parts = before, of.take(value), of.take(meta)
         step = parts[0], parts[1] if flags & 1 else None, parts[2] if flags & 2 else None
         (made.edits if index < edits else made.crossing).append(step)
     assert of.at == len(data)

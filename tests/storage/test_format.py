@@ -114,9 +114,18 @@ def test_and_what_only_the_journal_has(tmp_path):
             (4, 1, "", "", b"", [("/b", b"2", None)]),
         ]
         assert [entry.parents for entry in entries] == [[(n, 1)] for n in (1, 2, 3)]
+        with main.transaction() as tx:
+            tx.set("/c/d/e", b"3", meta=b"m", parents=b"p")
+            tx.set("/c/d", b"4")
+            tx.remove("/c/d/e")
+            tx.set("/cd", b"5")
+        assert journal(path)[1][-1].edits == [
+            ("/c", b"", b"p"), ("/c/d", b"", b"p"), ("/c/d/e", b"3", b"m"),
+            ("/c/d", b"4", None), ("/c/d/e", None, None), ("/cd", b"5", None),
+        ]  # fmt: skip
         store.tick()
         assert journal(path) == (None, [])
-        assert set(independent_reader.File(path).kept()) == {1, 2, 3, 4}
+        assert set(independent_reader.File(path).kept()) == {1, 2, 3, 4, 5}
 
 
 def test_and_what_it_has_of_branches_tags_and_pins(tmp_path):

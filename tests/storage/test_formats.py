@@ -78,6 +78,20 @@ def test_it_becomes_one_of_this_before_the_first_tag_and_the_version_before_refu
         assert store.check() == []
 
 
+@pytest.mark.parametrize(("deepest", "then"), [("/new/a/b", "3"), ("/new", "2")])
+def test_it_becomes_one_of_this_before_the_first_path_that_goes_on_from_another(path, deepest, then):
+    with rrdstore.open(path) as store:
+        with store.branch("main").transaction() as tx:
+            tx.set(deepest, b"1", parents=b"meta")
+            tx.set("/newer", b"2")
+        assert format_of(path) == then
+        killed(store)
+    with rrdstore.open(path) as store:
+        assert store.branch("main").get(deepest) == b"1"
+        assert store.branch("main").stat("/new").meta == (b"meta" if then == "3" else b"")
+        assert store.check() == []
+
+
 def test_killed_at_every_statement_on_the_way_it_is_one_or_the_other_and_opens(path, tmp_path):
     store = rrdstore.open(path)
     held, copies = store.ledger.storage._container, []
