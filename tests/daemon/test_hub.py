@@ -124,6 +124,22 @@ def test_what_broke_is_said_in_the_page_if_the_domain_has_the_feature(daemon, in
     assert (introduced.connection.ignored, guest.words[517], guest.words[513]) == (False, 0, 0)
 
 
+@pytest.mark.parametrize(
+    "half", [b"", b"7", b"7 ", b"7 runn", b" running", b"x running", b"7 shutdown \xff", b"9" * 99]
+)
+def test_what_is_half_written_says_nothing_yet(xen, half):
+    made, directory = xen
+    place = directory / "dom.5"
+    place.write_bytes(half)
+    assert made.life(5) == Life(0x100005)
+    place.write_text("7 shutdown poweroff\n")
+    assert made.life(5) == Life(7, shutdown=True)
+    place.write_bytes(half)
+    assert made.life(5) == Life(7, shutdown=True)
+    place.unlink()
+    assert made.life(5) == Life(0x100005)
+
+
 def cut(directory, domid):
     os.truncate(directory / f"ring.{domid}", 0)
 

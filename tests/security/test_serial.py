@@ -1,9 +1,9 @@
 """Random concurrent conversations against a serial oracle: same replies, same tree, no needless EAGAIN.
 
 Domain 0 twice and two guests, on few enough places that they meet all the time: rights that are revoked, parents that
-are removed, the same node made twice, quotas that are reached, targets that come and go, domains that die and come
-again, entries for domains that do not exist. The oracle (tests/daemon/model.py) carries a transaction out again, whole,
-at its END, so it answers EAGAIN when a reply would be another one, and never else.
+are removed, the same node made twice, quotas that are reached and changed, targets that come and go, domains that die,
+are released or introduced again, entries for domains that do not exist. The oracle (tests/daemon/model.py) carries a
+transaction out again, whole, at its END, so it answers EAGAIN when a reply would be another one, and never else.
 """
 
 from hypothesis import event, given, settings
@@ -38,8 +38,19 @@ ends = st.tuples(st.just("TRANSACTION_END"), st.sampled_from([True, True, True, 
 requests = st.one_of(reads, changes, changes, watching, st.just(("TRANSACTION_START",)), ends)
 asked = st.tuples(st.integers(0, 3), requests, st.integers(0, 2))
 aimed = st.tuples(st.just("aim"), st.sampled_from([(5, 6), (6, 5)]))
-dead = st.tuples(st.just("die"), st.sampled_from(GUESTS))
-steps = st.lists(st.one_of(asked, asked, asked, asked, asked, asked, aimed, dead), max_size=50)
+dead = st.tuples(st.sampled_from(["die", "release", "introduce_again", "resume"]), st.sampled_from(GUESTS))
+limited = st.tuples(
+    st.just("limit"),
+    st.tuples(
+        st.sampled_from(GUESTS),
+        st.one_of(
+            st.tuples(st.just("nodes"), st.sampled_from([3, 6, 9])),
+            st.tuples(st.sampled_from(["watches", "transactions", "node-permissions"]), st.integers(1, 3)),
+            st.tuples(st.just("node-size"), st.sampled_from([60, 90])),
+        ),
+    ),
+)
+steps = st.lists(st.one_of(asked, asked, asked, asked, asked, asked, asked, aimed, dead, limited), max_size=50)
 
 
 class World:
@@ -63,7 +74,7 @@ class World:
         at = GUESTS.index(domid) + 2
         assert self.peers[0].ask("INTRODUCE", b"%d\x001\x007\0" % domid) == b"OK\0"
         self.peers[at] = ring_of(self.daemon, domid)
-        self.clients[at] = Client(domid, False, limits=LIMITS)
+        self.clients[at] = Client(domid, False, limits=dict(LIMITS))
 
     def client(self, domid):
         return self.clients[GUESTS.index(domid) + 2]
@@ -102,6 +113,31 @@ class World:
                 assert peer.events() == client.events
                 client.events.clear()
 
+    def told(self, operation, domid):
+        """The toolstack asks, and nobody is told but of what goes with the domain."""
+        assert self.peers[0].ask(operation, b"%d\0" % domid) == b"OK\0"
+
+    def resume(self, domid):
+        self.told("RESUME", domid)
+
+    def limit(self, domid, quota):
+        """Not while it has a transaction open: what was borne once is not judged by a smaller limit."""
+        name, value = quota
+        if not self.client(domid).transactions:
+            assert self.peers[0].ask("SET_QUOTA", b"%d\0%b\0%d\0" % (domid, name.encode(), value)) == b"OK\0"
+            self.client(domid).limits[name] = value
+
+    def introduce_again(self, domid):
+        """Its ring begins anew: watches and transactions are gone, and all else is as it was."""
+        assert self.peers[0].ask("INTRODUCE", b"%d\x001\x007\0" % domid) == b"OK\0"
+        again = self.client(domid)
+        self.model.watches = [watch for watch in self.model.watches if watch.client is not again]
+        again.transactions.clear()
+
+    def release(self, domid):
+        """It goes as if it had died, but it is the same that comes again."""
+        self.go(domid, lambda: self.told("RELEASE", domid))
+
     def aim(self, domid, target):
         assert self.peers[0].ask("SET_TARGET", b"%d\0%d\0" % (domid, target)) == b"OK\0"
         self.client(domid).target = target
@@ -109,7 +145,10 @@ class World:
     def die(self, domid):
         """And another domain comes with the number."""
         self.host.reuse(domid)
-        lives.scan(self.daemon)
+        self.go(domid, lambda: lives.scan(self.daemon))
+
+    def go(self, domid, how):
+        how()
         gone, model = self.client(domid), self.model
         model.watches = [watch for watch in model.watches if watch.client is not gone]
         before, after = model.tree, dict(model.tree)
@@ -132,11 +171,10 @@ class World:
         self.introduce(domid)
 
     def take(self, step):
-        if step[0] == "aim":
-            self.aim(*step[1])
-            return
-        if step[0] == "die":
-            self.die(step[1])
+        if isinstance(step[0], str):
+            deed, what = step
+            event(deed)
+            getattr(self, deed)(*what) if isinstance(what, tuple) else getattr(self, deed)(what)
             return
         number, request, choice = step
         open_ones = self.clients[number].transactions
@@ -173,7 +211,7 @@ def test_conversations_are_as_if_each_transaction_had_run_at_its_end(taken):
     st.lists(changes, max_size=4),
     st.lists(st.one_of(reads, changes, changes), min_size=1, max_size=4),
     st.lists(
-        st.one_of(asked.filter(lambda step: not step[1][0].startswith("TRANS")), asked, aimed, dead),
+        st.one_of(asked.filter(lambda step: not step[1][0].startswith("TRANS")), asked, aimed, dead, limited),
         min_size=1,
         max_size=3,
     ),

@@ -6,7 +6,8 @@
     port.P       a datagram socket of the guest's: gets the u32 P when the daemon notifies
     dead.N       while it exists, domain N does not
     dom.N        what the hypervisor says of domain N: its unique id in decimal, a blank, and
-                 "running", "shutdown REASON" or "dying"; without the file it runs, with id 1048576 + N
+                 "running", "shutdown REASON" or "dying"; without the file it runs, with id 1048576 + N; a file that
+                 says none of this is half written, and what it said before counts
 
 Rules
 1. A port that fired is masked until it is written back (`unmask`); what comes meanwhile is remembered
@@ -21,6 +22,7 @@ Rules
 from __future__ import annotations
 
 import os
+import re
 import socket
 import struct
 from contextlib import suppress
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 VIRQ: Final = 1
 _FIRST_PORT: Final = 1000
 _FIRST_UNIQUE: Final = 0x100000
+_SAID: Final = re.compile(rb"(?P<unique>[0-9]{1,19}) (?P<state>running|shutdown [a-z]+|shutdown|dying)\s*")
 _PORT: Final = struct.Struct("=I")
 _AT_ONCE: Final = 4096  # bytes of ports taken from the pipe at once; datagrams are one port each
 _DATAGRAMS: Final = 256
@@ -55,6 +58,8 @@ class SimulatedXen:
         self.clients: dict[int, RingClient] = {}
         """By port."""
         self._pages: dict[int, Mapping] = {}
+        self._lives: dict[int, Life] = {}
+        """What was said of each domain last: a file that is being written says nothing yet."""
         self._masked: dict[int, bool] = {}
         """Of each port that fired and was not written back, whether it fired again."""
         self._again: list[int] = []
@@ -103,10 +108,13 @@ class SimulatedXen:
         if domid >= FIRST_RESERVED or (self._directory / f"dead.{domid}").exists():
             return None
         try:
-            unique, _, state = (self._directory / f"dom.{domid}").read_text(encoding="ascii").strip().partition(" ")
+            said = _SAID.fullmatch((self._directory / f"dom.{domid}").read_bytes())
         except FileNotFoundError:
+            self._lives.pop(domid, None)
             return Life(_FIRST_UNIQUE + domid)
-        return Life(int(unique), state.startswith("shutdown"), state == "dying")
+        if said is not None:
+            self._lives[domid] = Life(int(said["unique"]), said["state"].startswith(b"shut"), said["state"] == b"dying")
+        return self._lives.get(domid, Life(_FIRST_UNIQUE + domid))
 
     def connect(self, connection: Connection, port: int, features: int) -> None:  # noqa: ARG002 - ports follow domids
         """See Hypervisor."""
