@@ -85,7 +85,7 @@ def test_rings_keep_no_descriptor(xen):
     for domid in range(1, 101):
         assert peer.ask("INTRODUCE", b"%d\x001\x001\0" % domid) == b"OK\0"
     assert len(made.clients) == 100
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before  # others may have let go of some
     for domid in range(1, 101):
         assert peer.ask("RELEASE", b"%d\0" % domid) == b"OK\0"
     assert made.clients == {}
