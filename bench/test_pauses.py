@@ -2,7 +2,8 @@
 
 A host of 10,870 domains. Commits at speed with slices of a tick between them, a fork that makes commits of its own and
 is deleted, freeing and cleaning all the while; then the same in a file so small that it thins beyond its policy.
-Branches, tags and pins change when all is stored, and at speed, when hundreds of commits wait.
+Branches, tags and pins change when all is stored, and at speed, when hundreds of commits wait; `compact` and `tune`,
+which store all that waits, at speed alone.
 The program does what docs/python.md asks of one with so large a heap: gc.freeze() after loading, and after each slice.
 """
 
@@ -116,6 +117,11 @@ def test_no_call_takes_long(kind, aim, tmp_path):
         for number in range(100):
             commits(store, main, timed, 20, choose)
             refs_at_speed(store, timed, main, number)
+        rest(store, timed)
+        commits(store, main, timed, 3_000, choose)
+        timed("compaction at speed", store.compact)
+        commits(store, main, timed, 3_000, choose)
+        timed("another policy at speed", store.tune, "main", KEEP.replace("last:256", "last:300"))
         rest(store, timed)
         timed("pin, all stored", store.pin, main.head)
         work = timed("fork, all stored", main.fork, "work", KEEP_OWN)
