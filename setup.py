@@ -63,7 +63,7 @@ def extensions(target: str = "build") -> list[Extension]:
     flags.append(f"--cache-dir={target}/mypy")
     made = mypycify([*flags, *COMPILED], debug_level="0", group_name="rrdstore", target_dir=target)
     for extension in made:
-        extension.extra_compile_args += ["-include", HEADER]
+        extension.extra_compile_args = [*extension.extra_compile_args, "-include", HEADER]
     return made
 
 
