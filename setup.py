@@ -31,7 +31,6 @@ COMPILED = {
     "rrdstore/storage/segments.py": "the bytes that objects are written into",
     "rrdstore/storage/kept.py": "a row for each stored commit",
     "rrdstore/storage/records.py": "that row, packed",
-    "rrdstore/storage/freeing.py": "what goes with a dropped commit",
     "rrdstore/storage/lineage.py": "beside which commit each was stored",
     "rrdstore/storage/parts.py": "each part loaded is looked for here first",
     "rrdstore/storage/journal.py": "an entry for each commit",
