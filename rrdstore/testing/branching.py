@@ -38,8 +38,9 @@ class Branching(Merging):
             made = self.unless_full(lambda: self.store.branch(name, create=True, keep=keep))
             self.flush()
             if made:
-                self.follow(lambda: self.model.create(name, keep))
-                self.compare(name, made.head)
+                head = made.head
+                self.follow(lambda: self.model.create(name, keep, seen=calls.microseconds(head.time)))
+                self.compare(name, head)
 
     def refused(self, name: str, keep: str, make: Callable[[], object]) -> bool:
         """Whether a new branch must be refused; and then, that it is."""

@@ -64,10 +64,10 @@ class ModelStore(Past):
         """The newest commit of a branch."""
         return self.commits[self.line(name).head]
 
-    def create(self, name: str, keep: str, message: str | None = None) -> Made:
-        """A new branch of nothing, with one empty commit."""
+    def create(self, name: str, keep: str, message: str | None = None, seen: int | None = None) -> Made:
+        """A new branch of nothing, with one empty commit; `seen` as of `commit`."""
         self._begin(Line(len(self.lines), name, keep, 0, 0, 0, 0))
-        return self.commit(name, (), f"branch {name} created" if message is None else message)
+        return self.commit(name, (), f"branch {name} created" if message is None else message, seen=seen)
 
     def fork(self, origin: str, name: str, keep: str | None = None, lease: int = 0) -> Line:
         """A new branch from the head of another; its base is kept for a lease in microseconds, or for ever."""
