@@ -8,7 +8,7 @@ import pytest
 
 from tests.compat.guest import Guest
 from tests.compat.peers import short_directory
-from tests.daemon.processes import running
+from tests.daemon.processes import running, until
 from xsadapter import tools
 from xsadapter.client import Client
 from xsadapter.errors import RequestError
@@ -90,15 +90,18 @@ def test_nobody_notices(daemon):
 
 
 def test_descriptors_and_memory_do_not_pile_up(plain):
-    def opened():
-        return list(Path(f"/proc/{plain.process.pid}/fd").iterdir())
-
     with plain.client() as client:
+
+        def opened():
+            """How many there are once the daemon has seen that the tool which asked for the update is gone."""
+            until(lambda: "connections 1," in client.control("memreport"), "the tool's connection is gone")
+            return len(list(Path(f"/proc/{plain.process.pid}/fd").iterdir()))
+
         client.write("/a", b"")
         assert update(plain, PROGRAM) == (0, "")
-        once = len(opened())
+        once = opened()
         assert update(plain, PROGRAM) == (0, "")
-        assert len(opened()) == once
+        assert opened() == once
         assert client.read("/a") == b""
 
 
