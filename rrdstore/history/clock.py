@@ -62,7 +62,7 @@ _stamped = tuple.__new__  # a third of what calling a named tuple costs
 class RetentionClock:
     """Retention time of one store, from the stamp of its last commit on, or from the wall clock if it has none."""
 
-    __slots__ = ("_clock", "_halves", "_since")
+    __slots__ = ("_before", "_clock", "_halves", "_since")
 
     def __init__(self, clock: Clock, last: Stamp | None = None) -> None:
         wall = clock.wall()
@@ -71,6 +71,7 @@ class RetentionClock:
         # Retention time in half microseconds, so that half of an odd `elapsed` is not lost at each commit.
         self._halves = 2 * start.rt
         self._since = clock.monotonic() - max(0, wall - start.wall)
+        self._before = self._halves, self._since
 
     def now(self) -> Stamp:
         """What a commit made now would get; nothing changes."""
@@ -80,6 +81,7 @@ class RetentionClock:
     def stamp(self) -> Stamp:
         """The times of a commit made now; the next one is measured from it."""
         # As `_slewed`, without its calls: once a commit.
+        self._before = self._halves, self._since
         wall, elapsed = self._clock.wall(), self._clock.monotonic() - self._since
         if elapsed > 0:
             self._since += elapsed
@@ -91,6 +93,10 @@ class RetentionClock:
             halves += min(ahead, 3 * elapsed)
         self._halves = halves
         return _stamped(Stamp, (halves >> 1, wall))
+
+    def unmade(self) -> None:
+        """The commit that was stamped last was refused: the next one is measured from the one before it."""
+        self._halves, self._since = self._before
 
     def _slewed(self, wall: int, monotonic: int) -> int:
         elapsed = max(0, monotonic - self._since)

@@ -62,7 +62,12 @@ class Branching:
         else:
             until = history.graph.newest_time() + length if length else 0
             made = Begun(ident, name, str(policy), origin.id, origin.head, length, until)
-        ledger.change(made, straight=not history.names)
+        try:
+            ledger.change(made, straight=not history.names)
+        except BaseException:
+            if origin is None:
+                ledger.retention.unmade()
+            raise
         return ledger.history.lines[ident]
 
     def merge(

@@ -166,6 +166,7 @@ class Ledger:
                 self.room.reserve(cost)
             self.admit(line, record, edits, meeting)
         except BaseException as fault:
+            self.retention.unmade()
             self.follow(fault)
             raise
         if not journalled:

@@ -20,7 +20,7 @@ from rrdstore.history.commit import AUTHOR_BYTES, MESSAGE_BYTES, Record, cut
 from rrdstore.storage.protocol import Entry
 from rrdstore.store.config import MAIN
 from rrdstore.store.room import creation_cost, leaf_cost
-from rrdstore.tree.edit import graft, grown, new_edit, replaced, way_to
+from rrdstore.tree.edit import EMPTY, graft, grown, new_edit, replaced, way_to
 from rrdstore.tree.node import SMALL, Bucket, Node, Wide, shared_meta
 from rrdstore.tree.path import split
 from rrdstore.tree.undo import undo_of, undone
@@ -28,7 +28,6 @@ from rrdstore.tree.undo import undo_of, undone
 if TYPE_CHECKING:
     from rrdstore.history.branch import Line
     from rrdstore.history.commit import Edit
-    from rrdstore.history.history import History
     from rrdstore.store.ledger import Ledger
     from rrdstore.tree.undo import Undo
 
@@ -56,7 +55,7 @@ class Run:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self.branch = 0
-        self.root: Node
+        self.root: Node = EMPTY
         """The newest tree of the branch: to be read before the next commit, and kept by nobody (`freeze`)."""
         self.records: list[Record] = []
         """The commits, oldest first."""
@@ -92,8 +91,7 @@ class Run:
         names = split(edits[-1][0])
         way, indexes, node = way_to(self.root, names)
         number, (closes, last) = ledger.number + 1, self._quiet
-        rt, wall = ledger.retention.stamp()
-        if rt >= closes or number >= last:
+        if number >= last:
             return None
         depth = 0
         if node is not None:
@@ -105,7 +103,6 @@ class Run:
             return None
         author, message = cut(author, AUTHOR_BYTES), cut(message, MESSAGE_BYTES)
         parents = (self._key,)
-        record = Record(number, ledger.epoch, self.branch, parents, rt, wall, author, message, None)
         storage = ledger.storage
         bounded = storage.forgets_trees
         if bounded:
@@ -116,6 +113,12 @@ class Run:
                 cost = creation_cost(way, _sizes(edits, names, depth))
             if (storage.largest and cost > storage.largest) or storage.lacking(cost + room.reserved, shrinks=False) > 0:
                 return None
+        retention = ledger.retention
+        rt, wall = retention.stamp()
+        if rt >= closes:
+            retention.unmade()
+            return None
+        record = Record(number, ledger.epoch, self.branch, parents, rt, wall, author, message, None)
         before = self.root
         if node is None:
             names = names[: depth + 1]
@@ -124,9 +127,11 @@ class Run:
             if bounded:
                 entry = (number, ledger.epoch, self.branch, parents, rt, wall, author, message, edits, opaque, None)
                 try:
-                    if not storage.append(tuple.__new__(Entry, entry)):
-                        return None
+                    journalled = storage.append(tuple.__new__(Entry, entry))
                 except Held:
+                    journalled = False
+                if not journalled:
+                    retention.unmade()
                     return None
                 room.reserve(cost)
             if node is not None:
@@ -139,6 +144,7 @@ class Run:
             if self._feeds and ledger.series is not None:
                 ledger.series.feed(rt, edits)
         except BaseException as fault:
+            retention.unmade()
             self._take_back(record, before, undo)
             ledger.follow(fault)
             raise
@@ -165,6 +171,7 @@ class Run:
         branch, self.branch = self.branch, 0
         records, undo = self.records, self._undo
         if not records:
+            self._forgotten()
             return
         history = self._ledger.history
         head = history.lines[branch].head
@@ -178,22 +185,24 @@ class Run:
             root = record.root
             if at > skip:
                 root = undone(root, undo[at])
+        # What is dropped by what follows goes in pieces, if nothing else holds it.
+        self._forgotten()
+        del undo, root
         gone: list[Record] = []
-        if skip and self._commute(history, branch, head):
+        if skip and self._commute(records, branch, head):
             gone, records = records[:skip], records[skip:]
             stand_for(records[0], gone)
         for record in records:
             record.grafts, head = (head,), record.number
             history.admit(record)
         for record in gone:
-            record.grafts = records[0].grafts
-        self.records, self._undo = [], []
+            record.grafts, record.root = records[0].grafts, None
 
-    def _commute(self, history: History, branch: int, head: int) -> bool:
+    def _commute(self, records: list[Record], branch: int, head: int) -> bool:
         """Whether it makes no difference who inherits first: these, and those that go before them, have few authors."""
-        known = history.graph.records
-        older = [known[number] for number in (head, *history.graph.lines.get(branch, ())[-self._rows :])]
-        names = {record.author for record in self.records}
+        graph = self._ledger.history.graph
+        older = [graph.records[number] for number in (head, *graph.lines.get(branch, ())[-self._rows :])]
+        names = {record.author for record in records}
         for record in older:
             names.update((record.author,) if record.authors is None else record.authors)
         return len(names) <= AUTHORS
@@ -201,7 +210,10 @@ class Run:
     def forget(self) -> None:
         """There is no run any more, and never was: the ledger has become what the storage has."""
         self.branch = 0
-        self.records, self._undo = [], []
+        self._forgotten()
+
+    def _forgotten(self) -> None:
+        self.records, self._undo, self.root = [], [], EMPTY
 
 
 def _set_again(edits: tuple[Edit, ...], node: Node, number: int) -> Node | None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rrdstore.history.clock import Clock, RetentionClock, Stamp, SystemClock
+from rrdstore.testing import ManualClock
 
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
@@ -143,3 +144,14 @@ def test_a_monotonic_clock_that_goes_back_is_taken_to_stand() -> None:
     hands.since = 0
     hands.now += SECOND
     assert clock.stamp().rt == first.rt
+
+
+def test_a_stamp_that_came_to_nothing_is_as_none():
+    manual = ManualClock()
+    refused, other = RetentionClock(manual), RetentionClock(manual)
+    manual.advance(5)
+    refused.stamp()
+    refused.unmade()
+    manual.jump_wall(-7200)
+    manual.advance(3)
+    assert refused.stamp() == other.stamp()
