@@ -6,8 +6,7 @@ Rules
    nobody can starve the others. After at most 64 rounds, or one of guests alone, everything is sent and polled again.
 2. One send a connection, and one notification a ring, at the end of the rounds.
 3. Who is let in: `transport.listener`. When the store is ticked: `ticking`.
-4. SIGTERM and SIGINT end the loop between two polls; `close` then stores what was answered. SIGHUP opens the
-   audit log again; where something is shown each second it means that nobody looks any more, and ends the loop.
+4. A signal (`signals`) ends the loop between two polls; `close` then stores what was answered.
 5. A port is unmasked before its ring is looked at, so that nothing is missed; only rings whose port fired,
    or which have something to send, are touched.
 
@@ -20,13 +19,12 @@ from __future__ import annotations
 import gc
 import logging
 import select
-import signal
-import socket
 import time
 from typing import TYPE_CHECKING, Final
 
 from xsadapter.engine import lives
 from xsadapter.errands import Errands
+from xsadapter.signals import Signals
 from xsadapter.ticking import Ticking
 from xsadapter.transport.hub import VIRQ
 from xsadapter.transport.listener import Listeners
@@ -39,6 +37,7 @@ if TYPE_CHECKING:
 
     from xsadapter.audit import Audit
     from xsadapter.engine.daemon import Daemon
+    from xsadapter.recovery.going_on import GoingOn
     from xsadapter.transport.hub import SimulatedXen
     from xsadapter.transport.listener import Listener
 
@@ -67,10 +66,11 @@ class Server:
         audit: Audit | None = None,
         clients: Sequence[StreamClient] = (),
         errands: Errands | None = None,
+        going_on: GoingOn | None = None,
     ) -> None:
         """`clients`: those who were there before the daemon was started again, as are the rings that `xen` has."""
         self._daemon, self._each_second, self._xen, self._audit = daemon, each_second, xen, audit
-        self._errands = errands or Errands()
+        self._errands, self._going_on = errands or Errands(), going_on
         self._epoll = select.epoll()
         self._listeners = Listeners(self._epoll, listeners)
         self._ticking = Ticking(daemon)
@@ -81,11 +81,12 @@ class Server:
         self._rings: dict[int, RingClient] = {}
         """Rings touched in this turn, by port."""
         self._expire_at: float | None = None
-        self._stopping = self._reopening = False
-        self._awake, self._wake = socket.socketpair()
+        self._signals = Signals(shown=each_second is not None)
         self._second_at = 0.0
         for descriptor in xen.descriptors() if xen is not None else ():
             self._epoll.register(descriptor, _IN)
+        if going_on is not None:
+            going_on.watch(self._epoll)
         for client in clients:
             self._enter(client)
         for known in (*clients, *(xen.clients.values() if xen is not None else ())):
@@ -99,51 +100,36 @@ class Server:
 
     def stop(self) -> None:
         """Have `run` return after what it is at."""
-        self._stopping = True
+        self._signals.stopping = True
 
     def run(self, ready: Callable[[], None]) -> None:
         """Serve until `stop`, SIGTERM or SIGINT; then call `close`. `ready` is called when signals are heeded.
 
         Only the main thread may call it: signals are its alone.
         """
-        for end in (self._awake, self._wake):
-            end.setblocking(False)
-        self._epoll.register(self._awake, _IN)
-        signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
-        before = {
-            number: signal.signal(number, self._signalled) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-        }
-        gc.collect()
-        gc.freeze()
-        gc.disable()
-        self._daemon.flow.now = self._daemon.metrics.began = time.monotonic()
-        try:
-            ready()
-            while not self._stopping:
-                self._once()
-        finally:
-            gc.enable()
-            for number, handler in before.items():
-                signal.signal(number, handler)
-            signal.set_wakeup_fd(-1)
-            self._epoll.unregister(self._awake)
-
-    def _signalled(self, number: int, _: object) -> None:
-        if number == signal.SIGHUP and self._each_second is None:
-            self._reopening = True
-        else:
-            self.stop()
+        with self._signals.heeded(self._epoll):
+            gc.collect()
+            gc.freeze()
+            gc.disable()
+            self._daemon.flow.now = self._daemon.metrics.began = time.monotonic()
+            try:
+                ready()
+                while not self._signals.stopping:
+                    self._once()
+            finally:
+                gc.enable()
 
     def close(self) -> None:
         """Send what can be sent, end every connection, and store what was answered."""
         for client in list(self._clients.values()):
             self._send(client)
             self._end(client)
+        if self._going_on is not None:
+            self._going_on.close()
         self._report()
         self._write_down()
         self._epoll.close()
-        self._awake.close()
-        self._wake.close()
+        self._signals.close()
         self._daemon.tick()
 
     def _once(self) -> None:
@@ -159,15 +145,19 @@ class Server:
                 self._accept(listener)
             elif self._xen is not None and descriptor in self._xen.descriptors():
                 self._ports(self._xen)
-            elif descriptor == self._awake.fileno():
-                # A signal's wake-up, whose handler has run.
-                self._awake.recv(_EVENTS)
+            elif self._going_on is not None and self._going_on.fired(descriptor):
+                continue
+            else:
+                self._signals.woke(descriptor)
         if self._daemon.turns.held:
             self._daemon.turns.expire()
         if flow.resumed:
             self._resume()
         if self._ready:
             self._rounds()
+        journal = self._daemon.head.journal
+        if journal is not None:
+            journal.persist()
         if flow.trail.records:
             # Before the answers: what was answered is in the audit log though the daemon is killed.
             self._write_down()
@@ -184,9 +174,11 @@ class Server:
             for ring in self._rings.values():
                 ring.turn_ends()
             self._rings.clear()
+        if journal is not None:
+            journal.flushed()
         if self._daemon.notices:
             self._report()
-        if flow.trail.records or self._reopening:
+        if flow.trail.records or self._signals.reopening:
             self._write_down()
         self._timers(bool(busy))
 
@@ -194,19 +186,18 @@ class Server:
         """How long the poll may last, in seconds; -1 is for ever."""
         if self._ready or self._daemon.flow.resumed:
             return 0
-        timers = (self._ticking.at, self._listeners.wake, self._expire_at, self._errands.at)
+        second = None if self._each_second is None else self._second_at
+        turns = self._daemon.turns.deadline
+        timers = (self._ticking.at, self._listeners.wake, self._expire_at, self._errands.at, turns, second)
         moments = [moment for moment in timers if moment is not None]
-        if self._each_second is not None:
-            moments.append(self._second_at)
-        turn_ends = self._daemon.turns.deadline
-        if turn_ends is not None:
-            moments.append(turn_ends)
         if not moments:
             return -1
         return max(0.0, min(moments) - time.monotonic())
 
     def _accept(self, listener: Listener) -> None:
         for client in self._listeners.entering(listener, self._daemon):
+            if self._going_on is not None:
+                self._going_on.entered(client)
             self._enter(client)
 
     def _enter(self, client: StreamClient) -> None:
@@ -360,6 +351,8 @@ class Server:
         del self._clients[descriptor]
         del self._of[client.connection.serial]
         self._ready.pop(client.connection.serial, None)
+        if self._going_on is not None:
+            self._going_on.gone(client)
         client.socket.close()
         self._daemon.disconnect(client.connection)
         self._listeners.left(client)
@@ -374,7 +367,7 @@ class Server:
 
     def _write_down(self) -> None:
         """Write the audit log, or forget what nobody wants to know."""
-        reopening, self._reopening = self._reopening, False
+        reopening, self._signals.reopening = self._signals.reopening, False
         if self._audit is None:
             self._daemon.flow.trail.records.clear()
             return

@@ -46,15 +46,18 @@ def pack(kind: int, request: int, transaction: int, payload: bytes) -> bytes:
 class FrameReader:
     """Cuts a stream of bytes into frames."""
 
-    __slots__ = ("_at", "_buffer")
+    __slots__ = ("_at", "_base", "_buffer")
 
-    def __init__(self) -> None:
+    def __init__(self, base: int = 0) -> None:
+        """`base`: how many bytes of the stream came before."""
         self._buffer = b""
-        self._at = 0
+        self._at, self._base = 0, base
 
     def feed(self, data: bytes) -> None:
         """Add what has arrived. O(data + what was left over)."""
-        self._buffer = self._buffer[self._at :] + data if self._at < len(self._buffer) else data
+        at = self._at
+        self._buffer = self._buffer[at:] + data if at < len(self._buffer) else data
+        self._base += at
         self._at = 0
 
     def take(self) -> Frame | None:
@@ -70,6 +73,20 @@ class FrameReader:
             return None
         self._at = end
         return kind, request, transaction, self._buffer[start:end]
+
+    @property
+    def taken(self) -> int:
+        """How many bytes of the stream were taken in whole frames."""
+        return self._base + self._at
+
+    @property
+    def partial(self) -> bool:
+        """Whether what waits is the beginning of a frame, and no whole one."""
+        pending = len(self._buffer) - self._at
+        if pending < HEADER_SIZE:
+            return pending > 0
+        length: int = HEADER.unpack_from(self._buffer, self._at)[3]
+        return pending < HEADER_SIZE + length and length <= PAYLOAD_MAX
 
     @property
     def rest(self) -> bytes:

@@ -45,7 +45,8 @@ def is_ours(client):
         return False
 
 
-def test_from_c_to_ours_and_back_to_c(stock):
+@pytest.mark.parametrize("history", ["--memory", "--size 8MiB"])
+def test_from_c_to_ours_and_back_to_c(stock, history):
     place = stock.directory
     with Client(stock.socket, timeout=peers.PATIENCE) as client, Guest(place, 5) as guest:
         client.write("/local/domain/5/name", b"one")
@@ -57,7 +58,7 @@ def test_from_c_to_ours_and_back_to_c(stock):
         with client.watch("/local") as watch:
             assert next(watch) == "/local"
 
-            update(stock, OURS, f"-N --rundir {place} --memory --simulated-xen {place}")
+            update(stock, OURS, f"-N --rundir {place} {history} --simulated-xen {place}")
             assert is_ours(client)
             assert guest.ask("WRITE", b"name\0two") == OK
             assert guest.events() == [(b"name", b"mine")]
@@ -77,6 +78,7 @@ def test_from_c_to_ours_and_back_to_c(stock):
 
             update(stock, STOCK, f"--no-fork --pid-file {place}/xenstored.pid")
             assert not is_ours(client)
+            assert not (place / "state").exists()
             assert guest.ask("READ", b"name\0") == b"two"
             client.write("/local/domain/5/name", b"three")
             assert next(watch) == "/local/domain/5/name"

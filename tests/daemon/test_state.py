@@ -43,6 +43,12 @@ def house():
     made.store.close()
 
 
+def came(connection, data):
+    """What came of a request, which its ring has let go of if it came by one."""
+    connection.reader.feed(data)
+    connection.let_go = connection.reader.taken + connection.reader.pending
+
+
 def introduced(house, domid=5):
     toolstack = Peer(house.daemon)
     home = b"/local/domain/%d\0" % domid
@@ -66,7 +72,7 @@ def test_what_was_described_is_described_again(house):
     guest.start()
     number = toolstack.start()
     assert toolstack.ask("READ", b"/tool\0", number) == b""
-    guest.connection.reader.feed(pack(2, 9, 0, b"/tool\0")[:18])
+    came(guest.connection, pack(2, 9, 0, b"/tool\0")[:18])
     assert toolstack.ask("WRITE", b"/local/domain/5/data\0x") == OK
     before = house.again()
     assert describe(house.daemon) == before
@@ -104,6 +110,19 @@ def test_a_half_read_request_is_finished_and_a_waiting_reply_delivered(house):
     assert again.connection.begun
     again.feed(whole[20:])
     assert b"".join(again.connection.output) == (pack(2, 8, 0, b"") + pack(2, 9, 0, b""))[5:]
+
+
+def test_what_a_ring_holds_yet_is_read_there_again(house):
+    introduced(house)
+    guest = ring_of(house.daemon, 5)
+    first, second = pack(2, 9, 0, b"/tool\0"), pack(2, 10, 0, b"/tool\0")
+    came(guest.connection, first[:18])
+    guest.connection.reader.feed(first[18:] + second[:7])
+    before = house.again()
+    (known,) = (each for each in before.connections if each.domid == 5)
+    assert known.input == first[:18]
+    again = ring_of(house.daemon, 5).connection
+    assert (again.reader.rest, again.let_go - again.done) == (first[:18], 18)
 
 
 def test_an_unused_transaction_goes_on_and_a_used_one_ends_in_eagain(house):
@@ -178,7 +197,7 @@ def test_taken_over_after_any_conversation_the_state_is_the_same(asked):
         clients = list(house.daemon.connections)
         peer = house.peer(clients[who % len(clients)])
         number = next(iter(peer.connection.transactions), 0) if operation in {"WRITE", "RM", "TRANSACTION_END"} else 0
-        peer.connection.reader.feed(pack(NUMBERS[operation], 1, number, payload))
+        came(peer.connection, pack(NUMBERS[operation], 1, number, payload))
         house.daemon.step(peer.connection)
     before = house.again()
     assert isinstance(before, State)

@@ -46,7 +46,7 @@ def test_rule_1_the_ring_is_copied_before_it_is_looked_at():
     for seed in range(200):
         page = HostilePage(random.Random(seed))
         ring = Ring(page)
-        for call in (ring.waiting, ring.room, lambda: ring.take(4096), lambda: ring.put(bytes(2000))):  # noqa: B023
+        for call in (ring.waiting, ring.room, lambda: ring.copy(0, 4096), lambda: ring.fill(bytes(2000))):  # noqa: B023
             page.calm()
             outcome = page.outcome(call)
             assert len(page.loads) == len(set(page.loads)) <= 2
@@ -322,17 +322,18 @@ def test_rule_15_bytes_are_copied_before_an_index_moves_by_one_store():
     page = HostilePage(None)
     ring = Ring(page)
     page.calm()
-    ring.put(bytes(300))
-    assert page.log == ["load 515", "load 514", "copy in", "store 515"]
+    ring.fill(bytes(300))
+    ring.show(300)
+    assert page.log == ["load 515", "load 514", "copy in", "load 515", "store 515"]
     page.words[513] = 300
     page.calm()
-    ring.take(4096)
-    assert page.log == ["load 512", "load 513", "copy out", "store 512"]
+    ring.let_go(len(ring.copy(0, 4096)))
+    assert page.log == ["load 512", "load 513", "copy out", "load 512", "store 512"]
     page.words[512], page.words[513], page.words[515], page.words[514] = 900, 1900, 900, 900
     page.calm()
-    ring.take(4096)
-    ring.put(bytes(1024))
+    ring.let_go(len(ring.copy(0, 4096)))
+    ring.show(ring.fill(bytes(1024)))
     assert page.log == [
-        *("load 512", "load 513", "copy out", "copy out", "store 512"),
-        *("load 515", "load 514", "copy in", "copy in", "store 515"),
+        *("load 512", "load 513", "copy out", "copy out", "load 512", "store 512"),
+        *("load 515", "load 514", "copy in", "copy in", "load 515", "store 515"),
     ]

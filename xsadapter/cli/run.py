@@ -103,6 +103,7 @@ def run(
         bounds=Bounds({**quotas, **soft_quotas}, event_timeout, keep_orphans),
         indexes=indexes,
         pid_file=Path(pid_file) if pid_file else None,
+        kept=not memory,
         simulated_xen=Path(simulated_xen) if simulated_xen else None,
         words=tuple(sys.argv[1:]),
         began_in=str(Path.cwd()),

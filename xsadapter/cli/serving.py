@@ -27,6 +27,7 @@ from xsadapter.engine.index import DEFAULT as INDEXES
 from xsadapter.engine.planting import plant
 from xsadapter.errands import Errands
 from xsadapter.errors import RequestError
+from xsadapter.recovery.going_on import GoingOn
 from xsadapter.server import Server
 from xsadapter.stream.outgoing import Carriers
 from xsadapter.transport.hub import SimulatedXen
@@ -69,6 +70,8 @@ class Settings:
     began_in: str = "/"
     takes_over: bool = False
     """Whether a process before this one left its state."""
+    kept: bool = False
+    """Whether state and clients outlive a daemon that is killed."""
     control_port: int | None = None
     """The event channel of domain 0's own ring, if it is to be served from the start."""
 
@@ -83,8 +86,9 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
         left = heritage.found(settings.rundir) if settings.takes_over else None
         heard = None if left is None else heritage.read(left)
         carriers = Carriers() if heard is None else heard.carriers()
+        going_on = GoingOn(settings.rundir, anew=heard is not None) if settings.kept else None
         listeners = [
-            Listener(undo.enter_context(_listening(path, client, descriptor)), client)
+            Listener(undo.enter_context(_listening(path, client, descriptor, going_on)), client)
             for path, client, descriptor in _places(settings, carriers)
         ]
         for path, _, _ in _places(settings, carriers):
@@ -104,7 +108,9 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
         if settings.trace.path is not None:
             audit.open(str(settings.trace.path))
         heirs = Heirs(daemon, carriers, {str(each.confined or ""): each for each in listeners}, [])
-        continued = daemon.begin(boot_id()) if heard is None else _take_over(daemon, heard, heirs)
+        continued = _begin(daemon, heard, heirs, going_on, listeners, xen)
+        if going_on is not None:
+            going_on.start(daemon, boot_id(), listeners, heirs.clients, xen)
         if left is not None:
             left.unlink(missing_ok=True)
         if settings.control_port is not None and heard is None:
@@ -112,9 +118,9 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
         _log.info("listening on %s, %s", settings.socket, "continuing this boot's tree" if continued else "a new tree")
         for client in settings.client_sockets:
             _log.info("listening on %s for domain %d", client.path, client.domid)
-        errands = Errands([Updating(daemon, settings, listeners, xen), *Watchdog.wanted()])
+        errands = Errands([Updating(daemon, settings, listeners, xen, going_on), *Watchdog.wanted()])
         painter = None if status is None else status.painter(daemon)
-        server = Server(daemon, listeners, painter, xen, audit, heirs.clients, errands)
+        server = Server(daemon, listeners, painter, xen, audit, heirs.clients, errands, going_on)
         server.run(lambda: _ready(ready))
         notify("STOPPING=1")
         server.close()
@@ -141,8 +147,30 @@ def _places(settings: Settings, carriers: Carriers) -> list[tuple[Path, ClientSo
     return [own, *((each.path, each, carriers.client_sockets.get(str(each))) for each in settings.client_sockets)]
 
 
-def _listening(path: Path, client: ClientSocket | None, descriptor: int | None) -> socket.socket:
-    return listen(path, client) if descriptor is None else inherited(descriptor, listening=True)
+def _listening(
+    path: Path, client: ClientSocket | None, descriptor: int | None, going_on: GoingOn | None
+) -> socket.socket:
+    """The socket that was there, or a new one."""
+    if descriptor is not None:
+        return inherited(descriptor, listening=True)
+    kept = None if going_on is None else going_on.listener(path)
+    return listen(path, client) if kept is None else kept
+
+
+def _begin(
+    daemon: Daemon,
+    heard: Heard | None,
+    heirs: Heirs,
+    going_on: GoingOn | None,
+    listeners: list[Listener],
+    xen: SimulatedXen | None,
+) -> bool:
+    """Go on from whatever a daemon before this one left."""
+    if heard is not None:
+        return _take_over(daemon, heard, heirs)
+    if going_on is not None:
+        return going_on.restore(daemon, boot_id(), listeners, heirs.clients, xen)
+    return daemon.begin(boot_id())
 
 
 def _take_over(daemon: Daemon, heard: Heard, heirs: Heirs) -> bool:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from xsadapter.cli.serving import Settings
     from xsadapter.engine.daemon import Daemon
     from xsadapter.engine.state import State
+    from xsadapter.recovery.going_on import GoingOn
     from xsadapter.server import Server
     from xsadapter.stream import Record
     from xsadapter.transport.hub import SimulatedXen
@@ -88,8 +89,16 @@ class _Look:
 class Updating:
     """One for a server: an errand, as long as there is an update."""
 
-    def __init__(self, daemon: Daemon, settings: Settings, listeners: list[Listener], xen: SimulatedXen | None) -> None:
+    def __init__(
+        self,
+        daemon: Daemon,
+        settings: Settings,
+        listeners: list[Listener],
+        xen: SimulatedXen | None,
+        going_on: GoingOn | None = None,
+    ) -> None:
         self._daemon, self._settings, self._listeners, self._xen = daemon, settings, listeners, xen
+        self._going_on = going_on
         self._look: _Look | None = None
         self._ours = False
         self._again = 0.0
@@ -166,6 +175,10 @@ class Updating:
         whole = not update.ours or settings.store.path is None
         version = 2 if update.ours else update.version or 1
         path = settings.rundir / heritage.NAME
+        ring = None if self._xen is None or update.owner is None else self._xen.client(update.owner)
+        if ring is not None:
+            # Its request, which is answered by the state, is not to be read there again.
+            ring.let_go()
         heritage.write(path, self._records(server, version, whole=whole, ours=update.ours, answer=True), version)
         words = [update.program, *self._words()]
         environment = dict(os.environ)
@@ -175,7 +188,10 @@ class Updating:
         _log.info("live update: becoming %s", " ".join(words))
         reloading()
         here = Path.cwd()
+        keeping = None if update.ours else self._going_on
         try:
+            if keeping is not None:
+                keeping.leave()
             heritage.leave_open(descriptors, stay=True)
             os.chdir(settings.began_in)
             os.execve(update.program, words, environment)
@@ -183,6 +199,8 @@ class Updating:
             os.chdir(here)
             heritage.leave_open(descriptors, stay=False)
             path.unlink(missing_ok=True)
+            if keeping is not None:
+                keeping.stay(server.clients)
             notify("READY=1")
             raise
 

@@ -170,6 +170,7 @@ def main(
         trace=Trace(Path(trace_file).absolute() if trace_file else None, trace_size, trace_control),
         bounds=Bounds({**limits, **quotas, **soft_quotas}, event_timeout, keep_orphans),
         pid_file=Path(pid_file).absolute() if pid_file else None,
+        kept=not memory,
         simulated_xen=Path(simulated_xen).absolute() if simulated_xen else None,
         control_port=control_port,
         words=tuple(sys.argv[1:]),

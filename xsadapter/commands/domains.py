@@ -44,7 +44,9 @@ def release(daemon: Daemon, _: Connection, _view: View, text: bytes) -> bytes:
 
 def resume(daemon: Daemon, _: Connection, _view: View, text: bytes) -> bytes:
     """The domain runs again: its next shutdown is to be told; EINVAL, ENOENT."""
-    _introduced(daemon, text).shut = False
+    domain = _introduced(daemon, text)
+    domain.shut = False
+    daemon.domains.touched.domain(domain.domid)
     return OK
 
 

@@ -44,6 +44,7 @@ def set_feature(daemon: Daemon, _: Connection, _view: View, arguments: list[byte
     if mask & ~FEATURES:
         raise RequestError("EINVAL")
     domain.features = mask
+    daemon.domains.touched.domain(domain.domid)
     return OK
 
 

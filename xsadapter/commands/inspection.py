@@ -84,6 +84,7 @@ def _set(domains: Domains, name: str, value: bytes, *, soft: bool) -> None:
     if quota_name.startswith(SOFT) is not soft or not limit:
         raise RequestError("EINVAL")
     domains.limits[quota_name] = limit
+    domains.touched.limit(None)
 
 
 def domains(daemon: Daemon, parameters: list[bytes]) -> str:

@@ -35,11 +35,12 @@ def transaction_start(daemon: Daemon, connection: Connection, view: View, _: Non
     opened = Transaction(daemon.head, connection)
     number = connection.take_transaction_id()
     connection.transactions[number] = opened
+    daemon.flow.touched.connection(connection.serial)
     daemon.turns.started(connection, opened.touched)
     return b"%d\0" % number
 
 
-def transaction_end(_: Daemon, connection: Connection, view: View, verdict: bytes) -> bytes:
+def transaction_end(daemon: Daemon, connection: Connection, view: View, verdict: bytes) -> bytes:
     """Commit or abort; EINVAL, ENOENT, EAGAIN, ENOSPC."""
     if verdict not in {b"T", b"F"}:
         raise RequestError("EINVAL")
@@ -56,6 +57,8 @@ def transaction_end(_: Daemon, connection: Connection, view: View, verdict: byte
         raise
     except Exception:
         connection.transactions.pop(number, None)
+        daemon.flow.touched.connection(connection.serial)
         raise
     connection.transactions.pop(number, None)
+    daemon.flow.touched.connection(connection.serial)
     return OK

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final
 
 from xsadapter.engine.flow import Message
 from xsadapter.operations import Kind
-from xsadapter.wire import ERROR_PAYLOADS, HEADER, HEADER_SIZE, PAYLOAD_MAX, FrameReader
+from xsadapter.wire import ERROR_PAYLOADS, HEADER, HEADER_SIZE, PAYLOAD_MAX, FrameReader, pack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +49,7 @@ class Connection:
 
     __slots__ = (
         "_queued_events",
+        "asked",
         "author",
         "begun",
         "closed",
@@ -60,7 +61,9 @@ class Connection:
         "identities",
         "ignored",
         "late",
+        "let_go",
         "live",
+        "logged",
         "next_transaction",
         "operations",
         "output",
@@ -73,6 +76,7 @@ class Connection:
         "transactions",
         "walk",
         "watches",
+        "written",
     )
 
     def __init__(self, serial: int, domain: Domain, privileged: bool, peer: str, flow: Flow) -> None:
@@ -91,6 +95,11 @@ class Connection:
         """A listing that is being told in parts."""
         self.held: Frame | None = None
         """A request that waits for its turn, and is carried out before anything that came later."""
+        self.asked: Frame = (0, 0, 0, b"")
+        """The request that is being carried out, or was last."""
+        self.written = self.logged = self.let_go = 0
+        """Bytes since it began: sent; sent, or written down so that they will be; of requests, those that whoever
+        carries them has no more."""
         self.operations = 0
         """Requests carried out."""
         self.since = 0.0
@@ -104,6 +113,18 @@ class Connection:
         self.next_transaction = 1
         self.port = 0
         """The event channel that a ring was introduced with."""
+
+    @property
+    def done(self) -> int:
+        """How many bytes of what came in are carried out."""
+        waits = self.held
+        return self.reader.taken - (0 if waits is None else HEADER_SIZE + len(waits[3]))
+
+    @property
+    def input(self) -> bytes:
+        """What came in and is not carried out: from byte `done` on."""
+        waits = self.held
+        return self.reader.rest if waits is None else pack(*waits) + self.reader.rest
 
     @property
     def stalled(self) -> bool:
@@ -166,6 +187,7 @@ class Connection:
     def clear(self) -> None:
         """Forget what came in and what waits to go out."""
         self.reader, self.held = FrameReader(), None
+        self.written = self.logged = self.let_go = 0
         if self.walk is not None:
             self.walk.close()
             self.walk = None

@@ -33,7 +33,7 @@ from xsadapter.engine.listings import Listings
 from xsadapter.engine.metrics import Metrics
 from xsadapter.engine.notices import Notice, escaped
 from xsadapter.engine.permissions import DEFAULT
-from xsadapter.engine.state import Resumed, restore
+from xsadapter.engine.state import Resumed, restore, tell_again
 from xsadapter.engine.turns import Later, Turns
 from xsadapter.engine.update import Update
 from xsadapter.engine.view import Live, View
@@ -43,10 +43,11 @@ from xsadapter.operations import NAMES, Kind, TransactionUse
 from xsadapter.wire import ERROR_PAYLOADS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from xsadapter.engine.hypervisor import Hypervisor
     from xsadapter.engine.index import Projection
+    from xsadapter.engine.state import Told
 
 _INITIAL: Final = ("/tool", "/tool/xenstored")
 _PAST_LISTINGS: Final = 8
@@ -99,6 +100,7 @@ class Daemon:
         self.accounts = Accounts(self.domains)
         self.watches = Watches()
         self.flow = Flow()
+        self.domains.touched = self.flow.touched
         self.store = store
         self.turns = Turns(self.flow)
         self.head = Head(store, self.watches, self.accounts, self.turns, Indexes(indexes))
@@ -133,10 +135,11 @@ class Daemon:
         """What the shell is to log."""
         return self.flow.notices
 
-    def begin(self, boot: str, resumed: Resumed | None = None) -> bool:
+    def begin(self, boot: str, resumed: Resumed | None = None, told: Iterable[Told] = ()) -> bool:
         """Make the tree ready for clients; True if this boot's was there already.
 
-        Then the state that is to be `resumed` with it is, too; that of another boot is not looked at.
+        Then so is the state that is to be `resumed` with it, and changes that may not be `told` yet are told again;
+        those of another boot are not looked at.
         """
         known = self.branch.tree.get(private.BOOT)
         continued = known is not None and known.value == boot.encode()
@@ -158,6 +161,7 @@ class Daemon:
         self.accounts.recount(self.head.tree)
         if continued and resumed is not None:
             restore(self, *resumed)
+            tell_again(self, told)
         lives.scan(self)
         return continued
 
@@ -179,6 +183,7 @@ class Daemon:
         connection.identities = self.domains.identities(connection.domain)
         connection.live = Live(self.head, connection)
         self.connections[connection.serial] = connection
+        self.flow.touched.connection(serial)
         if self.flow.trail.obj:
             self.flow.trail.object("CREATE", "connection", connection)
         return connection
@@ -197,9 +202,12 @@ class Daemon:
             connection.domain.operations += connection.operations
             connection.domain.clients.discard(connection)
             del self.connections[connection.serial]
+            self.flow.touched.connection(connection.serial)
 
     def restart(self, connection: Connection) -> None:
         """The client begins anew: nothing of what it had is left, and nothing half read or half sent."""
+        if self.head.journal is not None:
+            self.head.journal.began(connection)
         self.reset(connection)
         self.turns.forget(connection)
         connection.clear()
@@ -221,9 +229,11 @@ class Daemon:
     def reset(self, connection: Connection) -> None:
         """Forget all watches of a client and abort all its transactions."""
         self.watches.remove_all(connection)
-        for transaction in connection.transactions.values():
-            transaction.abort()
-        connection.transactions.clear()
+        if connection.transactions:
+            for transaction in connection.transactions.values():
+                transaction.abort()
+            connection.transactions.clear()
+            self.flow.touched.connection(connection.serial)
 
     def expire(self) -> bool:
         """Drop the events that guests have not begun to read in time; whether any guest has something queued.
@@ -234,6 +244,8 @@ class Daemon:
         for connection in self.connections.values():
             if not connection.privileged and connection.output:
                 count = connection.expire(self.flow.now)
+                if count and self.head.journal is not None:
+                    self.head.journal.cut(connection)
                 if count and is_due(connection.domain, "slow", self.flow):
                     self.notices.append(Notice(f"{connection.author}: {count} events were not read in time; dropped"))
                 waiting = waiting or bool(connection.output)
@@ -249,9 +261,11 @@ class Daemon:
                 return False
         else:
             connection.held = None
-        kind, request, transaction, payload = frame
+        kind, request, transaction, payload = connection.asked = frame
+        flow = self.flow
+        flow.asking = connection
         if not connection.privileged:
-            self.flow.cause = Outstanding(connection.domain)
+            flow.cause = Outstanding(connection.domain)
         failure = b""
         try:
             reply = self._carry_out(connection, kind, transaction, payload)
@@ -282,7 +296,7 @@ class Daemon:
         else:
             connection.reply(kind, request, transaction, reply)
         finally:
-            self.flow.cause = None
+            flow.cause = flow.asking = None
         connection.operations += 1
         try:
             self._kinds[kind] += 1
@@ -290,6 +304,10 @@ class Daemon:
             self._kinds[-1] += 1
         if waited:
             self.metrics.waits.took(self.flow.now - connection.since)
+        if failure and self.head.journal is not None:
+            self.head.journal.undo()
+        if self.flow.touched.any:
+            self.flow.touched.asked[connection.serial] = connection
         if self.domains.crossed:
             self._tell_crossed()
         if self.flow.trail.io:

@@ -21,6 +21,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from xsadapter.engine.quotas import Usage, defaults
+from xsadapter.engine.touched import Touched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -119,7 +120,7 @@ class Domain:
 class Domains:
     """All that are known."""
 
-    __slots__ = ("_hypervisor", "_known", "crossed", "limits", "maxima")
+    __slots__ = ("_hypervisor", "_known", "crossed", "limits", "maxima", "touched")
 
     def __init__(self, hypervisor: Hypervisor, quotas: Mapping[str, int] = MappingProxyType({})) -> None:
         """`quotas`: what a domain begins with where it is not the default."""
@@ -131,6 +132,7 @@ class Domains:
         self.crossed: dict[int, Domain] = {}
         """Those that are above their soft memory, or below it again, and the log does not know."""
         self._known: dict[int, Domain] = {}
+        self.touched = Touched()
         self.record(0)
 
     def __iter__(self) -> Iterator[Domain]:
@@ -152,6 +154,7 @@ class Domains:
                 life = self._hypervisor.life(domid)
                 unique = life.unique if life else 0
             found = self._known[domid] = Domain(domid, unique, self.limits, self.crossed)
+            self.touched.domain(domid)
         return found
 
     def unique(self, domid: int) -> int:
@@ -167,12 +170,14 @@ class Domains:
         """It is dead, and all that it had is gone."""
         del self._known[domain.domid]
         self.crossed.pop(domain.domid, None)
+        self.touched.domain(domain.domid)
 
     def aim(self, domain: Domain, target: Domain | None) -> None:
         """Give a domain the rights of another, besides its own; None takes them back."""
         if domain.target is not None:
             self._known[domain.target].servants.discard(domain.domid)
         domain.target = None if target is None else target.domid
+        self.touched.domain(domain.domid)
         if target is not None:
             target.servants.add(domain.domid)
         for connection in (domain.connection, *domain.clients):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from xsadapter.engine.notices import Notice
 from xsadapter.engine.quotas import QUIET, QUOTAS, QuotaError
+from xsadapter.engine.touched import Touched
 from xsadapter.engine.trail import Trail
 
 if TYPE_CHECKING:
@@ -55,7 +56,18 @@ class Message(bytes):
 class Flow:
     """One for all connections of a daemon."""
 
-    __slots__ = ("cause", "ended", "event_timeout", "notices", "now", "resumed", "trail", "waiting")
+    __slots__ = (
+        "asking",
+        "cause",
+        "ended",
+        "event_timeout",
+        "notices",
+        "now",
+        "resumed",
+        "touched",
+        "trail",
+        "waiting",
+    )
 
     def __init__(self) -> None:
         self.waiting: list[Connection] = []
@@ -66,10 +78,14 @@ class Flow:
         """Those that ended by what others did: whoever carries their bytes is to let go."""
         self.notices: list[Notice] = []
         """What the shell is to log."""
+        self.touched = Touched()
+        """What the shell is to write down."""
         self.trail = Trail()
         """What auditors are to know."""
         self.cause: Outstanding | None = None
         """The request that is being carried out, if it is an unprivileged connection's."""
+        self.asking: Connection | None = None
+        """Whose request is being carried out."""
         self.now = 0.0
         self.event_timeout = 20.0
         """Seconds that an unprivileged receiver has to begin reading an event; 0 is for ever. C's default."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import rrdstore
     from xsadapter.engine.accounts import Accounts
     from xsadapter.engine.index import Indexes
+    from xsadapter.engine.touched import Journal
     from xsadapter.engine.turns import Turns
     from xsadapter.engine.watches import Watches
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 class Head:
     """The branch that clients see, its tree as of the last commit, and who and what must know of the next."""
 
-    __slots__ = ("accounts", "branch", "indexes", "store", "tree", "turns", "watches")
+    __slots__ = ("_number", "accounts", "branch", "indexes", "journal", "store", "tree", "turns", "watches")
 
     def __init__(
         self, store: rrdstore.Store, watches: Watches, accounts: Accounts, turns: Turns, indexes: Indexes
@@ -30,10 +31,21 @@ class Head:
         self.store, self.branch, self.indexes = store, store.branch("main"), indexes
         self.watches, self.accounts, self.turns = watches, accounts, turns
         self.tree = self.branch.now
+        self._number: int | None = None
+        self.journal: Journal | None = None
+        """Who is told of each change before it is made, so that a daemon that is started again knows of it."""
 
-    def moved(self) -> None:
-        """The branch may have a new head. O(1)."""
+    def moved(self, commit: rrdstore.Commit | None = None) -> None:
+        """The branch may have a new head, which is that commit if one is given. O(1)."""
         self.tree = self.branch.now
+        self._number = None if commit is None else commit.number
+
+    @property
+    def number(self) -> int:
+        """The number of the newest commit; to ask the branch would have it tell history of what it has put off."""
+        if self._number is None:
+            self._number = self.branch.head.number
+        return self._number
 
     def still(self) -> rrdstore.Tree:
         """The newest tree, which no commit changes. O(1)."""

@@ -44,7 +44,10 @@ class Hypervisor(Protocol):
         ...
 
     def resume(self, connection: Connection) -> None:
-        """As `connect`, of a ring that was served before: it goes on as it is, nothing in its page is changed."""
+        """As `connect`, of a ring that was served before: it goes on as it is, nothing in its page is changed.
+
+        The connection's `let_go`, `written` and `logged` are then what its indexes are.
+        """
         ...
 
     def rebind(self, connection: Connection, port: int) -> None:

@@ -68,6 +68,8 @@ def introduce(daemon: Daemon, domid: int, port: int) -> None:
         raise RequestError("EINVAL") from error
     domain.connection, connection.port = connection, port
     domain.shut = False
+    daemon.domains.touched.domain(domid)
+    daemon.flow.touched.connection(connection.serial)
     if daemon.flow.trail.obj:
         daemon.flow.trail.domain("CREATE", domain)
     if domid:
@@ -126,11 +128,14 @@ def scan(daemon: Daemon) -> None:
                 bury(daemon, domain)
             except rrdstore.StoreError as error:
                 daemon.unburied = True
+                if daemon.head.journal is not None:
+                    daemon.head.journal.undo()
                 if domain.introduced or domain.clients:
                     daemon.notices.append(Notice(f"the end of domain {domain.domid} is put off: {error}"))
                     _end(daemon, domain)
         elif life.shutdown and domain.introduced and not domain.shut:
             domain.shut = shut = True
+            daemon.domains.touched.domain(domain.domid)
             specials.tell(daemon.watches, daemon.head.tree, specials.RELEASE, domain.domid, bare=False)
     if shut:
         specials.tell_bare(daemon.watches, daemon.head.tree, specials.RELEASE)
@@ -173,6 +178,9 @@ def _remove(daemon: Daemon, domain: Domain) -> None:
     place = private.domain_place(domain.domid)
     if not removed and not listed_ and not special and place not in before:
         return
+    journal = daemon.head.journal
+    if journal is not None:
+        journal.burial([(path, True) for path in removed])
     with daemon.branch.transaction(message=f"END of domain {domain.domid}", author=AUTHOR) as change:
         for path in removed:
             apply(change, daemon.head.indexes.removed(before, path))

@@ -5,7 +5,8 @@ Rules
    are right if (producer - consumer) mod 2^32 is at most 1,024; equal is empty, 1,024 is full.
 2. Each call loads each index once, judges that value, and copies before anything is looked at:
    nothing in the page is read twice, nothing is parsed in place (XSA-38).
-3. Bytes are copied before an index moves, and an index moves by one aligned 32-bit store. That, and
+3. Bytes are copied before an index moves, and an index moves by one aligned 32-bit store; when it moves is the
+   caller's affair, who writes down before what will be so. That, and
    the loads, go through a memoryview of 32-bit words: `struct.pack_into` zeroes first, and a guest
    sees the zero. On x86 no fence is needed; the notification that follows is a system call.
 4. What the guest broke is told by RingError with the code for the page's error field; the caller
@@ -92,27 +93,43 @@ class Ring:
         """Bytes of requests that wait; RingError."""
         return self._used(self._words[_REQ_PROD], self._words[_REQ_CONS], "requests")
 
-    def take(self, most: int) -> bytes:
-        """Copy up to `most` bytes of requests out and give their room back; RingError."""
+    def copy(self, skip: int, most: int) -> bytes:
+        """Copy up to `most` bytes of requests out, but for the first `skip`, and leave them there; RingError."""
         words = self._words
-        consumer = words[_REQ_CONS]
-        count = min(self._used(words[_REQ_PROD], consumer, "requests"), most)
+        consumer, producer = words[_REQ_CONS], words[_REQ_PROD]
+        used = self._used(producer, consumer, "requests")
+        if used < skip:
+            raise RingError(BAD_INDEX, f"requests: producer {producer}, consumer {consumer}: {skip} bytes were there")
+        count = min(used - skip, most)
         if not count:
             return b""
-        start = consumer & _MASK
+        start = (consumer + skip) & _MASK
         first = min(count, HALF - start)
         data = bytes(self._bytes[start : start + first])
         if first < count:
             data += bytes(self._bytes[: count - first])
-        words[_REQ_CONS] = (consumer + count) & _WRAP
         return data
+
+    def let_go(self, count: int) -> None:
+        """Give back the room of so many bytes of requests."""
+        self._words[_REQ_CONS] = (self._words[_REQ_CONS] + count) & _WRAP
+
+    @property
+    def indexes(self) -> tuple[int, int]:
+        """Those that are ours: requests consumed, responses produced."""
+        return self._words[_REQ_CONS], self._words[_RSP_PROD]
+
+    def resume(self, consumer: int, producer: int) -> None:
+        """Have the indexes that are ours be these."""
+        self._words[_RSP_PROD] = producer
+        self._words[_REQ_CONS] = consumer
 
     def room(self) -> int:
         """Bytes of responses that the ring would take; RingError."""
         return HALF - self._used(self._words[_RSP_PROD], self._words[_RSP_CONS], "responses")
 
-    def put(self, data: bytes) -> int:
-        """Copy as much of `data` in as there is room for; how much that was. RingError."""
+    def fill(self, data: bytes) -> int:
+        """Copy as much of `data` in as there is room for, which the guest does not see yet; how much. RingError."""
         words = self._words
         producer = words[_RSP_PROD]
         count = min(HALF - self._used(producer, words[_RSP_CONS], "responses"), len(data))
@@ -123,8 +140,11 @@ class Ring:
         self._bytes[HALF + start : HALF + start + first] = data[:first]
         if first < count:
             self._bytes[HALF : HALF + count - first] = data[first:count]
-        words[_RSP_PROD] = (producer + count) & _WRAP
         return count
+
+    def show(self, count: int) -> None:
+        """Have the guest see so many bytes of responses more."""
+        self._words[_RSP_PROD] = (self._words[_RSP_PROD] + count) & _WRAP
 
     def release(self) -> None:
         """Let go of the page, so that it can be unmapped."""

@@ -9,7 +9,8 @@ Rules
    requests are answered from the tree as it is now, and its END is EAGAIN, so that its client begins again
    and never half of it is committed.
 4. Bytes are kept as they are: requests that were not carried out as `input`, with the one that waits for its turn
-   before them; messages that were not sent as `output`, of which `begun` says that the first is the rest of one.
+   before them, but for what a ring holds yet and will be read there; messages that were not sent as `output`, of
+   which `begun` says that the first is the rest of one.
 5. Watches are in the order in which they were registered, over all connections: events keep that order.
 
 Cost: O(state).
@@ -19,16 +20,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+import rrdstore
 from xsadapter.engine.connection import RING
+from xsadapter.engine.events import tell
 from xsadapter.engine.transactions import Transaction
-from xsadapter.wire import pack
+from xsadapter.wire import FrameReader
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.daemon import Daemon
     from xsadapter.engine.domains import Domain
+    from xsadapter.engine.events import Effect
+
+_INDEXES: Final = 1 << 32
+"""The indexes of a ring count modulo that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +107,18 @@ class State:
     watches: tuple[WatchState, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A change that is told to whoever watches once more, and how the client that asked for it is answered."""
+
+    before: int
+    """The number of the head before it."""
+    effects: tuple[Effect, ...]
+    serial: int = 0
+    answer: bytes = b""
+    """Nothing if it is answered already."""
+
+
 Took = Callable[["Connection", ConnectionState], bool]
 """Whether the shell has what carries a connection's bytes."""
 Resumed = tuple[State, Took]
@@ -106,13 +127,8 @@ Resumed = tuple[State, Took]
 
 def describe(daemon: Daemon) -> State:
     """The state as it is now."""
-    domains = tuple(
-        DomainState(
-            domain.domid, domain.unique, domain.features, tuple(domain.limits.items()), domain.target, domain.shut
-        )
-        for domain in daemon.domains
-    )
-    connections = tuple(_connection(connection) for connection in daemon.connections.values())
+    domains = tuple(map(domain_state, daemon.domains))
+    connections = tuple(map(connection_state, daemon.connections.values()))
     watches = sorted(
         (watch for connection in daemon.connections.values() for watch in connection.watches.values()),
         key=lambda watch: watch.serial,
@@ -129,9 +145,18 @@ def describe(daemon: Daemon) -> State:
     )
 
 
-def _connection(connection: Connection) -> ConnectionState:
-    waiting = connection.held
-    held = b"" if waiting is None else pack(*waiting)
+def domain_state(domain: Domain) -> DomainState:
+    """One domain's part of it."""
+    return DomainState(
+        domain.domid, domain.unique, domain.features, tuple(domain.limits.items()), domain.target, domain.shut
+    )
+
+
+def connection_state(connection: Connection) -> ConnectionState:
+    """One connection's part of it."""
+    came = connection.input
+    if connection.peer == RING:
+        came = came[: max(0, connection.let_go - connection.done)]
     return ConnectionState(
         connection.serial,
         connection.domid,
@@ -144,7 +169,7 @@ def _connection(connection: Connection) -> ConnectionState:
             TransactionState(number, transaction.used or transaction.doomed)
             for number, transaction in connection.transactions.items()
         ),
-        held + connection.reader.rest,
+        came,
         tuple(map(bytes, connection.output)),
         connection.begun,
     )
@@ -178,6 +203,23 @@ def restore(daemon: Daemon, state: State, took: Took) -> None:
     daemon.serial = max(daemon.serial, state.serial)
 
 
+def tell_again(daemon: Daemon, changes: Iterable[Told]) -> None:
+    """Queue the events of changes, and the answers, as if they had just been made. O(effects)."""
+    for change in changes:
+        tell(daemon.watches, change.effects, _tree(daemon, change.before), daemon.head.tree)
+        connection = daemon.connections.get(change.serial)
+        if connection is not None and change.answer:
+            connection.resume_output((change.answer,), begun=connection.begun)
+
+
+def _tree(daemon: Daemon, number: int) -> rrdstore.Tree:
+    """The tree that was the head's, or the nearest there is."""
+    try:
+        return daemon.branch.at(str(number)).tree
+    except rrdstore.Thinned as thinned:
+        return daemon.head.tree if thinned.before is None else daemon.branch.at(thinned.before).tree
+
+
 def _domain(domain: Domain, known: DomainState) -> None:
     domain.features, domain.shut = known.features, known.shut
     domain.limits.update(known.limits)
@@ -206,5 +248,9 @@ def _restore_connection(
         opened.doomed = known.used
         connection.transactions[known.number] = opened
     connection.next_transaction = client.next_transaction
+    if client.ring:
+        connection.reader = FrameReader((connection.let_go - len(client.input)) % _INDEXES)
     connection.reader.feed(client.input)
+    if client.ring:
+        connection.let_go = connection.reader.taken + len(client.input)
     connection.resume_output(client.output, begun=client.begun)

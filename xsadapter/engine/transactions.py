@@ -109,6 +109,8 @@ class Transaction:
     def carry_out(self, request: Request, size: int, prefix_varies: bool) -> bytes:
         """Carry out a request of `size` bytes and remember its outcome; raises what it raises, ENOMEM."""
         self._bear_request(size)
+        if not self._requests:
+            self._connection.flow.touched.connection(self._connection.serial)
         try:
             reply = request(self)
         except RequestError as error:
@@ -301,7 +303,16 @@ class Transaction:
 
     def _commit(self) -> None:
         self._tx.message = self._message()
-        self._tx.commit()
+        journal = self._head.journal
+        if journal is None or not self._changes:
+            self._tx.commit()
+            return
+        journal.change(self._connection, self._effects.items())
+        try:
+            self._tx.commit()
+        except Conflict:
+            journal.undo()
+            raise
 
     def _replayed(self, paths: Iterable[str]) -> Transaction:
         """The same requests on the head, if they have the same outcomes; raises RequestError EAGAIN."""

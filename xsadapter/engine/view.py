@@ -98,12 +98,13 @@ class Live:
         moves = head.indexes.written(path, old.value, value) if path.endswith(head.indexes.ends) else ()
         if head.turns.held:
             self._wait_for_turns([(path, WRITTEN)], moves)
+        if head.journal is not None:
+            head.journal.change(self._connection, ((path, False),))
         if moves:
             named = [*edits(head.tree, moves), (path, value, None)]
-            head.branch.change(named, message=f"{operation} {path}", author=self.author)
+            head.moved(head.branch.change(named, message=f"{operation} {path}", author=self.author))
         else:
-            head.branch.set(path, value, message=f"{operation} {path}", author=self.author)
-        head.moved()
+            head.moved(head.branch.set(path, value, message=f"{operation} {path}", author=self.author))
         more = len(value) - len(old.value)
         if more:
             head.accounts.grew(old.meta, more)
@@ -127,16 +128,18 @@ class Live:
         moves = indexes.written(path, b"", value) if path.endswith(indexes.ends) else ()
         if self._head.turns.held:
             self._wait_for_turns([(each, CREATED) for each in made], moves)
+        self._announce(path)
         message, branch = f"{operation} {path}", self._head.branch
         if len(made) <= _FEW:
-            above = [(each, b"", meta) for each in made[:-1]]
             named = edits(self._head.tree, moves) if moves else ()
-            branch.change([*named, *above, (path, value, meta)], message=message, author=self.author)
+            above = [(each, b"", meta) for each in made[:-1]]
+            commit = branch.change([*named, *above, (path, value, meta)], message=message, author=self.author)
+            self._head.moved(commit)
         else:
             with branch.transaction(message=message, author=self.author) as change:
                 apply(change, moves)
                 change.set(path, value, meta=meta, parents=meta)
-        self._head.moved()
+            self._head.moved()
         for each, node in zip(made, along(self._head.tree, made), strict=True):
             if node is not None:
                 self._head.accounts.came(each, node)
@@ -149,6 +152,7 @@ class Live:
             self._head.turns.change(self._connection, ((path, WRITTEN),))
         before = self._head.still()
         old = before.stat(path)
+        self._announce(path)
         self._head.branch.set(path, old.value, meta=meta, message=f"{operation} {path}", author=self.author)
         self._head.moved()
         self._head.accounts.went(path, old)
@@ -161,6 +165,7 @@ class Live:
         if self._head.turns.held:
             self._wait_for_turns([(path, REMOVED)], moves)
         before = self._head.still()
+        self._announce(path, removed=True)
         message, branch = f"{operation} {path}", self._head.branch
         if moves:
             branch.change([*edits(before, moves), (path, None, None)], message=message, author=self.author)
@@ -173,6 +178,11 @@ class Live:
 
     def _wait_for_turns(self, effects: list[tuple[str, int]], moves: Iterable[Move]) -> None:
         self._head.turns.change(self._connection, effects + [(move.place, WRITTEN) for move in moves])
+
+    def _announce(self, path: str, removed: bool = False) -> None:
+        journal = self._head.journal
+        if journal is not None:
+            journal.change(self._connection, ((path, removed),))
 
     def _tell(self, operation: str, path: str, before: rrdstore.Tree, removed: bool = False) -> None:
         trail = self._connection.flow.trail

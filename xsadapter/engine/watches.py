@@ -77,6 +77,7 @@ class Watches:
         place.here.append(watch)
         connection.watches[path, token] = watch
         self.count += 1
+        connection.flow.touched.watch(watch, gone=False)
         if connection.flow.trail.obj:
             connection.flow.trail.object("CREATE", "watch", connection, path=path)
         _charge(watch, 1)
@@ -94,6 +95,7 @@ class Watches:
             del place.below[name]
         del watch.connection.watches[watch.path, watch.token]
         self.count -= 1
+        watch.connection.flow.touched.watch(watch, gone=True)
         if watch.connection.flow.trail.obj:
             watch.connection.flow.trail.object("DESTROY", "watch", watch.connection, path=watch.path)
         _charge(watch, -1)

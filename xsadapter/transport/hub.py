@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.daemon import Daemon
+    from xsadapter.recovery.journal import Journal
 
 VIRQ: Final = 1
 _FIRST_PORT: Final = 1000
@@ -55,6 +56,8 @@ class SimulatedXen:
         """Take the directory's `evtchn` and `evtchn.fifo`, or the descriptors of who had them before; OSError."""
         self._directory = directory
         self.daemon: Daemon
+        self.journal: Journal | None = None
+        """Where the rings that come are written down."""
         self.clients: dict[int, RingClient] = {}
         """By port."""
         self._pages: dict[int, Mapping] = {}
@@ -120,9 +123,11 @@ class SimulatedXen:
         """See Hypervisor."""
         self._serve(connection).begin(features)
 
-    def resume(self, connection: Connection) -> None:
-        """See Hypervisor."""
-        self._serve(connection)
+    def resume(self, connection: Connection, indexes: tuple[int, int] | None = None) -> None:
+        """See Hypervisor; with `indexes` those of ours, of requests and of responses, are to be these."""
+        if not (self._directory / f"ring.{connection.domid}").exists():
+            raise FileNotFoundError(f"the ring of domain {connection.domid} is gone")
+        self._serve(connection).resume(indexes)
 
     def _serve(self, connection: Connection) -> RingClient:
         if not self.life(connection.domid):
@@ -130,6 +135,7 @@ class SimulatedXen:
         local = _FIRST_PORT + connection.domid
         ring = self._map(local)
         client = self.clients[local] = RingClient(self.daemon, connection, ring, local, self.notify)
+        client.journal = self.journal
         self._masked.pop(local, None)
         return client
 

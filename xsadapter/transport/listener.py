@@ -15,6 +15,7 @@ import errno
 import logging
 import select
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from xsadapter.engine import lives
@@ -41,10 +42,11 @@ _OUT_OF_DESCRIPTORS: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.E
 class Listener:
     """One listening socket; `confined` says whose it is, None is the daemon's own."""
 
-    __slots__ = ("_told", "at_once", "clients", "confined", "socket")
+    __slots__ = ("_told", "at_once", "clients", "confined", "path", "socket")
 
     def __init__(self, socket: socket, confined: ClientSocket | None = None) -> None:
         self.socket, self.confined = socket, confined
+        self.path = Path(socket.getsockname())
         self.at_once = _AT_ONCE if confined is None else 1
         self.clients = 0
         """How many are there who came by it."""

@@ -1,9 +1,10 @@
 """A guest's ring as a client of the server: bytes between the page and the connection.
 
 Rules
-1. What is taken from the ring at once is at most what it holds; the next is taken only when the requests
+1. What is copied from the ring at once is at most what it holds; the next is copied only when the requests
    in it are carried out, and not while the guest has too much outstanding. Never more than a whole frame
-   and a ring wait to be carried out.
+   and a ring wait to be carried out. A request stays in the ring until it is carried out and its answer is there
+   too, or written down; only one that fills the ring and has more to come is written down and let go of.
 2. Each index that moved is told by one notification at the end of a turn.
 3. A broken ring, or a frame too long, makes the connection ignored, with the code in the page's error
    field if the domain has that feature; the domain stays. It begins anew when the guest asks for it,
@@ -14,7 +15,7 @@ Rules
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from xsadapter.engine.domains import ERROR_FIELD, RECONNECTION
 from xsadapter.engine.ring import HALF, PROTOCOL, RingError
@@ -26,12 +27,16 @@ if TYPE_CHECKING:
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.daemon import Daemon
     from xsadapter.engine.ring import Ring
+    from xsadapter.recovery.journal import Journal
+
+_FAR: Final = 1 << 30
+_WRAP: Final = 0xFFFFFFFF
 
 
 class RingClient:
     """One ring; `notify` tells the guest that indexes have moved."""
 
-    __slots__ = ("_moved", "_notify", "confined", "connection", "daemon", "port", "ring")
+    __slots__ = ("_moved", "_notify", "_rewritten", "confined", "connection", "daemon", "journal", "port", "ring")
 
     def __init__(
         self, daemon: Daemon, connection: Connection, ring: Ring, port: int, notify: Callable[[int], None]
@@ -39,16 +44,36 @@ class RingClient:
         self.daemon, self.connection, self.ring, self.port = daemon, connection, ring, port
         self.confined = not connection.privileged
         self._notify = notify
+        self.journal: Journal | None = None
         self._moved = False
+        self._rewritten = connection.done + connection.written
+
+    def resume(self, indexes: tuple[int, int] | None) -> None:
+        """Go on where a daemon before this one was: where the page says, or else its indexes are to be these."""
+        if indexes is not None:
+            self.ring.resume(*indexes)
+        connection = self.connection
+        connection.let_go, connection.written = self.ring.indexes if indexes is None else indexes
+        connection.logged = connection.written
+        self._rewritten = connection.let_go + connection.written
+        self._moved = True
+
+    def written_down(self) -> None:
+        """Have it written down where its indexes are."""
+        if self.journal is not None:
+            connection = self.connection
+            self.journal.words.ring_is(connection.domid, connection.let_go & _WRAP, connection.written & _WRAP)
 
     def begin(self, features: int) -> None:
         """Begin the ring anew, its guest waiting for that."""
+        if self.journal is not None:
+            self.journal.words.ring_is(self.connection.domid, 0, 0)
         self.ring.offer(features)
         self.ring.begin()
         self._notify(self.port)
 
     def receive(self) -> bool:
-        """Take what the guest sent, unless it is not to be read now; whether anything came."""
+        """Copy what the guest sent, unless it is not to be read now; whether anything came."""
         connection = self.connection
         if connection.closed:
             return False
@@ -58,15 +83,17 @@ class RingClient:
             return False
         if connection.ignored or connection.stalled:
             return False
+        reader = connection.reader
+        pending = reader.pending
         try:
-            data = self.ring.take(HALF) if connection.reader.pending < FRAME_MAX else b""
+            held = reader.taken + pending - connection.let_go
+            data = self.ring.copy(held, HALF) if pending < FRAME_MAX else b""
         except RingError as error:
             self.broke(error.code, found=error.found)
             return False
         if not data:
             return False
-        self._moved = True
-        connection.reader.feed(data)
+        reader.feed(data)
         return True
 
     def step(self) -> bool:
@@ -77,25 +104,62 @@ class RingClient:
         return self.daemon.step(connection) or (self.receive() and self.daemon.step(connection))
 
     def send(self) -> bool:
-        """Put as much as there is room for into the ring; whether everything went."""
+        """Put as much as there is room for in, and let go of what was carried out; whether everything went."""
         connection = self.connection
         if connection.ignored or connection.closed:
             return True
         try:
-            while connection.output:
-                data = connection.output[0] if len(connection.output) == 1 else b"".join(connection.output[:64])
-                sent = self.ring.put(data)
-                if sent:
-                    self._moved = True
-                    connection.sent(sent)
-                if sent < len(data):
-                    return False
+            output = connection.output
+            data = output[0] if len(output) == 1 else b"".join(output)
+            sent = self.ring.fill(data)
+            if sent < len(data) and self.journal is not None:
+                self.journal.unsent(connection)
+            self._settle(sent)
         except RingError as error:
             self.broke(error.code, found=error.found)
-        return True
+            return True
+        return sent == len(data)
+
+    def _settle(self, sent: int) -> None:
+        """Move both indexes, having written down where they go."""
+        connection, journal = self.connection, self.journal
+        consumed = max(connection.done, connection.let_go)
+        written = connection.written + sent
+        if journal is not None:
+            journal.words.ring_is(connection.domid, consumed & _WRAP, written & _WRAP)
+            if consumed + written - self._rewritten > _FAR:
+                # Positions are compared modulo 2^32: what is written down must not be far behind.
+                self._rewritten = consumed + written
+                journal.rewriting = True
+        if sent:
+            self._moved = True
+            self.ring.show(sent)
+            connection.written = written
+            connection.sent(sent)
+        if consumed != connection.let_go:
+            self._moved = True
+            self.ring.let_go(consumed - connection.let_go)
+            connection.let_go = consumed
+
+    def let_go(self) -> None:
+        """Give back the room of all that was copied, carried out or not; what was not is written down."""
+        connection, reader = self.connection, self.connection.reader
+        taken = reader.taken + reader.pending
+        if self.journal is not None:
+            self.journal.half_read(connection)
+            self.journal.words.ring_is(connection.domid, taken & _WRAP, connection.written & _WRAP)
+        self.ring.let_go(taken - connection.let_go)
+        connection.let_go = taken
+        self._moved = True
 
     def turn_ends(self) -> None:
         """Tell the guest, if there is something to tell."""
+        connection = self.connection
+        reader = connection.reader
+        held = reader.taken + reader.pending - connection.let_go
+        if held >= HALF and reader.partial and not connection.closed and not connection.ignored:
+            # The rest of this request comes only if there is room.
+            self.let_go()
         if self._moved:
             self._moved = False
             self._notify(self.port)

@@ -1,9 +1,11 @@
 """A socket as a client of the server: bytes between the kernel and the connection.
 
 Rules
-1. What the kernel does not take waits; a connection with more than 1 MiB waiting is not read until it has
+1. What comes is received into the client's room in shared memory, where a daemon that is started again finds it;
+   while a system call is under way, a word there says whose (`recovery.words`).
+2. What the kernel does not take waits; a connection with more than 1 MiB waiting is not read until it has
    taken that.
-2. Nor is one whose request has to wait for its turn, or that has as much outstanding as its quota allows: so at
+3. Nor is one whose request has to wait for its turn, or that has as much outstanding as its quota allows: so at
    most what was read at once waits to be carried out.
 """
 
@@ -13,11 +15,15 @@ import select
 from socket import MSG_NOSIGNAL
 from typing import TYPE_CHECKING, Final
 
+from xsadapter.recovery.words import DONE, RECEIVED, SENT
+
 if TYPE_CHECKING:
     from socket import socket
 
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.daemon import Daemon
+    from xsadapter.recovery.journal import Journal
+    from xsadapter.recovery.words import Room, Words
     from xsadapter.transport.listener import Listener
 
 _WAITING_MAX: Final = 1 << 20
@@ -27,13 +33,26 @@ _READ: Final = 32768
 class StreamClient:
     """One socket. `interest` is what the poll is asked for, `wanted` what it is to be asked for."""
 
-    __slots__ = ("_left", "backlog", "confined", "connection", "daemon", "interest", "listener", "socket")
+    __slots__ = (
+        "_left",
+        "backlog",
+        "confined",
+        "connection",
+        "daemon",
+        "interest",
+        "journal",
+        "listener",
+        "room",
+        "socket",
+    )
 
     def __init__(self, daemon: Daemon, client: socket, connection: Connection, listener: Listener) -> None:
         self.daemon, self.socket, self.connection, self.listener = daemon, client, connection, listener
         self.confined = not connection.privileged
         self.interest: int = select.EPOLLIN
         self.backlog = self._left = False
+        self.journal: Journal | None = None
+        self.room: Room | None = None
 
     @property
     def wanted(self) -> int:
@@ -44,6 +63,8 @@ class StreamClient:
 
     def receive(self) -> bool | None:
         """Take what has come; whether there is something to carry out, None at the end of the stream."""
+        if self.room is not None and self.journal is not None:
+            return self._receive_into(self.room, self.journal.words)
         try:
             data = self.socket.recv(_READ)
         except BlockingIOError:
@@ -53,6 +74,27 @@ class StreamClient:
         if not data:
             return None
         self.connection.reader.feed(data)
+        return True
+
+    def _receive_into(self, room: Room, words: Words) -> bool | None:
+        connection = self.connection
+        received = room.get(RECEIVED)
+        space = room.space(received, room.get(DONE))
+        if not space:
+            return False
+        words.calls(connection.serial)
+        try:
+            count = self.socket.recv_into(space)
+        except BlockingIOError:
+            words.calls(0)
+            return False
+        except OSError:
+            count = 0
+        room.set(RECEIVED, received + count)
+        words.calls(0)
+        if not count:
+            return None
+        connection.reader.feed(bytes(space[:count]))
         return True
 
     def step(self) -> bool:
@@ -69,6 +111,9 @@ class StreamClient:
         if connection.closed or not output:
             return True
         data = output[0] if len(output) == 1 else b"".join(output)
+        room, journal = self.room, self.journal
+        if room is not None and journal is not None:
+            journal.words.calls(connection.serial)
         try:
             sent = self.socket.send(data, MSG_NOSIGNAL)
         except BlockingIOError:
@@ -80,6 +125,13 @@ class StreamClient:
         else:
             connection.sent(sent)
         left = len(data) - sent
+        if room is not None and journal is not None:
+            connection.written += sent
+            if left:
+                journal.unsent(connection)
+            room.set(SENT, connection.written)
+            room.set(DONE, connection.done)
+            journal.words.calls(0)
         self._left = left > 0
         self.backlog = left > _WAITING_MAX or (self.backlog and left > 0)
         return True

@@ -1,0 +1,228 @@
+"""Writing down what is beside the tree, before anybody is told of it.
+
+Order of a turn: requests are copied and carried out; a change of the tree is announced (`change`) before it is
+made; at the end of the rounds `persist` writes what else was touched, with the answers that go with it; then everybody
+is sent what waits, and of whoever does not take it at once the rest is written down (`unsent`); then `flushed` forgets
+the announcements. So at every instant a request is either not done, or done and its answer known.
+
+Cost: a READ or a WRITE of a socket client a few stores (about 0.3 µs), a change 2 µs more, a watch or the START or END
+of a transaction about 10 µs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from xsadapter.engine import state
+from xsadapter.engine.state import WatchState
+from xsadapter.recovery.log import NAME, Log, connection_step, domain_step, watch_step
+from xsadapter.recovery.turn import Turn, encoded
+from xsadapter.recovery.words import Words
+from xsadapter.wire import HEADER_SIZE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from xsadapter.engine.connection import Connection
+    from xsadapter.engine.daemon import Daemon
+    from xsadapter.engine.events import Effect
+    from xsadapter.recovery.log import Step
+
+_NOBODY: Final = (0, 0, 0)
+
+
+class Journal:
+    """One daemon's, in a directory; implements `engine.touched.Journal`."""
+
+    def __init__(self, daemon: Daemon, directory: Path, boot: str, generation: int) -> None:
+        """Write down all there is, and take the place of what a daemon before this one left; OSError.
+
+        Whoever carries the bytes of clients is to use `words` from now on.
+        """
+        self._daemon, self._directory, self._boot = daemon, directory, boot
+        self.generation = generation
+        self.words = Words(self._place, generation)
+        self._turn = Turn(self.words)
+        self._stuck: dict[int, Connection] = {}
+        self._overflown = self._in_log = False
+        self._before = -1
+        """The number of the head before the last change that was announced; -1 if there is none to take back."""
+        self._last: tuple[int, int] | None = None
+        """Whose it is, and what was noted of what it is sent before that."""
+        self._noted: dict[int, int] = {}
+        """Up to where the announcements have what a client is sent."""
+        self.rewriting = False
+        """The log is to be written anew, whatever its size."""
+        self._log: Log
+        daemon.flow.touched.on = True
+        daemon.head.journal = self
+
+    def start(self) -> None:
+        """Count from now on; what a daemon before this one left is gone."""
+        self._rewrite()
+        for left in self._directory.glob(f"{NAME}.[0-9]*"):
+            if left != self._place:
+                left.unlink(missing_ok=True)
+
+    @property
+    def _place(self) -> Path:
+        return self._directory / f"{NAME}.{self.generation}"
+
+    def change(self, connection: Connection, effects: Iterable[Effect]) -> None:
+        """See the Protocol."""
+        self.persist()
+        serial = connection.serial
+        self._last = serial, self._noted.get(serial, 0)
+        start, output = connection.written, b""
+        if connection.output:
+            output = b"".join(connection.output)
+            end = start + len(output)
+            noted = max(start, connection.logged, self._last[1])
+            start, output, self._noted[serial] = noted, output[noted - start :], end
+        before = self._before = self._daemon.head.number
+        asked = connection.asked[:3]
+        self._announce(encoded(before, serial, connection.done, start, asked, output, effects))
+
+    def burial(self, effects: Sequence[Effect]) -> None:
+        """See the Protocol."""
+        self.persist()
+        self._last = None
+        before = self._before = self._daemon.head.number
+        self._announce(encoded(before, 0, 0, 0, _NOBODY, b"", effects))
+
+    def undo(self) -> None:
+        """See the Protocol."""
+        if self._before != self._daemon.head.number:
+            return
+        self._before = -1
+        if self._last is not None:
+            serial, self._noted[serial] = self._last
+        if self._in_log:
+            self._log.append([["undo"]])
+        else:
+            self._turn.take_back()
+
+    def began(self, connection: Connection) -> None:
+        """See the Protocol."""
+        self._log.append([["began", connection.serial]])
+        self.words.ring_is(connection.domid, 0, 0)
+        connection.written = connection.logged = connection.let_go = 0
+
+    def persist(self) -> None:
+        """Write down what was touched."""
+        touched, daemon = self._daemon.flow.touched, self._daemon
+        if not touched.any:
+            return
+        steps: list[Step] = []
+        if touched.limits:
+            steps.append(["limits", dict(daemon.domains.limits)])
+        for domid in touched.domains:
+            domain = daemon.domains.get(domid)
+            steps.append(["domain", domid] if domain is None else domain_step(state.domain_state(domain)))
+        for serial in touched.connections:
+            found = daemon.connections.get(serial)
+            steps.append(["connection", serial] if found is None else connection_step(state.connection_state(found)))
+        for (serial, path, token), watch in touched.watches.items():
+            if watch is None:
+                steps.append(["unwatch", serial, path, token.decode("latin-1")])
+            else:
+                steps.append(
+                    watch_step(WatchState(serial, path, token, watch.depth, watch.strip > 0)),
+                )
+        steps += [self._output(connection) for connection in touched.asked.values() if not connection.closed]
+        touched.clear()
+        if steps:
+            self._log.append(steps)
+
+    def unsent(self, connection: Connection) -> None:
+        """Write down what it is still to be sent, as far as that is not."""
+        self._stuck[connection.serial] = connection
+        if connection.logged < connection.written + sum(map(len, connection.output)):
+            self._log.append([self._output(connection)])
+
+    def cut(self, connection: Connection) -> None:
+        """Some of what it was to be sent is dropped."""
+        self.flushed()
+        connection.logged = connection.written
+        self._log.append([["cut", connection.serial], self._output(connection)])
+
+    def half_read(self, connection: Connection) -> None:
+        """Write down what is not carried out and its ring is to let go of."""
+        self._log.append([["input", connection.serial, connection.done, connection.input.decode("latin-1")]])
+
+    def flushed(self) -> None:
+        """Everybody was sent what waited."""
+        self.persist()
+        if self._stuck:
+            self._still_unsent()
+        if self._overflown:
+            self._overflown = False
+            self._log.append([["told"]])
+        if self._turn.at:
+            self._turn.forget()
+            if self._noted:
+                self._noted.clear()
+        if self.rewriting or self._log.due:
+            self._rewrite()
+
+    def _still_unsent(self) -> None:
+        for serial, connection in list(self._stuck.items()):
+            if connection.closed or not connection.output:
+                del self._stuck[serial]
+            else:
+                self.unsent(connection)
+
+    def close(self) -> None:
+        """The daemon ends as it should, its clients have gone: what it knows of domains is left for the next."""
+        self.flushed()
+        self._daemon.flow.touched.on = False
+        self._daemon.head.journal = None
+        self._log.close()
+        self.words.close()
+
+    def _announce(self, data: bytes) -> None:
+        self._in_log = not self._turn.append(data)
+        if self._in_log:
+            self._overflown = True
+            self._log.append([["change", data.decode("latin-1")]])
+
+    def _output(self, connection: Connection) -> Step:
+        start, data = self._unlogged(connection)
+        done = connection.done
+        if connection is self._daemon.flow.asking:
+            # It is not answered yet.
+            done -= HEADER_SIZE + len(connection.asked[3])
+        return ["output", connection.serial, done, start, data.decode("latin-1")]
+
+    @staticmethod
+    def _unlogged(connection: Connection) -> tuple[int, bytes]:
+        """What it is to be sent and is not written down, which it is from now on, and where that begins."""
+        written, data = connection.written, b"".join(connection.output)
+        start = max(connection.logged, written)
+        connection.logged = written + len(data)
+        return start, data[start - written :]
+
+    def _rewrite(self) -> None:
+        """Write the log anew; everything that was announced is told."""
+        daemon = self._daemon
+        self.rewriting = False
+        now = state.describe(daemon)
+        steps: list[Step] = [["limits", dict(now.limits)]]
+        steps += map(domain_step, now.domains)
+        steps += map(connection_step, now.connections)
+        steps += map(watch_step, now.watches)
+        for connection in daemon.connections.values():
+            connection.logged = connection.written
+            if connection.output:
+                steps.append(self._output(connection))
+                self._stuck[connection.serial] = connection
+            start = connection.done
+            if connection.let_go > start:
+                text = connection.input[: connection.let_go - start].decode("latin-1")
+                steps.append(["input", connection.serial, start, text])
+        daemon.flow.touched.clear()
+        log = Log(self._directory / NAME, self.generation, self._boot, steps)
+        if hasattr(self, "_log"):
+            self._log.close()
+        self._log = log
