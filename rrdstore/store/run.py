@@ -85,14 +85,34 @@ class Run:
 
         It sets a small leaf again, or makes a place and what is missing above it.
         """
-        ledger, records = self._ledger, self.records
-        if ledger.closed or ledger.leases.ended or len(records) >= LONGEST:
+        ledger, (closes, last) = self._ledger, self._quiet
+        if ledger.closed or ledger.leases.ended or len(self.records) >= LONGEST or ledger.number + 1 >= last:
             return None
+        # The time first: where commits are rare, each closes a bucket.
+        retention = ledger.retention
+        rt, wall = retention.stamp()
+        try:
+            record = None if rt >= closes else self._joined(rt, wall, edits, message, author, opaque)
+        except BaseException:
+            retention.unmade()
+            raise
+        if record is None:
+            retention.unmade()
+            return None
+        self._parting.go_on(1)
+        if ledger.storage.due and ledger.storage.forgets_trees:
+            ledger.try_tick()
+        if ledger.watches:
+            ledger.tell(record, edits)
+        return record
+
+    def _joined(
+        self, rt: int, wall: int, edits: tuple[Edit, ...], message: str, author: str, opaque: bytes
+    ) -> Record | None:
+        ledger, records = self._ledger, self.records
         names = split(edits[-1][0])
         way, indexes, node = way_to(self.root, names)
-        number, (closes, last) = ledger.number + 1, self._quiet
-        if number >= last:
-            return None
+        number = ledger.number + 1
         depth = 0
         if node is not None:
             fresh = _set_again(edits, node, number)
@@ -113,11 +133,6 @@ class Run:
                 cost = creation_cost(way, _sizes(edits, names, depth))
             if (storage.largest and cost > storage.largest) or storage.lacking(cost + room.reserved, shrinks=False) > 0:
                 return None
-        retention = ledger.retention
-        rt, wall = retention.stamp()
-        if rt >= closes:
-            retention.unmade()
-            return None
         record = Record(number, ledger.epoch, self.branch, parents, rt, wall, author, message, None)
         before = self.root
         if node is None:
@@ -131,7 +146,6 @@ class Run:
                 except Held:
                     journalled = False
                 if not journalled:
-                    retention.unmade()
                     return None
                 room.reserve(cost)
             if node is not None:
@@ -144,15 +158,9 @@ class Run:
             if self._feeds and ledger.series is not None:
                 ledger.series.feed(rt, edits)
         except BaseException as fault:
-            retention.unmade()
             self._take_back(record, before, undo)
             ledger.follow(fault)
             raise
-        self._parting.go_on(1)
-        if bounded and storage.due:
-            ledger.try_tick()
-        if ledger.watches:
-            ledger.tell(record, edits)
         return record
 
     def _take_back(self, record: Record, before: Node, undo: Undo) -> None:

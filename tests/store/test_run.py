@@ -340,3 +340,23 @@ def test_a_run_goes_on_with_what_is_to_be_let_go_of():
             main.set("/a", b"%d" % n)
         assert len(store.ledger.run.records) == 200
         assert not remains.parts
+
+
+def test_what_a_run_refuses_leaves_no_trace_in_the_clock(tmp_path):
+    times = []
+    for refused in (False, True):
+        clock = ManualClock()
+        with rrdstore.create(tmp_path / f"{refused}.rrdb", "8MiB", "last:100", sync="none", clock=clock) as store:
+            main = store.branch("main")
+            for n in range(3):
+                main.set("/a", b"%d" % n)
+            clock.advance(5)
+            if refused:
+                assert store.ledger.run.records
+                with pytest.raises(InvalidPath):
+                    main.set("no path", b"")
+            clock.jump_wall(-7200)
+            clock.advance(3)
+            main.set("/a", b"")
+            times.append(main.head.time)
+    assert times[0] == times[1]
