@@ -286,8 +286,10 @@ class Ledger:
     @property
     def unstored(self) -> int:
         """How many kept commits and changes of branches, tags and pins only the journal holds; 0 in memory."""
+        if not self.storage.forgets_trees:
+            return 0  # And history need not be told of anything.
         history = self.history
-        return len(history.fresh) + history.moved + self.ticks.storing if self.storage.forgets_trees else 0
+        return len(history.fresh) + history.moved + self.ticks.storing
 
     def forget_trees(self, stored: Iterable[int]) -> None:
         """Let go of trees that can be loaded again: all but those of heads, which are shared with the storage."""

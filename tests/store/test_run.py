@@ -360,3 +360,13 @@ def test_what_a_run_refuses_leaves_no_trace_in_the_clock(tmp_path):
             main.set("/a", b"")
             times.append(main.head.time)
     assert times[0] == times[1]
+
+
+def test_to_ask_a_store_in_memory_what_is_unstored_settles_nothing():
+    with rrdstore.memory("last:100", clock=ManualClock()) as store:
+        main = store.branch("main")
+        for n in range(4):
+            main.set("/a", b"%d" % n)
+        assert len(store.ledger.run.records) == 3
+        assert store.unstored == 0
+        assert len(store.ledger.run.records) == 3

@@ -69,7 +69,9 @@ class Update:
     @property
     def active(self) -> bool:
         """Whether the shell has something to do for it."""
-        return self.stage in {Stage.CHOSEN, Stage.STARTED}
+        stage = self.stage
+        # Not `in` a set: to hash a member of an enumeration is a call, and this is asked twice a turn.
+        return stage is Stage.CHOSEN or stage is Stage.STARTED
 
     @property
     def gathers(self) -> bool:
