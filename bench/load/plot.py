@@ -14,7 +14,7 @@ def draw(found: dict[str, dict[str, Any]], file: str) -> None:
     import matplotlib as mpl  # noqa: PLC0415 - slow, and who draws nothing need not have it
 
     mpl.use("agg")
-    from matplotlib import pyplot  # noqa: PLC0415
+    from matplotlib import pyplot  # noqa: PLC0415 - as above, and only after `use`
 
     races = {
         title: race["best"] for title, race in found["races"].items() if race["ours"] == OURS and C in race["best"]
