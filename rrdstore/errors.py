@@ -6,7 +6,7 @@ anything has changed. Nothing else escapes the public names, bugs and KeyboardIn
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -236,6 +236,15 @@ class Unwritable(StoreError):
     def __init__(self, path: str, reason: str) -> None:
         self.path, self.reason = path, reason
         super().__init__(f"{path}: {reason}; nothing was changed")
+
+    @property
+    def by(self) -> str:
+        """Who refused it, in words."""
+        return f"the file system ({self.reason})"
+
+
+HINDERED: Final = (Held, Unwritable)
+"""What keeps a file from being written for a while, and goes away again."""
 
 
 class Locked(StoreError):

@@ -16,7 +16,7 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, cast
 
-from rrdstore.errors import Corrupt, Held, LimitReached, StoreError
+from rrdstore.errors import HINDERED, Corrupt, LimitReached, StoreError
 from rrdstore.storage import cells
 from rrdstore.storage.freeing import Freeing
 from rrdstore.storage.kept import KeptTable, pages_of
@@ -109,7 +109,7 @@ class Ticking:
         self.untouched = False
         try:
             self._container.probe()
-        except Held as fault:
+        except HINDERED as fault:
             self._journal.hold(fault.by)
             raise
         self._journal.cut()
@@ -129,7 +129,7 @@ class Ticking:
             self._storing.undo()
             for record in tick.store:
                 record.root_number = record.top = 0
-            if isinstance(fault, Held):
+            if isinstance(fault, HINDERED):
                 self._journal.hold(fault.by)
             try:
                 self._container.assure()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from rrdstore.errors import Corrupt, Held, StoreError
+from rrdstore.errors import HINDERED, Corrupt, Held, StoreError
 from rrdstore.storage import cells, check, entries, formats, netting
 from rrdstore.storage.budget import Budget
 from rrdstore.storage.codec import decode
@@ -148,13 +148,13 @@ class RingWriter:
 
     def append(self, entry: Acknowledged) -> bool:
         """Put a change in the journal; False if it has to be stored straight. Held, Unwritable."""
-        if self._container.doubtful:
+        if self._container.doubtful and self._journal.forgotten < 0:
             self._container.assure()
             self._objects.superblock.writes += 1
         if self._older and entries.is_new(entry):
             try:
                 formats.renew(self._container)
-            except Held:
+            except HINDERED:
                 return False  # A net is in every format.
             self._older = False
         return self._journal.append(entry, flush=self._flush)

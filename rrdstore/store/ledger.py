@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from rrdstore.errors import Closed, Held, ReadOnly, StoreError
+from rrdstore.errors import HINDERED, Closed, ReadOnly, StoreError, Unwritable
 from rrdstore.history.commit import AUTHOR_BYTES, MESSAGE_BYTES, Edit, Key, Record, commit_id, cut
 from rrdstore.history.history import History
 from rrdstore.storage.protocol import Entry
@@ -60,8 +60,9 @@ class Ledger:
         self.branching = Branching(self)
         """How branches come to be and come together."""
         self.holding = Holding(self)
-        """Whether another process keeps it from being written."""
+        """Whether another process, or the file system, keeps it from being written."""
         self.when_held: WhenHeld = "fail"
+        self.when_unwritable: WhenHeld = "fail"
         self.closed = False
         self.config = Config()
         """What the program that opened it asks for."""
@@ -98,15 +99,18 @@ class Ledger:
     def close(self) -> None:
         """Store everything and let go of the storage; what another process keeps from being stored is journalled.
 
-        Held, and nothing is let go of, if changes are in memory only.
+        Held or Unwritable, and nothing is let go of, if changes are in memory only.
         """
         if self.closed:
             return
         try:
             if not self.storage.readonly:
                 self.tick()
-        except Held:
+        except HINDERED as fault:
             if self.holding.lost:
+                raise
+            if isinstance(fault, Unwritable):
+                self._let_go()
                 raise
         except BaseException:
             self._let_go()
@@ -161,7 +165,7 @@ class Ledger:
                 entry = (number, epoch, line.id, parents, rt, wall, author, message, edits, opaque, meeting)
                 try:
                     journalled = storage.append(tuple.__new__(Entry, entry))
-                except Held as fault:
+                except HINDERED as fault:
                     journalled = self.holding.append(Entry(*entry), fault)
                 self.room.reserve(cost)
             self.admit(line, record, edits, meeting)
@@ -205,7 +209,7 @@ class Ledger:
     # Branches, tags and pins
 
     def change(self, change: RefChange, *, straight: bool = False) -> None:
-        """Make a change of branches, tags or pins, which nothing forbids; Held.
+        """Make a change of branches, tags or pins, which nothing forbids; Held, Unwritable.
 
         `straight` stores it by a tick, past the journal. O(1), and what is dropped by it.
         """
@@ -216,7 +220,7 @@ class Ledger:
             if bounded and journalled:
                 try:
                     journalled = storage.append(change)
-                except Held as fault:
+                except HINDERED as fault:
                     journalled = self.holding.append(change, fault)
             redo(self, change)
         except BaseException as fault:
@@ -270,10 +274,13 @@ class Ledger:
         """Bring what is kept now to disk, or go on with it for so long; whether that is done."""
         self.leases.end_all()
         try:
-            return self.ticks.run(seconds)
+            done = self.ticks.run(seconds)
+            if done and self.holding.lost:  # What came while it went on is nowhere yet, and little.
+                self.ticks.run()
+            return done
         except BaseException as fault:
             self.ticks.failed()
-            if isinstance(fault, Held):
+            if isinstance(fault, HINDERED):
                 self.holding.noted(fault)
             self.follow(fault)
             raise
@@ -315,7 +322,7 @@ class Ledger:
             self.ticks.run(always=True, true=True)
         except BaseException as fault:
             self.ticks.failed()
-            if isinstance(fault, Held) and self.holding.settled(fault):
+            if isinstance(fault, HINDERED) and self.holding.settled(fault):
                 return
             if self.storage.forgets_trees:
                 self.go_back()
@@ -342,7 +349,7 @@ class Ledger:
         """A slice of a tick if it can be done now; what is journalled can wait, so a failure is only logged."""
         try:
             self.tick(None if self.holding.lost else SLICE)
-        except Held as error:
+        except HINDERED as error:
             self.holding.waits(error)
         except (StoreError, OSError) as error:
             log.warning("%s: tick put off: %s", self.path, error)

@@ -47,6 +47,7 @@ def create(
     clock: Clock | None = None,
     sync: Sync = "tick",
     when_held: WhenHeld | None = None,
+    when_unwritable: WhenHeld = "fail",
     memory: str | int | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> Store:
@@ -54,9 +55,9 @@ def create(
 
     What is not given `config` says, a `Config` or the path of a file, and then DEFAULT_SIZE and DEFAULT; new
     branches take their policies from it too. `series` are `PATTERN:PATHS` each: numbers to consolidate for ever
-    (docs/series.md). `when_held` and `memory` as in `open`. Writes all of the file once, calling `progress(bytes
-    done, bytes in all)`. Exists, PolicyError, ConfigError, SeriesError, TooSmall naming the least size that policy and
-    series need.
+    (docs/series.md). `when_held`, `when_unwritable` and `memory` as in `open`. Writes all of the file once, calling
+    `progress(bytes done, bytes in all)`. Exists, PolicyError, ConfigError, SeriesError, TooSmall naming the least size
+    that policy and series need.
     """
     wish = Config.of(config)
     policy = parse(keep if keep is not None else wish.keep(MAIN) or DEFAULT)
@@ -69,6 +70,7 @@ def create(
     with _closed_on_error(storage):
         store = Store.begin(storage, clock or SystemClock(), os.fspath(path), str(policy), wish)
         store.ledger.when_held = when_held or wish.when_held or "fail"
+        store.ledger.when_unwritable = when_unwritable
         return store
 
 
@@ -82,6 +84,7 @@ def open(  # noqa: A001 - `rrdstore.open` is what a user expects
     clock: Clock | None = None,
     sync: Sync = "tick",
     when_held: WhenHeld | None = None,
+    when_unwritable: WhenHeld = "fail",
     memory: str | int | None = None,
 ) -> Store:
     """An existing store. One process may write; any number may read meanwhile with `readonly`.
@@ -91,7 +94,8 @@ def open(  # noqa: A001 - `rrdstore.open` is what a user expects
 
     `when_held` says what becomes of changes while another process holds the file's log, by a transaction that it keeps
     open, and the journal is full: refused, Held ("fail", if nothing else is said), or with "memory" made in memory
-    alone until it goes, which `info` and the log say.
+    alone until it goes, which `info` and the log say. `when_unwritable` says the same of a file system that takes no
+    more: full, read-only, broken; refused is Unwritable then.
 
     `memory` bounds what is kept of trees in memory, in bytes or as "64MiB", at least 256 KiB (docs/semantics.md,
     "Memory"); without it everything that was reached at a head stays, which is the fastest. InvalidSize.
@@ -111,6 +115,7 @@ def open(  # noqa: A001 - `rrdstore.open` is what a user expects
             raise NoStore(os.fspath(path), "a file whose creation never ended: create it again")
         store = Store(ledger, wish)
         store.ledger.when_held = when_held or wish.when_held or "fail"
+        store.ledger.when_unwritable = when_unwritable
         return store
 
 

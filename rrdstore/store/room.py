@@ -17,7 +17,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, cast
 
-from rrdstore.errors import Held, StoreError, StoreFull, TooLarge
+from rrdstore.errors import HINDERED, StoreError, StoreFull, TooLarge
 from rrdstore.history.branch import NOBODY
 from rrdstore.storage.layout import CHARGE
 from rrdstore.tree.edit import EMPTY
@@ -113,7 +113,7 @@ class Room:
             return
         try:
             tick()
-        except Held:
+        except HINDERED:
             self.counted_again()
             if storage.lacking(cost + self.reserved, shrinks=shrinks) > 0:
                 raise

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rrdstore.errors import Held
+from rrdstore.errors import HINDERED
 from rrdstore.history.authors import AUTHORS, stand_for
 from rrdstore.history.commit import AUTHOR_BYTES, MESSAGE_BYTES, Record, cut
 from rrdstore.storage.protocol import Entry
@@ -143,7 +143,7 @@ class Run:
                 entry = (number, ledger.epoch, self.branch, parents, rt, wall, author, message, edits, opaque, None)
                 try:
                     journalled = storage.append(tuple.__new__(Entry, entry))
-                except Held:
+                except HINDERED:
                     journalled = False
                 if not journalled:
                     return None
