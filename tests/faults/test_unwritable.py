@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 import rrdstore
+from rrdstore.testing import ManualClock
 from tests.faults.disks import tmpfs
 
 SIZE, KEEP = "4MiB", "last:64 1s:1m *:16"
@@ -19,7 +20,7 @@ def disk(tmp_path):
 
 
 def created(disk, when):
-    return rrdstore.create(disk.path / "s.rrdb", SIZE, KEEP, when_unwritable=when)
+    return rrdstore.create(disk.path / "s.rrdb", SIZE, KEEP, when_unwritable=when, clock=ManualClock())
 
 
 def changed(store, count, start=0):
