@@ -8,6 +8,7 @@ fails on the way takes back what was done before it.
 
 from __future__ import annotations
 
+import gc
 import logging
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from xsadapter.errors import RequestError
 from xsadapter.recovery.going_on import GoingOn
 from xsadapter.server import Server
 from xsadapter.stream.outgoing import Carriers
+from xsadapter.tallying import AT_ONCE, Tallying
 from xsadapter.transport.hub import SimulatedXen
 from xsadapter.transport.listener import Listener
 from xsadapter.transport.socket import inherited, listen
@@ -79,6 +81,9 @@ class Settings:
 def serve(settings: Settings, status: Status | None = None, ready: Callable[[], None] | None = None) -> None:
     """Run a daemon until it is told to stop, calling `ready` once it serves; OSError, StoreError say why it cannot."""
     with ExitStack() as undo:
+        # See `server`; what is loaded at the start is not looked at by it either.
+        gc.disable()
+        undo.callback(gc.enable)
         if settings.rundir in {settings.socket.parent, settings.store.path and settings.store.path.parent}:
             settings.rundir.mkdir(parents=True, exist_ok=True, mode=0o755)
         if settings.pid_file is not None:
@@ -118,7 +123,7 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
         _log.info("listening on %s, %s", settings.socket, "continuing this boot's tree" if continued else "a new tree")
         for client in settings.client_sockets:
             _log.info("listening on %s for domain %d", client.path, client.domid)
-        errands = Errands([Updating(daemon, settings, listeners, xen, going_on), *Watchdog.wanted()])
+        errands = Errands([Updating(daemon, settings, listeners, xen, going_on), Tallying(daemon), *Watchdog.wanted()])
         painter = None if status is None else status.painter(daemon)
         server = Server(daemon, listeners, painter, xen, audit, heirs.clients, errands, going_on)
         server.run(lambda: _ready(ready))
@@ -180,7 +185,7 @@ def _take_over(daemon: Daemon, heard: Heard, heirs: Heirs) -> bool:
         plant(daemon, boot, heard.nodes, {domain.domid: domain.unique for domain in state.domains})
     elif heard.head != str(daemon.branch.head.id):
         _log.warning("the store is at %s, the state that is taken over at %s", daemon.branch.head.id, heard.head)
-    continued = daemon.begin(boot, (state, heirs.took))
+    continued = daemon.begin(boot, (state, heirs.took), at_once=AT_ONCE)
     if not continued:
         raise OSError("a state without its tree was left: found another tree in the store, expected this boot's")
     _log.info("took over %d connections and %d watches", len(daemon.connections), daemon.watches.count)

@@ -10,6 +10,9 @@ Rules
 4. An area is a domain's home, or else the first six components of a path: what a toolstack makes for
    one domain elsewhere (`/local/domain/0/backend/vbd/5`) is one area. A shorter path is that node alone.
 
+5. Charges add up in any order: a whole tree may be tallied, bit by bit, while changes that were made after it are
+   settled. Until the tally is added a domain seems to have less than it has, or less than nothing.
+
 Cost: O(entries of its list) a node that came, went, or changed its list; O(1) for a value.
 """
 
@@ -18,10 +21,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from xsadapter.engine import private
+from xsadapter.engine.domains import Charged
 from xsadapter.engine.permissions import ANY_DOMAIN, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     import rrdstore
     from xsadapter.engine.domains import Domain, Domains
@@ -54,6 +58,49 @@ def whole(place: str, domain: Domain) -> bool:
     return place == domain.home or place.count("/") == _LEVELS
 
 
+class _Alike:
+    """The nodes that have the same list: how many, their bytes less what a list counts, and whom it names where."""
+
+    __slots__ = ("bytes", "named", "nodes")
+
+    def __init__(self, named: tuple[tuple[Domain, dict[str, int]], ...]) -> None:
+        self.nodes = self.bytes = 0
+        self.named = named
+
+
+class Tally:
+    """Nodes that are counted and not charged for yet."""
+
+    __slots__ = ("_alike", "_domains")
+
+    def __init__(self, domains: Domains) -> None:
+        self._domains = domains
+        self._alike: dict[bytes, _Alike] = {}
+
+    def add(self, path: str, node: rrdstore.Node) -> None:
+        """One node. O(entries of its list)."""
+        if path.startswith(private.ROOT):
+            return
+        meta = node.meta
+        alike = self._alike.get(meta)
+        if alike is None:
+            known = [domid for domid in listed(meta).named if domid and domid != ANY_DOMAIN]
+            alike = self._alike[meta] = _Alike(tuple((self._domains.record(domid), {}) for domid in known))
+        alike.nodes += 1
+        alike.bytes += len(node.value) + 2 * len(path) - path.rfind("/")
+        for domain, places in alike.named:
+            place = area(path, domain)
+            places[place] = places.get(place, 0) + 1
+
+    def charges(self) -> Iterator[tuple[int, Charged]]:
+        """What is to be charged, to which domain. O(lists)."""
+        for meta, alike in self._alike.items():
+            entries = listed(meta).entries
+            yield entries[0].domid, Charged(alike.nodes, alike.bytes + alike.nodes * (NODE + ENTRY * len(entries)), {})
+            for domain, places in alike.named:
+                yield domain.domid, Charged(0, 0, places)
+
+
 class Accounts:
     """Charges, to the records of `domains`."""
 
@@ -63,9 +110,20 @@ class Accounts:
         self._domains = domains
 
     def recount(self, tree: rrdstore.Tree) -> None:
-        """Charge for a whole tree, to records that have nothing yet. O(nodes)."""
+        """Charge for a whole tree. O(nodes)."""
+        tally = Tally(self._domains)
         for path, node in tree.descend("/"):
-            self.came(path, node)
+            tally.add(path, node)
+        self.charge(tally.charges())
+
+    def charge(self, charges: Iterable[tuple[int, Charged]]) -> None:
+        """Charge for what was counted, here or by a daemon before this one. O(domains)."""
+        for domid, charged in charges:
+            self._charge(domid, charged.nodes, charged.stored)
+            if charged.places:
+                domain = self._domains.record(domid)
+                for place, count in charged.places.items():
+                    _named(domain, place, count)
 
     def came(self, path: str, node: rrdstore.Node) -> None:
         """There is a node more."""
@@ -95,19 +153,23 @@ class Accounts:
         for domid in found.named:
             if domid and domid != ANY_DOMAIN:
                 domain = self._domains.record(domid)
-                place = area(path, domain)
-                count = domain.places.get(place, 0) + sign
-                if count:
-                    domain.places[place] = count
-                else:
-                    del domain.places[place]
+                _named(domain, area(path, domain), sign)
 
     def _charge(self, domid: int, nodes: int, memory: int) -> None:
         if domid == ANY_DOMAIN:
             return
         domain = self._domains.record(domid)
+        domain.stored += memory
         domain.charge(memory)
         if nodes:
             usage, maxima = domain.usage, domain.maxima
             usage.nodes += nodes
             maxima.nodes = max(maxima.nodes, usage.nodes)
+
+
+def _named(domain: Domain, place: str, more: int) -> None:
+    count = domain.places.get(place, 0) + more
+    if count:
+        domain.places[place] = count
+    else:
+        domain.places.pop(place, None)

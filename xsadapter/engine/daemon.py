@@ -7,8 +7,10 @@ Rules
    be closed. A bug costs its request an EIO and leaves a notice. What a guest can provoke is told once in
    ten seconds.
 3. A store from this boot is continued. A store from another boot, or a new one, gets a fresh tree
-   in one commit on top of what it has: the old tree is history, not state. Indexes are mended: a tree
-   that was made without them, or with others, gets them in one commit.
+   in one commit on top of what it has: the old tree is history, not state. Indexes are mended, in one
+   commit, in a tree that was made without them or with others, and in a small one whatever it says.
+4. The accounts of a tree that is continued are those that the daemon before has told, or else are counted; of a large
+   one while it is served (`counting`).
 
 Cost of `step`: a table look-up around the handler's.
 """
@@ -23,6 +25,7 @@ from xsadapter.commands import HANDLERS
 from xsadapter.engine import lives, private
 from xsadapter.engine.accounts import Accounts
 from xsadapter.engine.connection import Connection, GuestConnection
+from xsadapter.engine.counting import Counting
 from xsadapter.engine.domains import Domains
 from xsadapter.engine.flow import Flow, Outstanding, is_due
 from xsadapter.engine.head import Head
@@ -45,6 +48,8 @@ from xsadapter.wire import ERROR_PAYLOADS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from xsadapter.engine.counting import Dispatch
+    from xsadapter.engine.domains import Charged
     from xsadapter.engine.hypervisor import Hypervisor
     from xsadapter.engine.index import Projection
     from xsadapter.engine.state import Told
@@ -71,6 +76,7 @@ class Daemon:
         "accounts",
         "branch",
         "connections",
+        "counting",
         "domains",
         "flow",
         "head",
@@ -118,7 +124,9 @@ class Daemon:
         self.serial = 0
         """The last one given to a connection."""
         self.update = Update()
-        self._dispatch = HANDLERS
+        self._dispatch: Dispatch = HANDLERS
+        self.counting: Counting | None = None
+        """The count of the accounts, as long as there is one."""
 
     @property
     def operations(self) -> int:
@@ -135,11 +143,19 @@ class Daemon:
         """What the shell is to log."""
         return self.flow.notices
 
-    def begin(self, boot: str, resumed: Resumed | None = None, told: Iterable[Told] = ()) -> bool:
+    def begin(
+        self,
+        boot: str,
+        resumed: Resumed | None = None,
+        told: Iterable[Told] = (),
+        charges: Mapping[int, Charged] | None = None,
+        at_once: int | None = None,
+    ) -> bool:
         """Make the tree ready for clients; True if this boot's was there already.
 
         Then so is the state that is to be `resumed` with it, and changes that may not be `told` yet are told again;
-        those of another boot are not looked at.
+        those of another boot are not looked at. `charges` are those of this very tree, if they are known; otherwise
+        they are counted, of so many nodes `at_once` (None: of all), and of the others by `count`.
         """
         known = self.branch.tree.get(private.BOOT)
         continued = known is not None and known.value == boot.encode()
@@ -153,17 +169,31 @@ class Daemon:
                     change.set(private.special_place(name), b"", meta=meta)
                 change.set(private.BOOT, boot.encode(), meta=DEFAULT)
                 self.head.indexes.mend(change)
-        else:
-            with self.branch.transaction(message="START of the indexes", author=lives.AUTHOR) as change:
-                self.head.indexes.mend(change)
         self.head.moved()
         lives.resume(self)
-        self.accounts.recount(self.head.tree)
+        if charges is not None:
+            self.accounts.charge(charges.items())
+        elif at_once is None:
+            self.accounts.recount(self.head.tree)
+        elif not (counting := Counting(self, HANDLERS)).go_on(at_once):
+            self._dispatch = self.counting = counting
+        if not self.head.indexes.marked(self.head.tree) or (charges is None and self.counting is None):
+            with self.branch.transaction(message="START of the indexes", author=lives.AUTHOR) as change:
+                self.head.indexes.mend(change)
+            self.head.moved()
         if continued and resumed is not None:
             restore(self, *resumed)
             tell_again(self, told)
         lives.scan(self)
         return continued
+
+    def count(self, nodes: int) -> None:
+        """Go on with the count of the accounts, if there is one; StoreError."""
+        counting = self.counting
+        if counting is not None and counting.go_on(nodes):
+            self.counting, self._dispatch = None, HANDLERS
+            self.flow.resumed += counting.waited()
+            lives.scan(self)
 
     def tick(self, seconds: float | None = None) -> bool:
         """Have the store bring what is kept to disk, or go on with that for so long; whether it is done. StoreError."""

@@ -18,7 +18,7 @@ Cost: O(1) each.
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from xsadapter.engine.quotas import Usage, defaults
 from xsadapter.engine.touched import Touched
@@ -35,6 +35,14 @@ DEPTH: Final = 4
 WILDCARD: Final = 8
 FEATURES: Final = RECONNECTION | ERROR_FIELD | DEPTH | WILDCARD
 """What a ring may have; a socket has all."""
+
+
+class Charged(NamedTuple):
+    """What one domain has of a tree: nodes, their bytes, and by area how many nodes name it."""
+
+    nodes: int
+    stored: int
+    places: Mapping[str, int]
 
 
 class Pace:
@@ -66,6 +74,7 @@ class Domain:
         "refusals",
         "servants",
         "shut",
+        "stored",
         "target",
         "told",
         "unique",
@@ -80,6 +89,8 @@ class Domain:
         self.home = f"/local/domain/{domid}"
         self.limits = dict(limits)
         self.usage, self.maxima = Usage(), Usage()
+        self.stored = 0
+        """Bytes of its memory that are nodes."""
         self.features = FEATURES
         self.connection: Connection | None = None
         """That of its ring; None until it is introduced."""
@@ -108,6 +119,11 @@ class Domain:
     def exceeds(self) -> bool:
         """Whether it has more memory than its soft quota."""
         return 0 < self.limits["soft-memory"] < self.usage.memory
+
+    @property
+    def charged(self) -> Charged:
+        """What it has of the tree. O(places)."""
+        return Charged(self.usage.nodes, self.stored, dict(self.places))
 
     def charge(self, more: int) -> None:
         """It has so many bytes more, or less if that is negative. O(1)."""

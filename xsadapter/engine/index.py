@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import rrdstore
 from xsadapter.engine import private
+from xsadapter.engine.permissions import DEFAULT as PERMISSIONS
 from xsadapter.engine.permissions import DOMID_MAX
 from xsadapter.paths import ABSOLUTE_MAX, spelled
 from xsadapter.paths import INDEX as TOP
@@ -37,6 +38,8 @@ _DOMAINS: Final = "/local/domain"
 _ALL: Final = frozenset((_DOMAINS, "/local"))
 _HOME: Final = re.compile(f"{_DOMAINS}/(0|[1-9][0-9]{{0,4}})(?=/|$)")
 _SPELLING: Final = re.compile(rf"([A-Za-z0-9_-]+)={_DOMAINS}/\*/([A-Za-z0-9_@-]+(?:/[A-Za-z0-9_@-]+)*)")
+_FORM: Final = 1
+"""To be raised when the same names are to make another index."""
 _VALUE, _DOMID = 3, 4
 """How many slashes a client's path of a value in an index has, and of one of that value's domids."""
 
@@ -139,11 +142,12 @@ def _place(path: str) -> str:
 class Indexes:
     """The indexes of a daemon. `ends` is what the path of a projected node may end with."""
 
-    __slots__ = ("_projections", "ends")
+    __slots__ = ("_mark", "_projections", "ends")
 
     def __init__(self, projections: Sequence[Projection] = DEFAULT) -> None:
         self._projections = {projection.name: projection for projection in projections}
         self.ends = tuple(f"/{projection.node}" for projection in projections)
+        self._mark = repr((_FORM, *sorted(self._projections.values()))).encode()
 
     def sources(self, path: str) -> list[tuple[Projection, int, str]]:
         """The nodes at or below a path of one domain that are projected: how, whose they are, and where."""
@@ -176,7 +180,7 @@ class Indexes:
         return [Move(place, domid, False) for place, domid in places if place]
 
     def mend(self, change: rrdstore.Transaction) -> None:
-        """Make them what they have to be for this tree; changes nothing if they are that. O(domains)."""
+        """Make them what they have to be for this tree, and mark it; changes nothing if they are that. O(domains)."""
         tree = change.tree
         for name in _listed(tree, private.INDEX):
             if name not in self._projections:
@@ -190,6 +194,13 @@ class Indexes:
                     change.remove(place)
                 for number, domid in enumerate(wanted.get(place, ())):
                     change.set(f"{place}/{domid}" if number else place, domid.encode())
+        if not self.marked(tree):
+            change.set(private.INDEXED, self._mark, meta=PERMISSIONS)
+
+    def marked(self, tree: rrdstore.Tree) -> bool:
+        """Whether a daemon has made these very indexes in this tree. O(1)."""
+        found = tree.get(private.INDEXED)
+        return found is not None and found.value == self._mark
 
     def differences(self, tree: rrdstore.Tree) -> Iterator[str]:
         """What is wrong in them, in words. O(domains)."""

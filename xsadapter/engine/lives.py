@@ -16,7 +16,8 @@ Rules
    until the store takes it.
 6. With `keep_orphans` its nodes stay and become domain 0's.
 7. Clients of local sockets that are confined to a domain live and end with it.
-8. What is done to one connection may end any other; nobody iterates over what may change (XSA-425).
+8. As long as accounts are counted (`counting`) nobody is buried; whoever died meanwhile is when that is done.
+9. What is done to one connection may end any other; nobody iterates over what may change (XSA-425).
 
 Cost: a death is O(nodes in the areas that name the domain), never recursive in depth.
 """
@@ -87,10 +88,15 @@ def confine(daemon: Daemon, domid: int, peer: str) -> Connection | None:
 
 
 def current(daemon: Daemon, domid: int) -> Domain | None:
-    """The record of the domain that has this number now, the one before it buried; None if there is none."""
+    """The record of the domain that has this number now, the one before it buried; None if there is none.
+
+    None too if that one cannot be buried yet.
+    """
     life = daemon.domains.life(domid)
     known = daemon.domains.get(domid)
     if known is not None and domid and (life is None or life.unique != known.unique):
+        if daemon.counting is not None:
+            return None
         bury(daemon, known)
     if life is None:
         return None
@@ -124,6 +130,8 @@ def scan(daemon: Daemon) -> None:
             continue
         life = daemon.domains.life(domain.domid)
         if life is None or life.unique != domain.unique:
+            if daemon.counting is not None:
+                continue
             try:
                 bury(daemon, domain)
             except rrdstore.StoreError as error:

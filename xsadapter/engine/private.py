@@ -9,6 +9,7 @@ in the same commits as everything else and can be looked up in the past:
     domain/N             the unique id of the domain that had the number N when it was named or introduced: so a
                          daemon that is started again knows whose nodes and entries it finds (XSA-322)
     index/NAME/VALUE     the domid that has a value, and below it others that do (`engine.index`)
+    indexed              which indexes the tree has: they are right since then, as every commit sees to that
     @introduceDomain     a special name; its metadata is the permission list
     @releaseDomain       likewise
 """
@@ -22,6 +23,7 @@ ROOT: Final = f"/{NAME}"
 BOOT: Final = f"{ROOT}/boot"
 DOMAINS: Final = f"{ROOT}/domain"
 INDEX: Final = f"{ROOT}/index"
+INDEXED: Final = f"{ROOT}/indexed"
 SPECIAL_LISTS: Final = {"@introduceDomain": b"n0\0", "@releaseDomain": b"n0\0r32757\0"}
 """The special names, and who may watch them at first: everybody may know that some domain is gone."""
 SPECIAL_NAMES: Final = tuple(SPECIAL_LISTS)

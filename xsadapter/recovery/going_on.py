@@ -20,6 +20,7 @@ from xsadapter.recovery import left, log
 from xsadapter.recovery.journal import Journal
 from xsadapter.recovery.keeping import reach
 from xsadapter.recovery.words import ROOM
+from xsadapter.tallying import AT_ONCE
 from xsadapter.transport.stream import StreamClient
 
 if TYPE_CHECKING:
@@ -69,9 +70,9 @@ class GoingOn:
         """As `Daemon.begin`, with what was left; who is still there of sockets is added to `clients`. OSError."""
         found = left.load(self._directory, boot, daemon.branch.head.number)
         if found is None:
-            return daemon.begin(boot)
+            return daemon.begin(boot, at_once=AT_ONCE)
         took = partial(self._took, found, daemon, listeners, clients, xen)
-        continued = daemon.begin(boot, (found.state, took), found.told)
+        continued = daemon.begin(boot, (found.state, took), found.told, at_once=AT_ONCE)
         _log.info("going on with %d clients and %d rings", len(clients), len(xen.clients) if xen is not None else 0)
         return continued
 
