@@ -18,7 +18,8 @@ import numpy as np
 
 from rrdstore.errors import SeriesError
 from rrdstore.policy.step import SECOND
-from rrdstore.series import CONSOLIDATIONS, fetch
+from rrdstore.series import CONSOLIDATIONS
+from rrdstore.series.fetch import fetch
 from rrdstore.tree.pattern import Pattern
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ import numpy as np
 from rrdstore.errors import SeriesError
 from rrdstore.policy.step import DAY
 from rrdstore.series.ring import WHOLE
+from rrdstore.series.table import CONSOLIDATIONS, Series
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,20 +35,8 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
 
-CONSOLIDATIONS = ("average", "min", "max", "last")
 _FORM = np.dtype([("bucket", "<u4"), ("known", "<u4"), ("average", "<f8"), ("least", "<f8"), ("greatest", "<f8"),
                   ("before", "<f8")])  # fmt: skip
-
-
-class Series(NamedTuple):
-    """Rows of several paths. Times are UTC, the beginning of each bucket; NaN is unknown."""
-
-    times: npt.NDArray[np.datetime64]
-    """datetime64[us], ascending."""
-    paths: tuple[str, ...]
-    """Sorted."""
-    values: Floats
-    """A row a time, a column a path."""
 
 
 class Rows(NamedTuple):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rrdstore.errors import Corrupt, SeriesError
 from rrdstore.history.when import parse_when
 from rrdstore.policy import Every, Step
-from rrdstore.series import Declaration, Declared, Recording, Series, fetch
+from rrdstore.series import Declaration, Declared, Recording, Series
 from rrdstore.storage.layout import NO_SERIES, SeriesRoom
 from rrdstore.storage.protocol import Problem
 from rrdstore.tree.pattern import Pattern
@@ -71,6 +71,8 @@ def series(
     if not columns and pattern not in declared:
         raise SeriesError(pattern, "no path of it recorded", f"a path of {' or '.join(declared)}")
     now = ledger.now()
+    from rrdstore.series.fetch import fetch  # noqa: PLC0415 - numpy is for who asks for arrays, and slow to load
+
     return fetch(recording, columns, cf, now, _moment(since, ledger, now), _moment(until, ledger, now), _step(step))
 
 

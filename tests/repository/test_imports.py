@@ -7,6 +7,8 @@ knows the room.
 """
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -151,3 +153,11 @@ def test_the_reader_of_imports_sees_every_spelling(tmp_path, monkeypatch):
         "tree",
         None,
     ]
+
+
+def test_the_daemon_starts_without_what_is_slow_to_load():
+    program = (
+        "import sys, xsadapter.cli.xenstored, xsadapter.cli.run; print(*{'numpy', 'sqlite_utils'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

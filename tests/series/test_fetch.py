@@ -6,8 +6,8 @@ import pytest
 from rrdstore.errors import SeriesError
 from rrdstore.policy import parse
 from rrdstore.policy.step import Step
-from rrdstore.series import Recording, fetch, parse_series
-from rrdstore.series.fetch import choose, divides
+from rrdstore.series import Recording, parse_series
+from rrdstore.series.fetch import choose, divides, fetch
 from rrdstore.series.ring import Cell, rings
 from rrdstore.tree.pattern import Pattern
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from rrdstore.errors import SeriesError
 from rrdstore.policy import parse
 from rrdstore.policy.step import Step
-from rrdstore.series import CONSOLIDATIONS, Recording, fetch, parse_series
+from rrdstore.series import CONSOLIDATIONS, Recording, parse_series
+from rrdstore.series.fetch import fetch
 from rrdstore.series.number import number
 from rrdstore.tree.pattern import Pattern
 from tests.series.oracle import consolidated, known
