@@ -45,7 +45,8 @@ class House:
     def left(self, *, whole, ours):
         tree = self.daemon.head.tree if whole else None
         head = str(self.daemon.branch.head.id) if ours else None
-        return b"".join(stream.encode(told(describe(self.daemon), self.carriers(), tree, head)))
+        state = describe(self.daemon, charged=ours)
+        return b"".join(stream.encode(told(state, self.carriers(), tree, head)))
 
     def taken_over(self, data, *, fresh):
         """Another daemon that goes on from a stream, in a store of its own or in this one."""
@@ -56,7 +57,7 @@ class House:
         state = heard.state(other.daemon.domains.unique)
         if heard.nodes:
             plant(other.daemon, "boot", heard.nodes, {domain.domid: domain.unique for domain in state.domains})
-        assert other.daemon.begin("boot", (state, lambda _connection, _state: True))
+        assert other.daemon.begin("boot", (state, lambda _connection, _state: True), charges=heard.charges)
         other.heard = heard
         return other
 
@@ -218,3 +219,13 @@ def test_the_tree_is_the_same_afterwards(written):
     other = house.taken_over(house.left(whole=True, ours=False), fresh=True)
     assert other.tree() == house.tree()
     check(other.daemon)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_accounts_are_told_and_not_counted_again(house, whole):
+    lived_in(house)
+    data = house.left(whole=whole, ours=True)
+    assert hear(stream.decode(data), str).charges == {domain.domid: domain.charged for domain in house.daemon.domains}
+    house.daemon.counting = "not yet"
+    assert hear(stream.decode(house.left(whole=whole, ours=True)), str).charges is None
+    assert hear(stream.decode(house.left(whole=True, ours=False)), str).charges is None

@@ -183,9 +183,10 @@ def _take_over(daemon: Daemon, heard: Heard, heirs: Heirs) -> bool:
     boot, state = boot_id(), heard.state(daemon.domains.unique)
     if heard.nodes:
         plant(daemon, boot, heard.nodes, {domain.domid: domain.unique for domain in state.domains})
-    elif heard.head != str(daemon.branch.head.id):
+    known = heard.nodes or heard.head == str(daemon.branch.head.id)
+    if not known:
         _log.warning("the store is at %s, the state that is taken over at %s", daemon.branch.head.id, heard.head)
-    continued = daemon.begin(boot, (state, heirs.took), at_once=AT_ONCE)
+    continued = daemon.begin(boot, (state, heirs.took), charges=heard.charges if known else None, at_once=AT_ONCE)
     if not continued:
         raise OSError("a state without its tree was left: found another tree in the store, expected this boot's")
     _log.info("took over %d connections and %d watches", len(daemon.connections), daemon.watches.count)

@@ -179,7 +179,9 @@ class Updating:
         if ring is not None:
             # Its request, which is answered by the state, is not to be read there again.
             ring.let_go()
-        heritage.write(path, self._records(server, version, whole=whole, ours=update.ours, answer=True), version)
+        records = self._records(server, version, whole=whole, ours=update.ours, answer=True)
+        # The next program has read such a state of ours just now.
+        heritage.write(path, records, version, again=whole)
         words = [update.program, *self._words()]
         environment = dict(os.environ)
         if not update.ours:
@@ -208,7 +210,7 @@ class Updating:
         self, server: Server, version: int, *, whole: bool, ours: bool, answer: bool = False
     ) -> Iterable[Record]:
         daemon = self._daemon
-        state = describe(daemon)
+        state = describe(daemon, charged=ours)
         if answer:
             state = self._answered(state)
         tree = daemon.head.tree if whole else None

@@ -170,20 +170,23 @@ class Daemon:
                 change.set(private.BOOT, boot.encode(), meta=DEFAULT)
                 self.head.indexes.mend(change)
         self.head.moved()
-        lives.resume(self)
-        if charges is not None:
-            self.accounts.charge(charges.items())
-        elif at_once is None:
-            self.accounts.recount(self.head.tree)
-        elif not (counting := Counting(self, HANDLERS)).go_on(at_once):
-            self._dispatch = self.counting = counting
-        if not self.head.indexes.marked(self.head.tree) or (charges is None and self.counting is None):
+        believed = charges is not None and continued
+        if not believed:
+            # Who is told what each has is told who they are, too.
+            lives.resume(self)
+            if at_once is None:
+                self.accounts.recount(self.head.tree)
+            elif not (counting := Counting(self, HANDLERS)).go_on(at_once):
+                self._dispatch = self.counting = counting
+        if not self.head.indexes.marked(self.head.tree) or not (believed or self.counting):
             with self.branch.transaction(message="START of the indexes", author=lives.AUTHOR) as change:
                 self.head.indexes.mend(change)
             self.head.moved()
         if continued and resumed is not None:
             restore(self, *resumed)
             tell_again(self, told)
+        if charges is not None and believed:
+            self.accounts.charge(charges.items())
         lives.scan(self)
         return continued
 

@@ -2,7 +2,8 @@
 
 Rules
 1. A State and the tree of its boot are all that a daemon needs to go on as if it had never stopped. What is not
-   in it is derived (accounts, places, the watch trie) or may begin anew (turns, counts, when the log was told what).
+   in it is derived (the watch trie; accounts and places, unless it says them) or may begin anew (turns, counts,
+   when the log was told what).
 2. `describe` takes it between two requests and changes nothing; `restore` is for a daemon that has its tree and no
    clients yet. Quotas refuse nothing of what is restored; it is charged all the same.
 3. A transaction that nothing was asked in goes on from the tree as it is now. One that was used is doomed: its
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.daemon import Daemon
-    from xsadapter.engine.domains import Domain
+    from xsadapter.engine.domains import Charged, Domain
     from xsadapter.engine.events import Effect
 
 _INDEXES: Final = 1 << 32
@@ -51,6 +52,8 @@ class DomainState:
     target: int | None = None
     shut: bool = False
     """Its shutdown has been told."""
+    charged: Charged | None = None
+    """What it has of the tree, if whoever is told need not count it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +128,10 @@ Resumed = tuple[State, Took]
 """What a daemon goes on with, and the shell's part in it."""
 
 
-def describe(daemon: Daemon) -> State:
-    """The state as it is now."""
-    domains = tuple(map(domain_state, daemon.domains))
+def describe(daemon: Daemon, *, charged: bool = False) -> State:
+    """The state as it is now; with what each domain is `charged` for of this tree, if that is known."""
+    charged = charged and daemon.counting is None
+    domains = tuple(domain_state(domain, charged=charged) for domain in daemon.domains)
     connections = tuple(map(connection_state, daemon.connections.values()))
     watches = sorted(
         (watch for connection in daemon.connections.values() for watch in connection.watches.values()),
@@ -145,10 +149,16 @@ def describe(daemon: Daemon) -> State:
     )
 
 
-def domain_state(domain: Domain) -> DomainState:
+def domain_state(domain: Domain, *, charged: bool = False) -> DomainState:
     """One domain's part of it."""
     return DomainState(
-        domain.domid, domain.unique, domain.features, tuple(domain.limits.items()), domain.target, domain.shut
+        domain.domid,
+        domain.unique,
+        domain.features,
+        tuple(domain.limits.items()),
+        domain.target,
+        domain.shut,
+        domain.charged if charged else None,
     )
 
 

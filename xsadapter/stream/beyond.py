@@ -2,14 +2,14 @@
 
 Rules
 1. The body is JSON in ASCII, behind it NULs. A key that is not known is left out, one that is missing has its
-   default: so an older and a newer version of ours understand each other.
+   default: so an older and a newer version of ours understand each other. What is the default is not written.
 2. Only what another record does not say is here; so a stream of ours is read by others, who know less.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from xsadapter.stream.records import Foreign, StreamError, padded
@@ -47,6 +47,11 @@ class Known:
     unique: int = 0
     target: int | None = None
     shut: bool = False
+    nodes: int = 0
+    stored: int = 0
+    """Bytes of its nodes."""
+    places: dict[str, int] = field(default_factory=dict)
+    """How many nodes name it, by area."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +68,13 @@ class Beyond:
     """Descriptors of client sockets, as PATH:DOMID:UID."""
     pipe: int | None = None
     """The descriptor of a simulated hypervisor's pipe."""
+    counted: bool = False
+    """Whether what each domain has of the tree is said."""
 
 
 def pack(beyond: Beyond) -> Foreign:
     """The record. O(its size)."""
-    body = json.dumps(asdict(beyond), separators=(",", ":")).encode("ascii")
+    body = json.dumps(beyond, default=_said, separators=(",", ":")).encode("ascii")
     return Foreign(KIND, body.ljust(padded(len(body)), b"\0"))
 
 
@@ -83,5 +90,25 @@ def unpack(record: Foreign) -> Beyond:
 
 
 def _made(kind: type[T], found: Mapping[str, Any]) -> T:
-    known = {each.name for each in fields(kind)}  # type: ignore[arg-type]  # only dataclasses come here
+    known = _DEFAULTS[kind]
+    if found.keys() <= known.keys():
+        return kind(**found)
     return kind(**{name: value for name, value in found.items() if name in known})
+
+
+def _defaults(kind: type[Any]) -> Mapping[str, Any]:
+    """Of each field."""
+    factories = {each.name: each.default_factory for each in fields(kind)}
+    return {
+        each.name: each.default if each.default is not MISSING else factories[each.name]()  # type: ignore[operator]
+        for each in fields(kind)
+    }
+
+
+_DEFAULTS: Final[dict[type[Any], Mapping[str, Any]]] = {kind: _defaults(kind) for kind in (Client, Known, Beyond)}
+
+
+def _said(value: Any) -> dict[str, Any]:
+    """One of the classes above, without what is the default."""
+    pairs = ((name, getattr(value, name), usual) for name, usual in _DEFAULTS[type(value)].items())
+    return {name: found for name, found, usual in pairs if found != usual}

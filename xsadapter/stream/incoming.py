@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from xsadapter.engine.connection import RING
-from xsadapter.engine.domains import FEATURES
+from xsadapter.engine.domains import FEATURES, Charged
 from xsadapter.engine.permissions import DEFAULT, Entry, pack
 from xsadapter.engine.quotas import ALIASES, QUOTAS
 from xsadapter.engine.state import ConnectionState, DomainState, State, TransactionState, WatchState
@@ -142,6 +142,14 @@ class Heard:
             case Foreign(beyond.KIND, _):
                 self._beyond = beyond.unpack(record)
         self._number += 1
+
+    @property
+    def charges(self) -> dict[int, Charged] | None:
+        """What each domain has of the tree of `head`; None if that is not said."""
+        if self._beyond is None or not self._beyond.counted:
+            return None
+        known = self._beyond.domains.items()
+        return {int(domid): Charged(each.nodes, each.stored, each.places) for domid, each in known}
 
     def state(self, life: Callable[[int], int]) -> State:
         """The daemon's state beside the tree; `life` knows a domain's unique id, 0 if there is none."""

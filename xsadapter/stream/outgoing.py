@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import rrdstore
-    from xsadapter.engine.state import ConnectionState, State
+    from xsadapter.engine.state import ConnectionState, DomainState, State
 
 _RELATIVE: Final = len("/local/domain//")
 
@@ -123,10 +123,16 @@ def _beyond(state: State, carriers: Carriers, head: str) -> beyond.Beyond:
         head,
         state.serial,
         {str(client.serial): _client(client, carriers) for client in state.connections},
-        {str(domain.domid): beyond.Known(domain.unique, domain.target, domain.shut) for domain in state.domains},
+        {str(domain.domid): _known(domain) for domain in state.domains},
         dict(carriers.client_sockets),
         carriers.pipe,
+        bool(state.domains) and all(domain.charged is not None for domain in state.domains),
     )
+
+
+def _known(domain: DomainState) -> beyond.Known:
+    nodes, stored, places = (0, 0, {}) if domain.charged is None else domain.charged
+    return beyond.Known(domain.unique, domain.target, domain.shut, nodes, stored, dict(places))
 
 
 def _client(client: ConnectionState, carriers: Carriers) -> beyond.Client:
