@@ -5,10 +5,11 @@ Rule: an errand says when it is to be called next, and is asked that at each tur
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import time
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from xsadapter.server import Server
 
@@ -34,6 +35,15 @@ class Errands:
     def __init__(self, errands: Sequence[Errand] = ()) -> None:
         self._all = tuple(errands)
 
+    def add(self, errand: Errand) -> None:
+        """One more, unless it is there."""
+        if errand not in self._all:
+            self._all = (*self._all, errand)
+
+    def remove(self, errand: Errand) -> None:
+        """One less, if it is there."""
+        self._all = tuple(each for each in self._all if each is not errand)
+
     @property
     def at(self) -> float | None:
         """When the first of them is due."""
@@ -50,3 +60,32 @@ class Errands:
             at = errand.at
             if at is not None and now >= at:
                 errand.turn(server)
+
+
+_LEAST: Final = 1.0
+_MOST: Final = 60.0
+
+
+class Again:
+    """Trying something until it succeeds, in 1, 2, 4 ... and at most 60 seconds; no errand as long as it works."""
+
+    def __init__(self, errands: Errands, attempt: Callable[[Server], bool]) -> None:
+        self._errands, self._attempt = errands, attempt
+        self._pause = _LEAST
+        self.at: float | None = None
+
+    def begin(self) -> None:
+        """It does not work; if that is known already, nothing changes."""
+        if self.at is None:
+            self._pause = _LEAST
+            self.at = time.monotonic() + self._pause
+            self._errands.add(self)
+
+    def turn(self, server: Server) -> None:
+        """See Errand."""
+        if self._attempt(server):
+            self.at = None
+            self._errands.remove(self)
+        else:
+            self._pause = min(_MOST, 2 * self._pause)
+            self.at = time.monotonic() + self._pause

@@ -38,6 +38,8 @@ _GAUGES: Final = {
     "commits-unstored": "commits that no tick has stored yet",
     "store-bytes": "bytes of the store in use",
     "store-size": "size of the store in bytes, 0 in memory",
+    "troubles": "what does not work now and is gone without, as CONTROL history info tells",
+    "lost-by-a-kill": "1 if changes were acknowledged that a kill takes, 0 as it should be",
 }
 _SPANS: Final = {
     "turn": "from when there was something to do until the last answer was sent",

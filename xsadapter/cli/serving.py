@@ -114,8 +114,9 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
             audit.open(str(settings.trace.path))
         heirs = Heirs(daemon, carriers, {str(each.confined or ""): each for each in listeners}, [])
         continued = _begin(daemon, heard, heirs, going_on, listeners, xen)
+        errands = Errands([Updating(daemon, settings, listeners, xen, going_on), Tallying(daemon), *Watchdog.wanted()])
         if going_on is not None:
-            going_on.start(daemon, boot_id(), listeners, heirs.clients, xen)
+            going_on.start(daemon, boot_id(), listeners, heirs.clients, xen, errands)
         if left is not None:
             left.unlink(missing_ok=True)
         if settings.control_port is not None and heard is None:
@@ -123,7 +124,6 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
         _log.info("listening on %s, %s", settings.socket, "continuing this boot's tree" if continued else "a new tree")
         for client in settings.client_sockets:
             _log.info("listening on %s for domain %d", client.path, client.domid)
-        errands = Errands([Updating(daemon, settings, listeners, xen, going_on), Tallying(daemon), *Watchdog.wanted()])
         painter = None if status is None else status.painter(daemon)
         server = Server(daemon, listeners, painter, xen, audit, heirs.clients, errands, going_on)
         server.run(lambda: _ready(ready))

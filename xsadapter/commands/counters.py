@@ -81,6 +81,8 @@ def _counters(daemon: Daemon) -> Iterator[tuple[str, object]]:
     yield "commits-unstored", daemon.store.unstored
     yield "store-bytes", info.used
     yield "store-size", info.size
+    yield "troubles", sum(1 for _ in daemon.troubles.told(info, daemon.flow.now))
+    yield "lost-by-a-kill", int(daemon.troubles.lossy(info))
     for name, spans in (("turn", counted.turns), ("wait", counted.waits), ("tick-slice", counted.slices)):
         numbers = (spans.total, spans.longest, *spans.counts)
         yield f"{name}-microseconds", " ".join(map(str, numbers))

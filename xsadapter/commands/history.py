@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _SHOWN: Final = 20
 _SHOWN_MAX: Final = 1000
+_LISTINGS: Final = 8
 
 
 class Question(NamedTuple):
@@ -49,6 +50,8 @@ def _info(daemon: Daemon, _: list[bytes]) -> Iterator[str]:
     yield f"commits made {info.commits}, kept {info.kept} of at most {info.bound}"
     if info.size:
         yield f"bytes used {info.used} of {info.size}"
+    for trouble in daemon.troubles.told(info, daemon.flow.now):
+        yield f"trouble: {trouble}"
     for branch in info.branches:
         yield f"branch {branch.name} at {branch.head}: {branch.keep}"
         for tier in branch.tiers:
@@ -126,7 +129,9 @@ def _listing(daemon: Daemon, snapshot: rrdstore.Snapshot, path: str) -> bytes:
     found = daemon.past_listings.get(key)
     if found is None:
         found = "".join([f"{name}\0" for name in _below(daemon, snapshot, path)]).encode()
-        daemon.remember_past_listing(key, found)
+        while len(daemon.past_listings) >= _LISTINGS:
+            del daemon.past_listings[next(iter(daemon.past_listings))]
+        daemon.past_listings[key] = found
     return found
 
 

@@ -37,6 +37,7 @@ from xsadapter.engine.metrics import Metrics
 from xsadapter.engine.notices import Notice, escaped
 from xsadapter.engine.permissions import DEFAULT
 from xsadapter.engine.state import Resumed, restore, tell_again
+from xsadapter.engine.troubles import Troubles
 from xsadapter.engine.turns import Later, Turns
 from xsadapter.engine.update import Update
 from xsadapter.engine.view import Live, View
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
     from xsadapter.engine.state import Told
 
 _INITIAL: Final = ("/tool", "/tool/xenstored")
-_PAST_LISTINGS: Final = 8
 
 _STORE_ERRORS: Final[tuple[tuple[type[rrdstore.StoreError], str], ...]] = (
     (rrdstore.StoreFull, "ENOSPC"),
@@ -87,6 +87,7 @@ class Daemon:
         "past_listings",
         "serial",
         "store",
+        "troubles",
         "turns",
         "unburied",
         "update",
@@ -120,6 +121,7 @@ class Daemon:
         self.unburied = False
         """Whether there is a dead domain whose end the store has refused."""
         self.metrics = Metrics()
+        self.troubles = Troubles()
         self._kinds = self.metrics.kinds
         self.serial = 0
         """The last one given to a connection."""
@@ -361,12 +363,6 @@ class Daemon:
                 )
         self.domains.crossed.clear()
 
-    def remember_past_listing(self, key: tuple[str, str], packed: bytes) -> None:
-        """Keep the names that a path had in a commit, for who asks for them part by part."""
-        while len(self.past_listings) >= _PAST_LISTINGS:
-            del self.past_listings[next(iter(self.past_listings))]
-        self.past_listings[key] = packed
-
     def _carry_out(self, connection: Connection, kind: int, transaction: int, payload: bytes) -> bytes:
         found = self._dispatch.get(kind)
         if found is None:
@@ -391,7 +387,7 @@ class Daemon:
     def _refused(self, connection: Connection, kind: int, error: rrdstore.StoreError) -> bytes:
         self.head.moved()
         name = next((name for known, name in _STORE_ERRORS if isinstance(error, known)), "EIO")
-        fault = error if name == "EIO" else None
+        fault = error if name == "EIO" and not isinstance(error, rrdstore.Unwritable) else None
         # The connection may have ended while its request was carried out: then there is nobody to answer.
         if not connection.closed and is_due(connection.domain, name, self.flow):
             self.notices.append(Notice(f"conn {connection.serial}: type {kind}: answered {name}: {error}", fault))

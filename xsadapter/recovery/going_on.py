@@ -1,5 +1,8 @@
 """A daemon that goes on where one before it was killed: its part at the start, and who is kept from then on.
 
+What cannot be written down any more is gone without, and tried again: until then nobody can go on from it, and the
+log and CONTROL say so.
+
 Order at the start: the keeper gives back sockets; the store is opened; the state that was left is restored, each client
 with the socket that was his; all of it is written down anew; then anybody is served. Killed on the way, the next
 start finds what this one found. A daemon that takes over by a live update has state and sockets from there: of what was
@@ -12,10 +15,12 @@ import logging
 import select
 import socket
 import stat
+import time
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from xsadapter.errands import Again
 from xsadapter.recovery import left, log
 from xsadapter.recovery.journal import Journal
 from xsadapter.recovery.keeping import reach
@@ -30,11 +35,17 @@ if TYPE_CHECKING:
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.daemon import Daemon
     from xsadapter.engine.state import ConnectionState
+    from xsadapter.errands import Errands
     from xsadapter.recovery.left import Left
+    from xsadapter.recovery.words import Room
+    from xsadapter.server import Server
     from xsadapter.transport.hub import SimulatedXen
     from xsadapter.transport.listener import Listener
 
 _log = logging.getLogger("xsadapter")
+
+_WRITING: Final = "state"
+_KEEPER: Final = "keeper"
 
 
 class GoingOn:
@@ -47,9 +58,14 @@ class GoingOn:
         """
         self._directory, self._anew = directory, anew
         self.keeper, self._kept = reach(directory)
-        self.journal: Journal
+        self.journal: Journal | None = None
         self._listeners: Sequence[Listener] = ()
         self._poll: select.epoll
+        self._daemon: Daemon
+        self._boot = ""
+        self._xen: SimulatedXen | None = None
+        self._writing: Again
+        self._keeping: Again
 
     def listener(self, path: Path) -> socket.socket | None:
         """The listening socket of that path, if it was kept and its file is still there."""
@@ -83,12 +99,11 @@ class GoingOn:
         listeners: Sequence[Listener],
         clients: Sequence[StreamClient],
         xen: SimulatedXen | None,
+        errands: Errands,
     ) -> None:
-        """Keep all there is from now on; what was left before is gone. OSError."""
-        self._listeners = listeners
-        self.journal = Journal(daemon, self._directory, boot, log.generation(self._directory / log.NAME) + 1)
-        for client in clients:
-            self._room(client)
+        """Keep all there is from now on; what was left before is gone. What cannot be kept now is tried again."""
+        self._listeners, self._daemon, self._boot, self._xen = listeners, daemon, boot, xen
+        self._writing, self._keeping = Again(errands, self._written), Again(errands, self._kept_again)
         self._hold(clients)
         for key, descriptor in self._kept.items():
             # It is held anew, or nobody's: its client is to see that it has ended.
@@ -96,12 +111,69 @@ class GoingOn:
             if key not in self._held(clients):
                 self.keeper.drop(key)
         self._kept.clear()
+        try:
+            self._begin(clients)
+        except OSError as error:
+            with suppress(OSError):
+                (self._directory / log.NAME).unlink()
+            self._broke(error)
+        self._look_for_keeper()
+
+    def _begin(self, clients: Sequence[StreamClient]) -> None:
+        """Write down all there is in a journal, which takes the place of the one there was, if any; OSError."""
+        before, xen = self.journal, self._xen
+        after = log.generation(self._directory / log.NAME) if before is None else before.generation
+        journal = Journal(self._daemon, self._directory, self._boot, after + 1)
+        journal.broke = self._broke
+        rooms = [(client, self._room(client, journal)) for client in clients]
+        rings = [] if xen is None else list(xen.clients.values())
+        for ring in rings:
+            ring.written_down(journal)
+        try:
+            journal.start()
+        except OSError:
+            journal.give_up()
+            raise
+        self.journal = journal
+        for client, room in rooms:
+            client.room, client.journal = room, journal if room is not None else None
+        for ring in rings:
+            ring.journal = journal
         if xen is not None:
-            xen.journal = self.journal
-            for ring in xen.clients.values():
-                ring.journal = self.journal
-                ring.written_down()
-        self.journal.start()
+            xen.journal = journal
+        if before is not None:
+            before.words.close()
+
+    def _broke(self, error: OSError) -> None:
+        what = f"{self._directory / log.NAME} cannot be written ({error.strerror or error})"
+        _log.error("%s: killed from now on, the daemon goes on with the tree alone, and its clients end", what)
+        self._daemon.troubles.begin(_WRITING, f"{what}; clients, watches and rings end with a kill", _now(self._daemon))
+        self._writing.begin()
+
+    def _written(self, server: Server) -> bool:
+        try:
+            self._begin(server.clients)
+        except OSError:
+            return False
+        self._hold(server.clients)
+        _log.warning("%s is written again: killed, the daemon goes on with everything", self._directory / log.NAME)
+        self._daemon.troubles.end(_WRITING)
+        return True
+
+    def _look_for_keeper(self) -> None:
+        if self.keeper.missing:
+            what = "no keeper can be started; clients end with a kill"
+            self._daemon.troubles.begin(_KEEPER, what, _now(self._daemon))
+            self._keeping.begin()
+
+    def _kept_again(self, _: Server) -> bool:
+        self.keeper.died()
+        if self.keeper.missing:
+            return False
+        self.watch(self._poll)
+        _log.warning("there is a keeper again")
+        self._daemon.troubles.end(_KEEPER)
+        return True
 
     def leave(self) -> None:
         """Another program takes over, which keeps nothing: what is kept here is no more."""
@@ -110,7 +182,8 @@ class GoingOn:
 
     def stay(self, clients: Sequence[StreamClient]) -> None:
         """It did not; OSError."""
-        self.journal.rewriting = True
+        if self.journal is not None:
+            self.journal.rewriting = True
         self.keeper, _ = reach(self._directory)
         self.watch(self._poll)
         self._hold(clients)
@@ -128,37 +201,42 @@ class GoingOn:
         self._poll.unregister(descriptor)
         self.keeper.died()
         self.watch(self._poll)
+        self._look_for_keeper()
         return True
 
     def entered(self, client: StreamClient) -> None:
         """A client of a socket is there: keep him, if there is room."""
-        self._room(client)
+        if self.journal is not None:
+            client.room = self._room(client, self.journal)
         if client.room is not None:
+            client.journal = self.journal
             self.keeper.hold(_key(client), client.socket.fileno())
 
-    def _room(self, client: StreamClient) -> None:
-        waits = client.connection.reader.rest
-        room = self.journal.words.take(client.connection.serial) if len(waits) <= ROOM else None
+    def _room(self, client: StreamClient, journal: Journal) -> Room | None:
+        connection = client.connection
+        waits = connection.input
+        room = journal.words.take(connection.serial) if len(waits) <= ROOM else None
         if room is not None:
-            room.put(waits)
-            client.room, client.journal = room, self.journal
+            room.put(waits, connection.done, connection.written)
+        return room
 
     def gone(self, client: StreamClient) -> None:
         """A client of a socket has ended."""
-        if client.room is not None:
-            self.keeper.drop(_key(client))
+        self.keeper.drop(_key(client))
+        if client.room is not None and self.journal is not None:
             self.journal.words.give_back(client.room)
             client.room = None
 
     def close(self) -> None:
         """The daemon ends as it should; every client has gone."""
-        self.journal.close()
+        if self.journal is not None:
+            self.journal.close()
         self.keeper.end()
 
     def _held(self, clients: Iterable[StreamClient]) -> dict[str, int]:
         """What is to be kept, by key."""
         held = {f"listen {each.path}": each.socket.fileno() for each in self._listeners}
-        return held | {_key(client): client.socket.fileno() for client in clients if client.room is not None}
+        return held | {_key(client): client.socket.fileno() for client in clients}
 
     def _hold(self, clients: Iterable[StreamClient]) -> None:
         for key, descriptor in self._held(clients).items():
@@ -190,6 +268,10 @@ class GoingOn:
         listener.clients += 1
         clients.append(StreamClient(daemon, kept, connection, listener))
         return True
+
+
+def _now(daemon: Daemon) -> float:
+    return daemon.flow.now or time.monotonic()
 
 
 def _key(client: StreamClient) -> str:

@@ -11,6 +11,7 @@ of a transaction about 10 µs.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from xsadapter.engine import state
@@ -21,7 +22,7 @@ from xsadapter.recovery.words import Words
 from xsadapter.wire import HEADER_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from xsadapter.engine.connection import Connection
@@ -55,15 +56,18 @@ class Journal:
         self.rewriting = False
         """The log is to be written anew, whatever its size."""
         self._log: Log
-        daemon.flow.touched.on = True
-        daemon.head.journal = self
+        self.broke: Callable[[OSError], None] = lambda _: None
+        """Who is told, once, that nothing can be written down any more, and is to begin another one."""
 
     def start(self) -> None:
-        """Count from now on; what a daemon before this one left is gone."""
+        """Count from now on; what a daemon before this one left is gone. OSError."""
         self._rewrite()
+        self._daemon.flow.touched.on = True
+        self._daemon.head.journal = self
         for left in self._directory.glob(f"{NAME}.[0-9]*"):
             if left != self._place:
-                left.unlink(missing_ok=True)
+                with suppress(OSError):
+                    left.unlink()
 
     @property
     def _place(self) -> Path:
@@ -164,7 +168,37 @@ class Journal:
             if self._noted:
                 self._noted.clear()
         if self.rewriting or self._log.due:
+            self._rewritten()
+
+    @property
+    def broken(self) -> OSError | None:
+        """Why nothing is written down, if nothing is."""
+        return self._log.broken
+
+    def give_up(self) -> None:
+        """It has not come to `start`: nothing of it is left."""
+        self.words.close()
+        with suppress(OSError):
+            self._place.unlink()
+
+    def _broke(self, error: OSError) -> None:
+        """What was written down is not so any more: nobody is to go on from it."""
+        self.words.void()
+        self.broke(error)
+
+    def _rewritten(self) -> None:
+        """Write the log anew; if that cannot be and need not be now, go on with the one there is."""
+        if self._log.broken is not None:
+            self.rewriting = False  # Another journal is to take its place.
+            return
+        try:
             self._rewrite()
+        except OSError as error:
+            if self.rewriting:
+                self.rewriting = False
+                self._log.breaks(error)
+            else:
+                self._log.put_off()
 
     def _still_unsent(self) -> None:
         for serial, connection in list(self._stuck.items()):
@@ -206,7 +240,6 @@ class Journal:
     def _rewrite(self) -> None:
         """Write the log anew; everything that was announced is told."""
         daemon = self._daemon
-        self.rewriting = False
         now = state.describe(daemon)
         steps: list[Step] = [["limits", dict(now.limits)]]
         steps += map(domain_step, now.domains)
@@ -222,7 +255,8 @@ class Journal:
                 text = connection.input[: connection.let_go - start].decode("latin-1")
                 steps.append(["input", connection.serial, start, text])
         daemon.flow.touched.clear()
-        log = Log(self._directory / NAME, self.generation, self._boot, steps)
+        log = Log(self._directory / NAME, self.generation, self._boot, steps, self._broke)
+        self.rewriting = False
         if hasattr(self, "_log"):
             self._log.close()
         self._log = log

@@ -47,6 +47,11 @@ class Keeping(Protocol):
         """The daemon ends as it should: let go of all."""
         ...
 
+    @property
+    def missing(self) -> bool:
+        """Whether there is none, and `died` may find another one."""
+        ...
+
     def descriptors(self) -> tuple[int, ...]:
         """What becomes readable when the keeper has died."""
         ...
@@ -101,6 +106,11 @@ class OwnKeeper:
         if self._child is not None:
             with suppress(subprocess.TimeoutExpired):
                 self._child.wait(_PATIENCE)
+
+    @property
+    def missing(self) -> bool:
+        """See Keeping."""
+        return self._socket is None
 
     def descriptors(self) -> tuple[int, ...]:
         """See Keeping."""
@@ -221,8 +231,11 @@ class ServiceManager:
         for key in list(self._held):
             self.drop(key)
 
+    missing = False
+    """See Keeping: the service manager does not die."""
+
     def descriptors(self) -> tuple[int, ...]:
-        """See Keeping: the service manager does not die."""
+        """See Keeping."""
         return ()
 
     def died(self) -> None:

@@ -20,20 +20,24 @@ Rules
 2. What is said of something last counts. Bytes are text of as many characters up to \xff.
 3. It is written anew, as short as it can be, when it has grown to four times what it was: into another file, which then
    takes its name. The words of its generation (`state.N`) are there before.
+4. What cannot be written breaks the log: a daemon that goes on has a state that is not in it any more, so the file goes
+   at once, and nothing is written until there is another log.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from xsadapter.engine.state import ConnectionState, DomainState, State, TransactionState, WatchState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
 Step = list[Any]
@@ -44,6 +48,7 @@ VERSION: Final = 1
 _MAGIC: Final = "xsastate"
 _LEAST: Final = 1 << 20
 _FACTOR: Final = 4
+_NEVER: Final = 1 << 62
 
 
 def line(steps: Iterable[Step]) -> bytes:
@@ -76,27 +81,62 @@ def watch_step(watch: WatchState) -> Step:
 class Log:
     """The file, open to be written; `first` are all the steps that say what is so now. OSError."""
 
-    def __init__(self, path: Path, generation: int, boot: str, first: Iterable[Step]) -> None:
-        self._path = path
+    def __init__(
+        self,
+        path: Path,
+        generation: int,
+        boot: str,
+        first: Iterable[Step],
+        broke: Callable[[OSError], None] = lambda _: None,
+    ) -> None:
+        """`broke` is called when it cannot be written any more."""
+        self._path, self._broke = path, broke
+        self.broken: OSError | None = None
+        """Why it cannot be written."""
         new = path.with_name(f"{NAME}.new")
-        self._descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+        self._descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self.size = 0
-        self.append([[_MAGIC, VERSION, generation, boot]])
-        self.append(first)
+        try:
+            self._write([[_MAGIC, VERSION, generation, boot]])
+            self._write(first)
+            new.rename(path)
+        except BaseException:
+            self.close()
+            with suppress(OSError):
+                new.unlink()
+            raise
         self._due = max(_LEAST, _FACTOR * self.size)
-        new.rename(path)
 
     @property
     def due(self) -> bool:
         """Whether it is to be written anew."""
         return self.size > self._due
 
+    def put_off(self) -> None:
+        """That could not be: it is due again when it has grown some more."""
+        self._due = self.size + max(_LEAST, self._due // _FACTOR)
+
     def append(self, steps: Iterable[Step]) -> None:
-        """Write a batch; OSError."""
+        """Write a batch; if that cannot be, the file is gone, and `broke` is called once."""
+        try:
+            self._write(steps)
+        except OSError as error:
+            self.breaks(error)
+
+    def breaks(self, error: OSError) -> None:
+        """It is not what is so any more, for this reason; only the first one counts."""
+        if self.broken is None:
+            self.broken, self._due = error, _NEVER
+            self.close()
+            with suppress(OSError):
+                self._path.unlink()
+            self._broke(error)
+
+    def _write(self, steps: Iterable[Step]) -> None:
         data = line(steps)
         self.size += len(data)
         if os.write(self._descriptor, data) != len(data):
-            raise OSError(f"{self._path}: a line was not written whole")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def close(self) -> None:
         """Twice is no error."""

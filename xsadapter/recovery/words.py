@@ -76,6 +76,10 @@ class Words:
         """Which of the daemon's it is."""
         return self.words[_GENERATION]
 
+    def void(self) -> None:
+        """Nobody is to go on from it."""
+        self.bytes[: len(MAGIC)] = bytes(len(MAGIC))
+
     @property
     def call(self) -> int:
         """The serial number of the client that a system call was made for; 0 is none."""
@@ -166,7 +170,11 @@ class Room:
             bytes(self._bytes[first:last]) if first < last else bytes(self._bytes[first:]) + bytes(self._bytes[:last])
         )
 
-    def put(self, data: bytes) -> None:
-        """Have these bytes wait in an empty room."""
-        self._bytes[: len(data)] = data
-        self.set(RECEIVED, len(data))
+    def put(self, data: bytes, done: int, sent: int) -> None:
+        """Have these bytes wait in an empty room, behind so many that are done, with so many sent."""
+        first = done % ROOM
+        fits = min(len(data), ROOM - first)
+        self._bytes[first : first + fits] = data[:fits]
+        self._bytes[: len(data) - fits] = data[fits:]
+        for word, value in ((RECEIVED, done + len(data)), (DONE, done), (SENT, sent)):
+            self.set(word, value)

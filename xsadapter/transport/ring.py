@@ -58,11 +58,11 @@ class RingClient:
         self._rewritten = connection.let_go + connection.written
         self._moved = True
 
-    def written_down(self) -> None:
-        """Have it written down where its indexes are."""
-        if self.journal is not None:
-            connection = self.connection
-            self.journal.words.ring_is(connection.domid, connection.let_go & _WRAP, connection.written & _WRAP)
+    def written_down(self, journal: Journal) -> None:
+        """Have it written down there where its indexes are."""
+        connection = self.connection
+        consumed = max(connection.done, connection.let_go)
+        journal.words.ring_is(connection.domid, consumed & _WRAP, connection.written & _WRAP)
 
     def begin(self, features: int) -> None:
         """Begin the ring anew, its guest waiting for that."""
