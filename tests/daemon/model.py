@@ -125,10 +125,10 @@ class Model:
         now = owned(after, client.domid)
         return bool(client.limits) and owned(before, client.domid) < now > client.limits["nodes"]
 
-    def fits(self, tree: Tree, client: Client, path: str, size: int) -> bool:
-        """Whether a guest's node is small enough with these bytes beside the names below it and its list."""
+    def fits(self, tree: Tree, client: Client, path: str, entries: tuple[bytes, ...], size: int) -> bool:
+        """Whether a guest's node is small enough with this list and these bytes beside the names below it."""
         names = [other for other in tree if other != "/" and above(other) == path]
-        size += 16 + 8 * len(tree[path][1]) + sum(len(name) - name.rfind("/") for name in names)
+        size += 16 + 8 * len(entries) + sum(len(name) - name.rfind("/") for name in names)
         return not client.limits or size <= client.limits["node-size"]
 
     def carry_out(self, tree: Tree, client: Client, operation: str, arguments: tuple, effects: list) -> bytes | str:
@@ -169,7 +169,7 @@ class Model:
             return b"OK\0"
         if there:
             if operation == "WRITE":
-                if not self.fits(tree, client, path, len(arguments[1])):
+                if not self.fits(tree, client, path, tree[path][1], len(arguments[1])):
                     return "ENOSPC"
                 tree[path] = (arguments[1], tree[path][1])
                 effects.append((path, False))
@@ -180,7 +180,8 @@ class Model:
         own = 16 + 8 * len(entries) + (len(arguments[1]) if operation == "WRITE" else 0)
         name = (path if judged == "/" else path[len(judged) :]).split("/")[1]
         grown = len(tree[judged][0]) + len(name) + 1
-        if client.limits and (own > client.limits["node-size"] or not self.fits(tree, client, judged, grown)):
+        parent = tree[judged][1]
+        if client.limits and (own > client.limits["node-size"] or not self.fits(tree, client, judged, parent, grown)):
             return "ENOSPC"
         made = path
         while made != judged:
@@ -197,6 +198,8 @@ class Model:
                 return "EACCES"
             if entries[0][1:] != tree[path][1][0][1:]:
                 return "EPERM"
+            if not self.fits(tree, client, path, entries, len(tree[path][0])):
+                return "ENOSPC"
         tree[path] = (tree[path][0], entries)
         effects.append((path, False))
         return b"OK\0"

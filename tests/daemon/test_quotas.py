@@ -116,6 +116,19 @@ def test_the_size_of_a_node_and_of_its_parent(peer, guest):
     assert guest.ask("RM", b"c\0") == OK
 
 
+def test_a_longer_list_counts_in_the_size_of_its_node(peer, guest):
+    limit(peer, b"node-size", 100)
+    assert guest.ask("WRITE", b"a\0" + bytes(100 - 16 - 2 * 8 - 2)) == OK
+    assert guest.ask("SET_PERMS", b"a\0n5\0r0\0") == OK
+    assert guest.ask("SET_PERMS", b"a\0n5\0r0\0r0\0") == "ENOSPC"
+    assert guest.ask("MKDIR", b"a/b\0") == OK
+    assert guest.ask("MKDIR", b"a/c\0") == "ENOSPC"
+    number = guest.start()
+    assert guest.ask("SET_PERMS", b"a\0n5\0r0\0r0\0", number) == "ENOSPC"
+    assert guest.ask("GET_PERMS", b"a\0", number) == b"n5\0r0\0"
+    assert peer.ask("SET_PERMS", b"/local/domain/5/a\0n5\0r0\0r0\0") == OK
+
+
 def test_the_length_of_a_path_counts_without_anybodys_home(peer, guest):
     limit(peer, b"path-max", 20)
     assert guest.ask("WRITE", b"p" * 20 + b"\0") == OK
@@ -132,6 +145,9 @@ def test_memory(daemon, peer, guest):
     assert guest.ask("WRITE", b"a\0" + bytes(500)) == "ENOMEM"
     assert guest.ask("WRITE", b"b\0" + bytes(500)) == "EIO"
     assert guest.ask("WATCH", b"w" * 300 + b"\0t\0") == "ENOMEM"
+    limit(peer, b"memory", usage.memory + 8)
+    assert guest.ask("SET_PERMS", b"a\0n5\0r0\0r0\0") == "ENOMEM"
+    assert guest.ask("SET_PERMS", b"a\0n5\0r0\0") == OK
     assert guest.ask("WRITE", b"a\0") == OK
     assert guest.ask("RM", b"a\0") == OK
 

@@ -3,7 +3,8 @@
 Rules
 1. SET_PERMS judges the list first (ENOSPC, EINVAL; ENOENT if the owner does not exist, while others
    that do not are kept but do not count), then the node, then the caller: only the owner, with
-   write access, may change it (EACCES), and only a privileged caller may change the owner (EPERM).
+   write access, may change it (EACCES), and only a privileged caller may change the owner (EPERM);
+   last, the quotas must bear the longer list (ENOSPC, ENOMEM: `engine.bearing`).
 2. A special name without a list is ENOENT, for a privileged caller; others get EACCES, because the
    ancestor that would have to grant it is the root.
 3. Setting a list is a change: it tells watchers.
@@ -14,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xsadapter.commands.access import need, place_or_special
-from xsadapter.engine import lives, permissions
+from xsadapter.engine import bearing, lives, permissions
 from xsadapter.engine.domains import WILDCARD
 from xsadapter.engine.flow import refused
 from xsadapter.engine.private import special_place
@@ -35,7 +36,7 @@ def get_perms(_: Daemon, connection: Connection, view: View, raw: bytes) -> byte
 
 
 def set_perms(daemon: Daemon, connection: Connection, view: View, arguments: list[bytes]) -> bytes:
-    """Replace the list; EINVAL, ENOENT, EACCES, EPERM."""
+    """Replace the list; EINVAL, ENOENT, EACCES, EPERM, ENOSPC, ENOMEM."""
     raw, *texts = arguments
     if not connection.privileged and 0 < connection.domain.limits["node-permissions"] < len(texts):
         raise refused(connection.domain, "node-permissions", connection.flow)
@@ -43,6 +44,7 @@ def set_perms(daemon: Daemon, connection: Connection, view: View, arguments: lis
     entries = permissions.judged(
         permissions.parse(texts), lambda domid: lives.current(daemon, domid) is not None, wildcard
     )
+    packed = permissions.pack(entries)
     place = _place(connection, raw)
     node = need(connection, view, place, permissions.WRITE, "exists")
     if not connection.privileged:
@@ -50,7 +52,9 @@ def set_perms(daemon: Daemon, connection: Connection, view: View, arguments: lis
             raise RequestError("EACCES")
         if entries[0].domid != permissions.owner(node.meta):
             raise RequestError("EPERM")
-    view.permit("SET_PERMS", place, permissions.pack(entries))
+        view.node(place, "value")  # whose length decides
+        bearing.bear(connection, view, place, packed, node.value, node)
+    view.permit("SET_PERMS", place, packed)
     return OK
 
 

@@ -2,7 +2,8 @@
 
 Rules
 1. The size of a node is 16 bytes + 8 an entry + its value + the names of its children, each with a
-   NUL; so a creation must also fit the parent. What shrinks always fits.
+   NUL; so a creation must also fit the parent. Whoever changes value or list is asked, as in C, even
+   if the node becomes smaller: one that domain 0 has made too large stays as it is.
 2. Nodes are counted where the tree is changed: at once, or at the END of a transaction, against what
    the domain has then.
 3. Memory (`engine.accounts`) refuses growth: ENOMEM, EIO for a node that cannot be made.
@@ -27,15 +28,13 @@ if TYPE_CHECKING:
     from xsadapter.engine.view import View
 
 
-def bear(
-    connection: Connection, view: View, path: str, meta: bytes, value: bytes, old: rrdstore.Node | None = None
-) -> None:
-    """A node with this value, instead of `old`; ENOSPC, ENOMEM."""
+def bear(connection: Connection, view: View, path: str, meta: bytes, value: bytes, old: rrdstore.Node) -> None:
+    """A node with this value and list, instead of `old`; ENOSPC, ENOMEM."""
     own = NODE + ENTRY * len(entries(meta)) + len(value)
     limit = connection.domain.limits["node-size"]
     if limit and own + _names(view, path, old, limit) > limit:
         raise refused(connection.domain, "node-size", connection.flow)
-    growth = len(value) - (len(old.value) if old is not None else 0)
+    growth = own - NODE - ENTRY * len(entries(old.meta)) - len(old.value)
     if growth > 0:
         _bear_memory(connection, growth, "ENOMEM")
 
@@ -88,9 +87,9 @@ def _bear_memory(connection: Connection, growth: int, error: str) -> None:
         raise refused(domain, "memory", connection.flow, error)
 
 
-def _names(view: View, path: str, node: rrdstore.Node | None, limit: int) -> int:
+def _names(view: View, path: str, node: rrdstore.Node, limit: int) -> int:
     """Bytes of the names below a node, each with a NUL, but for our own; no more than needed is looked at."""
-    if node is None or not node.children:
+    if not node.children:
         return 0
     if 2 * node.children > limit:
         return 2 * node.children
