@@ -16,7 +16,7 @@ from rrdstore.tree.path import split
 from rrdstore.tree.remains import Remains, in_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rrdstore.history.commit import Edit, Record
 
@@ -59,6 +59,12 @@ class Parting:
                     weight += LITTLE
         if weight:
             self._weights[number] = weight
+
+    def weigh(self, weights: Mapping[int, int], records: Sequence[Record]) -> None:
+        """Some commits of a run replaced several places; the first of those that stay has what those before it did."""
+        for number, weight in weights.items():
+            heir = max(number, records[0].number)
+            self._weights[heir] = self._weights.get(heir, 0) + weight
 
     def dropped(self, record: Record, heir: Record | None) -> None:
         """Let go of the tree of a commit that is kept no more; `heir`, the next of its branch, stands for it by now."""

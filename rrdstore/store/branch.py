@@ -176,10 +176,9 @@ class Branch:
         names = split(path)
         if not names:
             raise InvalidPath(path, "the root cannot be removed")
-        line = self._line
-        if find(self._ledger.root(self._head), names) is None:
+        if find(self.now.root, names) is None:
             raise NotFound("node", path)
-        return Commit(self._ledger, self._ledger.commit(line, (Edit(path, None),), message, author, opaque))
+        return self._change((Edit(path, None),), message, author, opaque)
 
     def transaction(self, message: str = "", author: str | None = "") -> Transaction:
         """Changes that happen together: a context manager, or `commit()` and `abort()` by hand. O(1)."""

@@ -5,8 +5,10 @@ before anything was stored of them. So a commit that closes no bucket of any tie
 is not there is journalled and then only appended here, and the tree is changed in place. Before anything looks at
 history the run is settled: history is told of those that stay, as if of all, one by one; the others lived and went.
 A commit has its tree by undoing what came after it: only those that stay need one.
+A commit that does more, but little (`EDITS`, `NODES`), ends the edit and copies its paths; the tree before undoes it.
 What anyone else can see never changes: who takes the tree ends the edit (`freeze`), and the next commit copies a path.
-Bound: at most `LONGEST` commits; settling costs a copied path for each that stays, 20 ms in all.
+Bound: at most `LONGEST` commits; settling costs a copied path for each that stays, 20 ms in all. Trees before a commit
+are held for those alone that can stay.
 Cost: O(depth) a commit, nothing copied where the edit has been before.
 """
 
@@ -19,20 +21,24 @@ from rrdstore.history.authors import AUTHORS, stand_for
 from rrdstore.history.commit import AUTHOR_BYTES, MESSAGE_BYTES, Record, cut
 from rrdstore.storage.protocol import Entry
 from rrdstore.store.config import MAIN
-from rrdstore.store.room import creation_cost, leaf_cost
-from rrdstore.tree.edit import EMPTY, graft, grown, new_edit, replaced, way_to
-from rrdstore.tree.node import SMALL, Bucket, Node, Wide, shared_meta
+from rrdstore.store.merging import applied
+from rrdstore.store.room import change_cost, creation_cost, leaf_cost
+from rrdstore.tree.edit import EMPTY, find, graft, grown, new_edit, replaced, way_to
+from rrdstore.tree.node import SMALL, Bucket, Node, Stub, Wide, shared_meta
 from rrdstore.tree.path import split
-from rrdstore.tree.undo import undo_of, undone
+from rrdstore.tree.undo import Undo, undo_of, undone
 
 if TYPE_CHECKING:
     from rrdstore.history.branch import Line
     from rrdstore.history.commit import Edit
     from rrdstore.store.ledger import Ledger
-    from rrdstore.tree.undo import Undo
 
 LONGEST = 2048
 """Commits after which a run is settled in any case: so many paths are copied in 20 ms."""
+EDITS = 32
+"""Edits of one commit of a run, at most."""
+NODES = 64
+"""Nodes that they remove, at most: about what there is of one domain of a host."""
 
 
 class Run:
@@ -45,8 +51,10 @@ class Run:
         "_ledger",
         "_parting",
         "_quiet",
+        "_released",
         "_rows",
         "_undo",
+        "_weights",
         "branch",
         "records",
         "root",
@@ -61,6 +69,10 @@ class Run:
         """The commits, oldest first."""
         self._undo: list[Undo] = []
         """What takes back each of them."""
+        self._released = 0
+        """Of how many of them, the oldest, nothing is held any more, as they cannot stay."""
+        self._weights: dict[int, int] = {}
+        """What of them replaces more than one place does: how many."""
 
     def begin(self, line: Line, head: Record) -> None:
         """From here on commits of a branch may be appended, of which history has the head."""
@@ -83,7 +95,7 @@ class Run:
     def append(self, edits: tuple[Edit, ...], message: str, author: str, opaque: bytes) -> Record | None:
         """One commit that history can be told of later; None, and nothing has happened, if it is none. Unwritable.
 
-        It sets a small leaf again, or makes a place and what is missing above it.
+        It sets a small leaf again, makes a place and what is missing above it, or does a little of anything.
         """
         ledger, (closes, last) = self._ledger, self._quiet
         if ledger.closed or ledger.leases.ended or len(self.records) >= LONGEST or ledger.number + 1 >= last:
@@ -119,15 +131,18 @@ class Run:
         else:
             depth = sum([one.__class__ is not Bucket and one.__class__ is not Wide for one in way]) - 1
             fresh = _made(edits, names, depth, number, self._edit)
-        if fresh is None:
-            return None
         author, message = cut(author, AUTHOR_BYTES), cut(message, MESSAGE_BYTES)
         parents = (self._key,)
         storage = ledger.storage
         bounded = storage.forgets_trees
+        weight = 0
+        if fresh is None and not (weight := _weight(edits, self.root)):
+            return None
         if bounded:
             room = ledger.room
-            if node is not None:
+            if fresh is None:
+                cost = change_cost(self.root, edits)
+            elif node is not None:
                 cost = leaf_cost(way, len(fresh.value) + len(fresh.meta))
             else:
                 cost = creation_cost(way, _sizes(edits, names, depth))
@@ -135,9 +150,13 @@ class Run:
                 return None
         record = Record(number, ledger.epoch, self.branch, parents, rt, wall, author, message, None)
         before = self.root
-        if node is None:
-            names = names[: depth + 1]
-        undo = undo_of(names, way, node, self._edit)
+        if fresh is None:
+            before = self.freeze()
+            undo = Undo((), -1, -1, before, made=False)
+        else:
+            if node is None:
+                names = names[: depth + 1]
+            undo = undo_of(names, way, node, self._edit)
         try:
             if bounded:
                 entry = (number, ledger.epoch, self.branch, parents, rt, wall, author, message, edits, opaque, None)
@@ -148,7 +167,9 @@ class Run:
                 if not journalled:
                     return None
                 room.reserve(cost)
-            if node is not None:
+            if fresh is None:
+                self.root = applied(before, edits, number)
+            elif node is not None:
                 self.root = replaced(before, names, way, indexes, node, fresh, self._edit)
             else:
                 self.root = graft(before, names, fresh, number, self._edit)
@@ -161,7 +182,16 @@ class Run:
             self._take_back(record, before, undo)
             ledger.follow(fault)
             raise
+        if weight:
+            self._weights[number] = weight
+            self._release()
         return record
+
+    def _release(self) -> None:
+        """Let go of the trees of those that cannot stay any more. O(1) a commit."""
+        for at in range(self._released, len(self.records) - self._rows):
+            self.records[at].root, self._undo[at] = None, _NOTHING
+            self._released = at + 1
 
     def _take_back(self, record: Record, before: Node, undo: Undo) -> None:
         """An interrupt came between the journal and the end: nothing of the commit is here."""
@@ -194,12 +224,14 @@ class Run:
             if at > skip:
                 root = undone(root, undo[at])
         # What is dropped by what follows goes in pieces, if nothing else holds it.
+        weights = self._weights
         self._forgotten()
         del undo, root
         gone: list[Record] = []
         if skip and self._commute(records, branch, head):
             gone, records = records[:skip], records[skip:]
             stand_for(records[0], gone)
+        history.parting.weigh(weights, records)
         for record in records:
             record.grafts, head = (head,), record.number
             history.admit(record)
@@ -222,6 +254,10 @@ class Run:
 
     def _forgotten(self) -> None:
         self.records, self._undo, self.root = [], [], EMPTY
+        self._weights, self._released = {}, 0
+
+
+_NOTHING = Undo((), -1, -1, EMPTY, made=False)
 
 
 def _set_again(edits: tuple[Edit, ...], node: Node, number: int) -> Node | None:
@@ -231,6 +267,41 @@ def _set_again(edits: tuple[Edit, ...], node: Node, number: int) -> Node | None:
         return None
     own = node.meta if meta is None or meta == node.meta else shared_meta(meta)
     return None if len(value) + len(own) > SMALL else Node(value, own, node.created, number)
+
+
+def _weight(edits: tuple[Edit, ...], root: Node) -> int:
+    """How many nodes a commit replaces or removes, if it is one of a few edits, and small; else 0."""
+    if len(edits) > EDITS:
+        return 0
+    weight = 0
+    for path, value, meta in edits:
+        weight += 1
+        if value is None:
+            weight += _size(find(root, split(path)))
+            if weight > NODES:
+                return 0
+        elif len(value) + len(meta or b"") > SMALL:
+            return 0
+    return weight
+
+
+def _size(node: Node | None) -> int:
+    """How many nodes there are at and below this one; more than NODES for many, and if not all are in memory."""
+    if node is None:
+        return 0
+    size, left = 0, [node]
+    while left:
+        kids = left.pop().kids
+        size += 1
+        if kids is None:
+            continue
+        if kids.__class__ is not Bucket or size + len(kids.names) > NODES:
+            return NODES + 1
+        for one in kids.names.values():
+            if isinstance(one, Stub):
+                return NODES + 1
+            left.append(one)
+    return size
 
 
 def _made(edits: tuple[Edit, ...], names: tuple[str, ...], depth: int, number: int, edit: int) -> Node | None:

@@ -74,6 +74,15 @@ class Shown:
         else:
             self.commits.append(self.main.change([(path, path.encode(), b"n%d" % n) for n, path in enumerate(paths)]))
 
+    def little(self, random):
+        """A few changes at once, and removals, of places that the others change."""
+        edits = []
+        for n in range(random.randrange(1, 5)):
+            path = random.choice([*PATHS, "/a", "/a/b", f"/made/m{random.randrange(80)}", f"/index/n{n}"])
+            value = random.choice([None, b"", b"%d" % n, b"v" * SMALL])
+            edits.append((path, value, None if value is None else random.choice([None, b"n3"])))
+        self.commits.append(self.main.change(edits, author=f"who {random.randrange(3)}"))
+
     def act(self, what, number, random):
         path, main, store = random.choice(PATHS), self.main, self.store
         match what:
@@ -144,6 +153,8 @@ def test_whoever_looks_sees_what_there_would_be_without_runs(tmp_path_factory, i
                 one.clock.advance(passes / 1e6)
                 if random.random() < news:
                     one.make(random)
+                if random.random() < news / 2:
+                    one.little(random)
                 one.set(random.choice(PATHS), b"%d" % n, author=f"who {n % authors}")
             one.act(what, at, random)
         for tree, was in one.trees:
@@ -297,76 +308,3 @@ def test_what_a_run_stores_is_what_it_changed(tmp_path_factory):
         taken.append((one.store.info().live, one.store.ledger.storage._objects.superblock.next))
         one.store.close()
     assert taken[0] == taken[1]
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_what_a_run_reserves_is_a_bound_and_a_close_one(tmp_path, seed):
-    random, taken, reserved = Random(seed), 0, 0
-    with rrdstore.create(tmp_path / "s.rrdb", "64MiB", "last:4000", sync="none", clock=ManualClock()) as store:
-        main, ledger = store.branch("main"), store.ledger
-        main.set("/begun", b"")
-        for _ in range(60):
-            store.tick()
-            live, appended = store.info().live, 0
-            for _ in range(random.choice((1, 2, 30))):
-                width, size = random.choice((5, 33, 40, 600)), random.choice((0, 1, 60, 190, 193, 900, 5000))
-                path = "/" + "/".join(f"n{random.randrange(width)}" for _ in range(random.randrange(1, 5)))
-                main.set(path, random.randbytes(size), meta=random.choice((None, b"n0")))
-                appended += bool(ledger.run.records)
-            room = ledger.room.reserved
-            store.tick()
-            grown = store.info().live - live
-            assert grown <= room, f"seed {seed}"
-            taken, reserved = taken + grown, reserved + room
-        assert appended
-        assert reserved < 2.2 * taken
-
-
-def test_a_run_goes_on_with_what_is_to_be_let_go_of():
-    with rrdstore.memory("last:3", clock=ManualClock()) as store:
-        main = store.branch("main")
-        with main.transaction() as tx:
-            for n in range(4_000):
-                tx.set(f"/many/{n % 40}/{n}", b"")
-        main.set("/a", b"")
-        main.remove("/many")
-        for n in range(5):
-            main.set("/a", b"%d" % n)
-        main.log()
-        remains = store.ledger.history.parting.remains
-        main.set("/a", b"after")
-        assert remains.parts
-        for n in range(200):
-            main.set("/a", b"%d" % n)
-        assert len(store.ledger.run.records) == 200
-        assert not remains.parts
-
-
-def test_what_a_run_refuses_leaves_no_trace_in_the_clock(tmp_path):
-    times = []
-    for refused in (False, True):
-        clock = ManualClock()
-        with rrdstore.create(tmp_path / f"{refused}.rrdb", "8MiB", "last:100", sync="none", clock=clock) as store:
-            main = store.branch("main")
-            for n in range(3):
-                main.set("/a", b"%d" % n)
-            clock.advance(5)
-            if refused:
-                assert store.ledger.run.records
-                with pytest.raises(InvalidPath):
-                    main.set("no path", b"")
-            clock.jump_wall(-7200)
-            clock.advance(3)
-            main.set("/a", b"")
-            times.append(main.head.time)
-    assert times[0] == times[1]
-
-
-def test_to_ask_a_store_in_memory_what_is_unstored_settles_nothing():
-    with rrdstore.memory("last:100", clock=ManualClock()) as store:
-        main = store.branch("main")
-        for n in range(4):
-            main.set("/a", b"%d" % n)
-        assert len(store.ledger.run.records) == 3
-        assert store.unstored == 0
-        assert len(store.ledger.run.records) == 3
