@@ -28,7 +28,7 @@ import click
 from bench import results
 from bench.aims import Aim, aims_table
 from bench.load.daemons import Foreign
-from bench.load.frames import MKDIR, READ, SET_PERMS, WRITE, Client, frame
+from bench.load.frames import CONTROL, MKDIR, READ, SET_PERMS, WRITE, Client, frame
 from bench.load.hub import Guest, Hub
 from bench.nodes import domain
 from bench.race import cpu_of
@@ -82,6 +82,13 @@ class Ceaseless(threading.Thread):
             raise self.fault
 
 
+def _environment(place: Path) -> dict[str, str]:
+    """Of a daemon whose modules are compiled to bytecode once, as those of an installed one are."""
+    found = environment(NOTIFY_SOCKET=str(place / "notify"))
+    found.pop("PYTHONDONTWRITEBYTECODE", None)
+    return found
+
+
 @dataclass
 class Host:
     """A daemon of ours in a directory, its guests, and what it says to its service manager."""
@@ -107,7 +114,7 @@ class Host:
         with (self.place / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [peers.PROGRAMS / "xsadapter-xenstored", *self.words],
-                env=environment(NOTIFY_SOCKET=str(self.place / "notify")),
+                env=_environment(self.place),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
 
@@ -191,6 +198,11 @@ def killed(host: Host) -> None:
     host.took("killed: longest wait of who was there, s", client.longest)
 
 
+def _until_counted(host: Host) -> None:
+    with Client(Foreign("", host.place / "socket")) as client:
+        client.ask(frame(CONTROL, b"memreport"))
+
+
 def _first_reply(host: Host) -> None:
     """A client that comes while there may be no socket yet."""
     until = time.monotonic() + PATIENCE
@@ -203,7 +215,8 @@ def _first_reply(host: Host) -> None:
 
 
 def to_ours(host: Host) -> None:
-    """A live update to the same code."""
+    """A live update to the same code, of a daemon that has counted what each domain has."""
+    _until_counted(host)
     with Ceaseless(host.place / "socket") as client:
         before = cpu_of(host.process.pid)
         _update(host, [str(peers.PROGRAMS / "xsadapter-xenstored")])

@@ -108,7 +108,6 @@ class Server:
         Only the main thread may call it: signals are its alone.
         """
         with self._signals.heeded(self._epoll):
-            gc.collect()
             gc.freeze()
             gc.disable()
             self._daemon.flow.now = self._daemon.metrics.began = time.monotonic()

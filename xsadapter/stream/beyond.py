@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import MISSING, dataclass, field, fields
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from xsadapter.stream.records import Foreign, StreamError, padded
@@ -106,9 +107,11 @@ def _defaults(kind: type[Any]) -> Mapping[str, Any]:
 
 
 _DEFAULTS: Final[dict[type[Any], Mapping[str, Any]]] = {kind: _defaults(kind) for kind in (Client, Known, Beyond)}
+_ALL: Final = {kind: attrgetter(*defaults) for kind, defaults in _DEFAULTS.items()}
 
 
 def _said(value: Any) -> dict[str, Any]:
     """One of the classes above, without what is the default."""
-    pairs = ((name, getattr(value, name), usual) for name, usual in _DEFAULTS[type(value)].items())
-    return {name: found for name, found, usual in pairs if found != usual}
+    kind = type(value)
+    pairs = zip(_DEFAULTS[kind].items(), _ALL[kind](value), strict=True)
+    return {name: found for (name, usual), found in pairs if found != usual}

@@ -12,6 +12,7 @@ Cost: O(stream).
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from xsadapter.engine.connection import RING
@@ -216,6 +217,7 @@ def hear(records: Iterable[Record], peer: Callable[[int], str]) -> Heard:
     return heard
 
 
+@lru_cache(maxsize=64)
 def _limits(told: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
     """Those that are known here, by our names."""
     return tuple((ALIASES.get(name, name), value) for name, value in told if ALIASES.get(name, name) in QUOTAS)

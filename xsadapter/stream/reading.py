@@ -50,22 +50,26 @@ _PLACES: Final = (12, 10, 8)
 class _Body:
     """A record's body, and how far it has been read."""
 
-    __slots__ = ("_data", "_end", "_order", "_start", "at", "name")
+    __slots__ = ("_data", "_end", "_start", "at", "name", "order")
 
     def __init__(self, data: bytes, start: int, end: int, order: str, name: str) -> None:
-        self._data, self._start, self._end, self._order, self.name = data, start, end, order, name
+        self._data, self._start, self._end, self.order, self.name = data, start, end, order, name
         self.at = 0
 
     @property
     def left(self) -> int:
         return self._end - self._start - self.at
 
+    @property
+    def rest(self) -> bytes:
+        return self._data[self._start + self.at : self._end]
+
     def wrong(self, found: str, expected: str, at: int | None = None) -> StreamError:
         return StreamError(self.name, self._start + (self.at if at is None else at), found, expected)
 
     def numbers(self, form: str) -> tuple[int, ...]:
         """Integers, as `struct` spells them."""
-        cut = struct.Struct(self._order + form)
+        cut = struct.Struct(self.order + form)
         found: tuple[int, ...] = cut.unpack(self.take(cut.size))
         return found
 
@@ -219,10 +223,23 @@ def _domain(body: _Body, version: int) -> Domain:
 
 
 def _limits(body: _Body, count: int) -> tuple[tuple[str, int], ...]:
+    alike = body.order, count, body.rest
+    found = _ALIKE.get(alike)
+    if found is not None:
+        body.at += len(alike[2])
+        return found
     values = body.numbers(f"{count}I")
-    return tuple(zip(body.names(count), values, strict=True))
+    found = tuple(zip(body.names(count), values, strict=True))
+    body.ends()
+    if len(_ALIKE) >= _ALIKE_MAX:
+        _ALIKE.clear()
+    _ALIKE[alike] = found
+    return found
 
 
+_ALIKE_MAX: Final = 64
+_ALIKE: Final[dict[tuple[str, int, bytes], tuple[tuple[str, int], ...]]] = {}
+"""Limits by the bytes that say them to their record's end: ten thousand domains mostly have the same."""
 _READERS: Final[dict[int, Callable[[_Body, int], Record]]] = {
     records.GLOBAL: _global,
     records.CONNECTION: _connection,

@@ -12,6 +12,7 @@ Cost: O(bytes).
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal
 
 from xsadapter.stream import records
@@ -126,6 +127,7 @@ def _domain(record: Domain, sign: str, version: int) -> bytes:
     return struct.pack(sign + "HHI", record.domid, len(record.limits), features) + _limits(record.limits, sign)
 
 
+@lru_cache(maxsize=64)
 def _limits(limits: tuple[tuple[str, int], ...], sign: str) -> bytes:
     values = struct.pack(f"{sign}{len(limits)}I", *(value for _, value in limits))
     return values + b"".join(b"%b\0" % name.encode("latin-1") for name, _ in limits)

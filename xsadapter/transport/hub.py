@@ -26,6 +26,7 @@ import re
 import socket
 import struct
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from xsadapter.engine.hypervisor import FIRST_RESERVED, Life
@@ -34,8 +35,6 @@ from xsadapter.transport.page import Mapping
 from xsadapter.transport.ring import RingClient
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.daemon import Daemon
     from xsadapter.recovery.journal import Journal
@@ -54,7 +53,7 @@ class SimulatedXen:
 
     def __init__(self, directory: Path, datagrams: int | None = None, pipe: int | None = None) -> None:
         """Take the directory's `evtchn` and `evtchn.fifo`, or the descriptors of who had them before; OSError."""
-        self._directory = directory
+        self._directory, self._place = directory, str(directory)
         self.daemon: Daemon
         self.journal: Journal | None = None
         """Where the rings that come are written down."""
@@ -108,39 +107,42 @@ class SimulatedXen:
 
     def life(self, domid: int) -> Life | None:
         """See Hypervisor."""
-        if domid >= FIRST_RESERVED or (self._directory / f"dead.{domid}").exists():
+        if domid >= FIRST_RESERVED or os.access(f"{self._place}/dead.{domid}", os.F_OK):
             return None
-        try:
-            said = _SAID.fullmatch((self._directory / f"dom.{domid}").read_bytes())
-        except FileNotFoundError:
+        # Asked for each of ten thousand domains at a start, where most have no such file: an exception costs more.
+        place = f"{self._place}/dom.{domid}"
+        if not os.access(place, os.F_OK):
             self._lives.pop(domid, None)
             return Life(_FIRST_UNIQUE + domid)
+        try:
+            said = _SAID.fullmatch(Path(place).read_bytes())
+        except FileNotFoundError:
+            said = None
         if said is not None:
             self._lives[domid] = Life(int(said["unique"]), said["state"].startswith(b"shut"), said["state"] == b"dying")
         return self._lives.get(domid, Life(_FIRST_UNIQUE + domid))
 
     def connect(self, connection: Connection, port: int, features: int) -> None:  # noqa: ARG002 - ports follow domids
         """See Hypervisor."""
+        if not self.life(connection.domid):
+            raise ProcessLookupError(f"there is no domain {connection.domid}")
         self._serve(connection).begin(features)
 
     def resume(self, connection: Connection, indexes: tuple[int, int] | None = None) -> None:
         """See Hypervisor; with `indexes` those of ours, of requests and of responses, are to be these."""
-        if not (self._directory / f"ring.{connection.domid}").exists():
-            raise FileNotFoundError(f"the ring of domain {connection.domid} is gone")
-        self._serve(connection).resume(indexes)
+        # Whether the domain still lives is looked at afterwards, of all.
+        self._serve(connection, os.O_RDWR).resume(indexes)
 
-    def _serve(self, connection: Connection) -> RingClient:
-        if not self.life(connection.domid):
-            raise ProcessLookupError(f"there is no domain {connection.domid}")
+    def _serve(self, connection: Connection, flags: int = os.O_RDWR | os.O_CREAT) -> RingClient:
         local = _FIRST_PORT + connection.domid
-        ring = self._map(local)
+        ring = self._map(local, flags)
         client = self.clients[local] = RingClient(self.daemon, connection, ring, local, self.notify)
         client.journal = self.journal
         self._masked.pop(local, None)
         return client
 
-    def _map(self, port: int) -> Ring:
-        descriptor = os.open(self._directory / f"ring.{port - _FIRST_PORT}", os.O_RDWR | os.O_CREAT, 0o600)
+    def _map(self, port: int, flags: int = os.O_RDWR | os.O_CREAT) -> Ring:
+        descriptor = os.open(f"{self._place}/ring.{port - _FIRST_PORT}", flags, 0o600)
         try:
             if os.fstat(descriptor).st_size < PAGE:
                 os.ftruncate(descriptor, PAGE)
