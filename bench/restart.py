@@ -83,8 +83,10 @@ class Ceaseless(threading.Thread):
 
 
 def _environment(place: Path) -> dict[str, str]:
-    """Of a daemon whose modules are compiled to bytecode once, as those of an installed one are."""
+    """Of a daemon whose modules are compiled to bytecode once, as an installed one's are, and that can become C's."""
     found = environment(NOTIFY_SOCKET=str(place / "notify"))
+    if peers.FAKEXEN.exists():
+        found |= {"LD_PRELOAD": str(peers.FAKEXEN), "FAKEXEN_DIR": str(place)}
     found.pop("PYTHONDONTWRITEBYTECODE", None)
     return found
 
@@ -107,7 +109,7 @@ class Host:
 
     @property
     def words(self) -> list[str]:
-        return ["-N", "--rundir", str(self.place), "--size", SIZE, "--simulated-xen", str(self.place)]
+        return ["-N", "--rundir", str(self.place), "--size", SIZE, "--simulated-xen", str(self.place), "--event", "1"]
 
     def start(self) -> None:
         """A daemon, which is not waited for."""

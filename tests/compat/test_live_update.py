@@ -8,6 +8,7 @@ import pytest
 
 from tests.compat import peers
 from tests.compat.guest import Guest
+from tests.daemon.processes import running
 from xsadapter.client import Client
 from xsadapter.errors import RequestError
 from xsadapter.operations import Kind
@@ -86,3 +87,21 @@ def test_from_c_to_ours_and_back_to_c(stock, history):
             assert client.get_permissions("/local/domain/5") == ["n5", "r7"]
             assert client.is_introduced(5)
             assert stock.process.poll() is None
+
+
+def test_from_ours_as_it_was_started_to_c_and_back():
+    peers.need(*peers.C_NEEDS, CONTROL)
+    with peers.short_directory() as place:
+        words = f"-N --rundir {place} --size 8MiB --simulated-xen {place} --event 1"
+        fake = {"LD_PRELOAD": str(peers.FAKEXEN), "FAKEXEN_DIR": str(place)}
+        with running(place, *words.split()[3:], "-N", program="xsadapter.cli.xenstored", **fake) as process:
+            ours = peers.Daemon("rrdstore", place, process.process)
+            with Client(process.socket, timeout=peers.PATIENCE) as client:
+                client.write("/a", b"one")
+                update(ours, STOCK, f"--no-fork --pid-file {place}/xenstored.pid")
+                assert not is_ours(client)
+                assert client.read("/a") == b"one"
+                client.write("/a", b"two")
+                update(ours, OURS, words)
+                assert is_ours(client)
+                assert client.read("/a") == b"two"

@@ -181,3 +181,11 @@ def test_one_at_a_time_and_only_by_who_began(plain):
         for wrong in (["-x"], ["-f"], ["-s", "-t"], ["-s", "-t", "x"], ["-a", "b"], ["-s", "-v", "3"]):
             with pytest.raises(RequestError, match="EINVAL"):
                 second.control("live-update", *wrong)
+
+
+def test_c_xenstored_gets_no_state_without_domain_0_s_ring_at_which_it_would_end(daemon):
+    status, found = update(daemon, script(daemon.rundir, "exit 0"))
+    assert status == REFUSED
+    assert "domain 0 has no ring" in found
+    with daemon.client() as client:
+        client.write("/a", b"1")

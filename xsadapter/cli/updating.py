@@ -5,6 +5,7 @@ Rules
    --check-takeover it is of our code, and is run once more with that option and a state as it would get: it must
    understand its command line and that state.
 2. Another program gets version 1 of the stream unless the request names 2: C xenstored 4.17 knows no other.
+   It also ends at a node of domain 0's if the stream has no ring of that: whoever has rings must have that one.
    Between our own code the tree stays in the store, which is left as a kill would leave it: nothing that was
    answered is missing. To another program, and from a store in memory, the tree goes in the stream.
 3. The process becomes the program: its number, descriptors and clients stay. Up to that moment everything can fail and
@@ -168,6 +169,9 @@ class Updating:
             if time.monotonic() - update.began >= update.timeout:
                 update.fail(daemon, hindrance)
             return
+        own = daemon.domains.record(0)
+        if self._xen is not None and not (update.ours or own.introduced):
+            raise OSError("domain 0 has no ring, and C xenstored needs it: expected a daemon that was given --event")
         self._become(server)
 
     def _become(self, server: Server) -> None:
