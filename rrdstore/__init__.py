@@ -30,6 +30,7 @@ from rrdstore.errors import (
     NoStore,
     NotFound,
     NotInstalled,
+    OtherFormat,
     PolicyDiffers,
     PolicyError,
     ReadOnly,
@@ -58,7 +59,7 @@ from rrdstore.store.history import tried as replay
 from rrdstore.store.holding import HeldBy
 from rrdstore.store.mending import Lost
 from rrdstore.store.opening import DEFAULT_SIZE, create, memory, open  # noqa: A004 - `rrdstore.open` is what a user expects
-from rrdstore.store.repair import Repaired, repair
+from rrdstore.store.repair import Repaired, repair, set_aside
 from rrdstore.store.reports import BranchInfo, Explanation, Info, Plans
 from rrdstore.store.size import format_size, parse_size
 from rrdstore.store.snapshot import Snapshot
@@ -115,6 +116,7 @@ __all__ = [
     "Node",
     "NotFound",
     "NotInstalled",
+    "OtherFormat",
     "Pattern",
     "Plan",
     "Plans",
@@ -155,4 +157,5 @@ __all__ = [
     "register_merge",
     "repair",
     "replay",
+    "set_aside",
 ]

@@ -287,6 +287,14 @@ class Corrupt(StoreError):
         super().__init__(f"{where}: found {found}, expected {expected}")
 
 
+class OtherFormat(Corrupt):
+    """A store that another version of the program wrote, in a format that this one does not know."""
+
+    def __init__(self, path: str, format: int, known: str) -> None:  # noqa: A002 - the field is named format
+        self.path, self.format = path, format
+        super().__init__(path, f"format {format}", f"{known}, which this version reads and writes")
+
+
 class NotInstalled(StoreError):
     """Something that needs a package which is not a dependency of rrdstore; `extra` brings it."""
 

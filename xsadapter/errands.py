@@ -81,6 +81,11 @@ class Again:
             self.at = time.monotonic() + self._pause
             self._errands.add(self)
 
+    def soon(self) -> None:
+        """It may work now, if it did not."""
+        if self.at is not None:
+            self._pause, self.at = _LEAST, time.monotonic()
+
     def turn(self, server: Server) -> None:
         """See Errand."""
         if self._attempt(server):

@@ -22,6 +22,7 @@ import select
 import time
 from typing import TYPE_CHECKING, Final
 
+import rrdstore
 from xsadapter.engine import lives
 from xsadapter.errands import Errands
 from xsadapter.signals import Signals
@@ -129,7 +130,10 @@ class Server:
         self._write_down()
         self._epoll.close()
         self._signals.close()
-        self._daemon.tick()
+        try:
+            self._daemon.tick()
+        except (OSError, rrdstore.StoreError) as error:
+            _log.error("not everything can be stored: %s", error)
 
     def _once(self) -> None:
         fired = self._epoll.poll(self._patience(), _EVENTS)

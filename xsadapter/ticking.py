@@ -2,7 +2,8 @@
 
 Rule: a tick begins at most half a second after the first commit that is not stored, and not at all when there is
 none; it works in slices of 2 ms, with a pause after each in which the clients have nine tenths of the time.
-A store that cannot be written now keeps what was answered in its journal, and is asked again after five seconds.
+A store that cannot be written now keeps what was answered in its journal, or in memory, and is asked again after 1, 2,
+4 and at most every 30 seconds.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("xsadapter")
 
 _AFTER: Final = 0.5
-_AGAIN: Final = 5.0
+_AGAIN: Final = 1.0
+_LONGEST: Final = 30.0
 _SLICE: Final = 0.002
 _PAUSE: Final = 9
 
@@ -30,6 +32,7 @@ class Ticking:
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
         self.at: float | None = None
+        self._again = _AGAIN
 
     def turn(self, now: float) -> None:
         """Store a slice, if one is due."""
@@ -42,9 +45,12 @@ class Ticking:
         try:
             done = self._daemon.tick(_SLICE)
         except (OSError, rrdstore.StoreError) as error:
-            _log.error("storing is put off: %s", error)
-            self.at = time.monotonic() + _AGAIN
+            if self._again == _AGAIN:
+                _log.error("storing is put off: %s", error)
+            self.at = time.monotonic() + self._again
+            self._again = min(_LONGEST, 2 * self._again)
             return
+        self._again = _AGAIN
         now = time.monotonic()
         self._daemon.metrics.slices.took(now - began)
         if not done:

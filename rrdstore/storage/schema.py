@@ -14,7 +14,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from rrdstore.errors import Corrupt, NoStore, StoreError
+from rrdstore.errors import Corrupt, NoStore, OtherFormat, StoreError
 from rrdstore.storage.layout import KEPT, PAGE, ROW, TAG, Layout, SeriesRoom, plan
 from rrdstore.storage.views import VIEWS
 
@@ -77,7 +77,7 @@ def recognised(path: str, connection: sqlite3.Connection) -> Layout:
         raise NoStore(path, f"an SQLite file of another application (id {application:#x})")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version not in FORMATS:
-        raise Corrupt(path, f"format {version}", f"{KNOWN}, which this version reads and writes")
+        raise OtherFormat(path, version, KNOWN)
     found = {str(key): str(value) for key, value in connection.execute("SELECT k, v FROM meta WHERE k <> 'superblock'")}
     layout = described(path, found)
     if found["format"] != str(version):

@@ -117,6 +117,11 @@ class Ledger:
             raise
         self._let_go()
 
+    def abandon(self) -> None:
+        """Let go of the storage, with nothing stored; twice is fine."""
+        if not self.closed:
+            self._let_go()
+
     def _let_go(self) -> None:
         self.closed = True
         self.storage.close()

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     Rows = Mapping[str, Mapping[int, bytes]]
 
 _FILES = ("", "-wal", "-shm", journal.SUFFIX, "-journal")
-_NEW, _OLD = "-repaired", "-damaged"
+_NEW, _OLD, _ASIDE = "-repaired", "-damaged", "-aside"
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +189,32 @@ def _thin(mended: Mended) -> None:
     mended.tick = type(tick)(tick.number, kept, (), (), tick.branches, tick.tags, tick.pins)
 
 
+def set_aside(path: str | Path) -> str:
+    """Give the files of a store, or what is in its place, another name beside it, which is returned: `PATH-aside`.
+
+    What is there is not looked at: so the place is free for another store. NoStore if there is nothing, Locked if
+    somebody writes it, Unwritable. O(1), or a copy where the file system has no links.
+    """
+    name = os.fspath(path)
+    if not Path(name).is_file():
+        raise NoStore(name, "a directory" if Path(name).is_dir() else "nothing")
+    descriptor = -1
+    with suppress(Corrupt):  # It has no journal.
+        descriptor = journal.lock(name + journal.SUFFIX)
+    try:
+        with container.faults(name):
+            aside = next(each for each in _names(name, _ASIDE) if not Path(each).exists())
+            for end in _FILES:
+                if Path(name + end).exists():
+                    _linked(name + end, aside + end)
+            ringfile.synced(str(Path(name).absolute().parent))
+            _unlinked(name)
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+    return aside
+
+
 # Files
 
 
@@ -209,19 +235,19 @@ def _resumed(path: str) -> None:
 
 def _last(path: str) -> str:
     """The newest name that a repair gave to old files, or none."""
-    names = [name for name in _names(path) if Path(name).exists()]
+    names = [name for name in _names(path, _OLD) if Path(name).exists()]
     return names[-1] if names else ""
 
 
-def _names(path: str) -> list[str]:
-    return [path + _OLD, *(f"{path}{_OLD}-{number}" for number in range(2, 100))]
+def _names(path: str, end: str) -> list[str]:
+    return [path + end, *(f"{path}{end}-{number}" for number in range(2, 100))]
 
 
 def _swapped(path: str) -> str:
     """Put the new files in the place of the old ones, which stay under a name that is returned."""
     last = _last(path)
     again = bool(last) and Path(last).samefile(path)
-    damaged = last if again else next(name for name in _names(path) if not Path(name).exists())
+    damaged = last if again else next(name for name in _names(path, _OLD) if not Path(name).exists())
     for end in _FILES:
         if Path(path + end).exists() and not (again and Path(damaged + end).exists()):
             _linked(path + end, damaged + end)

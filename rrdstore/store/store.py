@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from rrdstore.policy import Forecast
     from rrdstore.series import Series
     from rrdstore.storage.protocol import Problem, Progress, Storage
+    from rrdstore.store.holding import HeldBy
 
     Where = Commit | Snapshot | Tree | str
 
@@ -73,6 +74,20 @@ class Store:
     def close(self) -> None:
         """Store everything and let go of the file; what a tick cannot store stays journalled. Closing twice is fine."""
         self.ledger.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is: by `close`, or because the disk refused a change and its taking back."""
+        return self.ledger.closed
+
+    @property
+    def held(self) -> HeldBy | None:
+        """What keeps it from being written back, if something does. O(1)."""
+        return self.ledger.holding.now
+
+    def abandon(self) -> None:
+        """Let go of the file with nothing stored, as a kill would: the next opening has what the journal had."""
+        self.ledger.abandon()
 
     def __enter__(self) -> Store:
         return self

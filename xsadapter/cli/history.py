@@ -36,26 +36,41 @@ class Wanted:
     keep: str | None = None
     sync: str = "tick"
     when_held: str = "fail"
+    strict: bool = False
+    """Whether there is no daemon rather than one that goes on in memory, or in another store than it was given."""
+
+    def memory(self) -> rrdstore.Store:
+        """One without a file."""
+        return rrdstore.memory(keep=self.keep) if self.keep else rrdstore.memory()
+
+    def create(self) -> rrdstore.Store:
+        """A new one in its place; any StoreError."""
+        if self.path is None:
+            return self.memory()
+        _log.info("creating %s of %s", self.path, self.size or DEFAULT_SIZE)
+        before = os.umask(0o077)
+        try:
+            return rrdstore.create(
+                self.path,
+                size=self.size or DEFAULT_SIZE,
+                keep=self.keep or rrdstore.DEFAULT,
+                sync=cast("Sync", self.sync),
+                when_held=cast("WhenHeld", self.when_held),
+                when_unwritable=self._when_unwritable,
+            )
+        finally:
+            os.umask(before)
+
+    @property
+    def _when_unwritable(self) -> WhenHeld:
+        return "fail" if self.strict else "memory"
 
     def open(self) -> rrdstore.Store:
         """The store, ready to be written; any StoreError."""
-        if self.path is None:
-            return rrdstore.memory(keep=self.keep) if self.keep else rrdstore.memory()
+        if self.path is None or not self.path.exists():
+            return self.create()
         sync, when_held = cast("Sync", self.sync), cast("WhenHeld", self.when_held)
-        if not self.path.exists():
-            _log.info("creating %s of %s", self.path, self.size or DEFAULT_SIZE)
-            before = os.umask(0o077)
-            try:
-                return rrdstore.create(
-                    self.path,
-                    size=self.size or DEFAULT_SIZE,
-                    keep=self.keep or rrdstore.DEFAULT,
-                    sync=sync,
-                    when_held=when_held,
-                )
-            finally:
-                os.umask(before)
-        store = rrdstore.open(str(self.path), sync=sync, when_held=when_held)
+        store = rrdstore.open(str(self.path), sync=sync, when_held=when_held, when_unwritable=self._when_unwritable)
         for option, given in (("size", self.size), ("keep", self.keep)):
             if given:
                 _log.warning("%s is there already: --%s %s changes nothing", self.path, option, given)

@@ -64,6 +64,13 @@ indexes: Final = click.option(
 )
 
 
+strict: Final = click.option(
+    "--strict",
+    is_flag=True,
+    help="End, or refuse changes, rather than go on in memory or in another store when the store cannot be used.",
+)
+
+
 def _switches(_: click.Context, _parameter: click.Parameter, given: Iterable[str]) -> tuple[tuple[str, bool], ...]:
     found = []
     for word in given:

@@ -13,7 +13,7 @@ import rrdstore
 from xsadapter import address
 from xsadapter.cli.heritage import could_take_over
 from xsadapter.cli.history import DEFAULT_SIZE, Wanted
-from xsadapter.cli.options import Bounds, Trace, bounds, client_socket, indexes, takeover, trace
+from xsadapter.cli.options import Bounds, Trace, bounds, client_socket, indexes, strict, takeover, trace
 from xsadapter.cli.serving import Settings, serve
 from xsadapter.cli.status import LogAbove, Status
 
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="When another process holds the store and its journal is full: refuse changes, or go on in memory.",
 )
+@strict
 @click.option("--pid-file", metavar="FILE", help="Write the process id there, and hold a lock on it.")
 @client_socket
 @trace
@@ -60,6 +61,7 @@ def run(
     keep: str | None,
     sync: str,
     when_held: str,
+    strict: bool,
     pid_file: str | None,
     client_sockets: tuple[ClientSocket, ...],
     trace_file: str | None,
@@ -96,7 +98,12 @@ def run(
         rundir=directory,
         socket=address.socket_path(socket, rundir),
         store=Wanted(
-            None if memory else Path(store) if store else directory / "history.rrdb", size, keep, sync, when_held
+            None if memory else Path(store) if store else directory / "history.rrdb",
+            size,
+            keep,
+            sync,
+            when_held,
+            strict,
         ),
         client_sockets=client_sockets,
         trace=Trace(Path(trace_file).absolute() if trace_file else None, trace_size, trace_control),

@@ -21,6 +21,7 @@ from xsadapter.cli.history import Wanted, boot_id
 from xsadapter.cli.notify import Watchdog, notify
 from xsadapter.cli.options import Bounds, Trace
 from xsadapter.cli.pidfile import PidFile
+from xsadapter.cli.refuge import Refuge
 from xsadapter.cli.updating import Updating
 from xsadapter.engine import lives
 from xsadapter.engine.daemon import Daemon
@@ -98,12 +99,13 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
         ]
         for path, _, _ in _places(settings, carriers):
             undo.callback(path.unlink, missing_ok=True)
-        store = undo.enter_context(settings.store.open())
+        refuge = Refuge(settings.store)
+        undo.callback(refuge.close)
         xen = None
         if settings.simulated_xen is not None:
             xen = SimulatedXen(settings.simulated_xen, carriers.events, carriers.pipe)
             undo.callback(xen.close)
-        daemon = bounded(settings.bounds, store, xen, settings.indexes)
+        daemon = bounded(settings.bounds, refuge.store, xen, settings.indexes)
         if xen is not None:
             xen.daemon = daemon
         audit = Audit(daemon.flow.trail, settings.rundir, settings.trace.size)
@@ -113,10 +115,11 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
         if settings.trace.path is not None:
             audit.open(str(settings.trace.path))
         heirs = Heirs(daemon, carriers, {str(each.confined or ""): each for each in listeners}, [])
-        continued = _begin(daemon, heard, heirs, going_on, listeners, xen)
+        continued = _begin(daemon, heard, heirs, going_on, listeners, xen, refuge.head)
         errands = Errands([Updating(daemon, settings, listeners, xen, going_on), Tallying(daemon), *Watchdog.wanted()])
         if going_on is not None:
             going_on.start(daemon, boot_id(), listeners, heirs.clients, xen, errands)
+        refuge.serve(daemon, errands, going_on)
         if left is not None:
             left.unlink(missing_ok=True)
         if settings.control_port is not None and heard is None:
@@ -129,6 +132,7 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
         server.run(lambda: _ready(ready))
         notify("STOPPING=1")
         server.close()
+        refuge.close()
         _log.info("stopped, everything is stored")
 
 
@@ -169,12 +173,13 @@ def _begin(
     going_on: GoingOn | None,
     listeners: list[Listener],
     xen: SimulatedXen | None,
+    head: int | None,
 ) -> bool:
     """Go on from whatever a daemon before this one left."""
     if heard is not None:
         return _take_over(daemon, heard, heirs)
     if going_on is not None:
-        return going_on.restore(daemon, boot_id(), listeners, heirs.clients, xen)
+        return going_on.restore(daemon, boot_id(), listeners, heirs.clients, xen, head)
     return daemon.begin(boot_id())
 
 

@@ -176,7 +176,8 @@ class Updating:
 
     def _become(self, server: Server) -> None:
         settings, update = self._settings, self._daemon.update
-        whole = not update.ours or settings.store.path is None
+        lossy = self._daemon.troubles.lossy(self._daemon.store.info())
+        whole = not update.ours or settings.store.path is None or lossy
         version = 2 if update.ours else update.version or 1
         path = settings.rundir / heritage.NAME
         ring = None if self._xen is None or update.owner is None else self._xen.client(update.owner)

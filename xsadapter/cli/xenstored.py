@@ -23,7 +23,7 @@ import rrdstore
 from xsadapter import address
 from xsadapter.cli.heritage import could_take_over
 from xsadapter.cli.history import DEFAULT_SIZE, Wanted
-from xsadapter.cli.options import PATH_CAP, Bounds, Trace, bounds, client_socket, takeover, trace
+from xsadapter.cli.options import PATH_CAP, Bounds, Trace, bounds, client_socket, strict, takeover, trace
 from xsadapter.cli.pidfile import PidFileHeldError
 from xsadapter.cli.run import start_logging
 from xsadapter.cli.serving import Settings, serve
@@ -82,6 +82,7 @@ def _only_zero(_: click.Context, parameter: click.Parameter, given: int | None) 
 @click.option("--keep", metavar="POLICY", help="Which commits a new store keeps.  [default: the engine's]")
 @click.option("--sync", type=click.Choice(["tick", "commit", "none"]), default="tick", help="See xsadapter run.")
 @click.option("--when-held", type=click.Choice(["fail", "memory"]), default="fail", help="See xsadapter run.")
+@strict
 @client_socket
 @trace
 @bounds
@@ -121,6 +122,7 @@ def main(
     keep: str | None,
     sync: str,
     when_held: str,
+    strict: bool,
     client_sockets: tuple[ClientSocket, ...],
     trace_file: str | None,
     trace_control: tuple[tuple[str, bool], ...],
@@ -165,6 +167,7 @@ def main(
             keep,
             sync,
             when_held,
+            strict,
         ),
         client_sockets=tuple(each._replace(path=each.path.absolute()) for each in client_sockets),
         trace=Trace(Path(trace_file).absolute() if trace_file else None, trace_size, trace_control),

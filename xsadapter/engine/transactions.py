@@ -93,7 +93,7 @@ class Transaction:
         self._memory = 0
         self._poisoned, self._ended = False, again
         self.doomed = False
-        """It was used before the daemon was started again, and what it has read is not known: its END is EAGAIN."""
+        """It was used before the daemon or its store was another, and what it has read is not known: END is EAGAIN."""
         if connection.flow.trail.obj and not again:
             connection.flow.trail.object("CREATE", "transaction", connection)
         if guest is not None and not again:
@@ -143,6 +143,12 @@ class Transaction:
                 changes = (change.partition(" ")[::2] for change in done._changes)
                 trail.changed(self._connection, changes, self._head, self._connection.flow.now)
             tell(self._head.watches, done._effects.items(), before, self._head.tree)
+
+    def moved(self) -> None:
+        """The head is another store's: it begins anew there, if nothing was asked in it."""
+        self._tx.abort()
+        self.doomed = self.doomed or self.used
+        self._tx = self._head.branch.transaction(author=self.author)
 
     def abort(self) -> None:
         """END with F, or the end of the connection; ending twice is no error."""

@@ -11,12 +11,14 @@ left it looks at nothing, and writes down all anew likewise.
 
 from __future__ import annotations
 
+import errno
 import logging
 import select
 import socket
 import stat
 import time
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -63,6 +65,7 @@ class GoingOn:
         self._poll: select.epoll
         self._daemon: Daemon
         self._boot = ""
+        self._paused = False
         self._xen: SimulatedXen | None = None
         self._writing: Again
         self._keeping: Again
@@ -82,11 +85,18 @@ class GoingOn:
         listeners: Sequence[Listener],
         clients: list[StreamClient],
         xen: SimulatedXen | None,
+        head: int | None = None,
     ) -> bool:
-        """As `Daemon.begin`, with what was left; who is still there of sockets is added to `clients`. OSError."""
-        found = left.load(self._directory, boot, daemon.branch.head.number)
+        """As `Daemon.begin`, with what was left; who is still there of sockets is added to `clients`. OSError.
+
+        `head` is the number of the commit that has the tree, if it is not the daemon's own head.
+        """
+        found = left.load(self._directory, boot, daemon.branch.head.number if head is None else head)
         if found is None:
             return daemon.begin(boot, at_once=AT_ONCE)
+        if head is not None:
+            told = tuple(replace(each, before=daemon.branch.head.number) for each in found.told)
+            found = replace(found, told=told)
         took = partial(self._took, found, daemon, listeners, clients, xen)
         continued = daemon.begin(boot, (found.state, took), found.told, at_once=AT_ONCE)
         _log.info("going on with %d clients and %d rings", len(clients), len(xen.clients) if xen is not None else 0)
@@ -145,12 +155,27 @@ class GoingOn:
             before.words.close()
 
     def _broke(self, error: OSError) -> None:
+        self._writing.begin()
+        if self._paused:
+            return
         what = f"{self._directory / log.NAME} cannot be written ({error.strerror or error})"
         _log.error("%s: killed from now on, the daemon goes on with the tree alone, and its clients end", what)
         self._daemon.troubles.begin(_WRITING, f"{what}; clients, watches and rings end with a kill", _now(self._daemon))
-        self._writing.begin()
+
+    def pause(self) -> None:
+        """The tree is in memory only: nobody could go on from what is written down, so nothing is."""
+        self._paused = True
+        if self.journal is not None:
+            self.journal.breaks(OSError(errno.EIO, "the store is in memory"))
+
+    def resume(self) -> None:
+        """It is not any more."""
+        self._paused = False
+        self._writing.soon()
 
     def _written(self, server: Server) -> bool:
+        if self._paused:
+            return False
         try:
             self._begin(server.clients)
         except OSError:

@@ -175,6 +175,10 @@ class Journal:
         """Why nothing is written down, if nothing is."""
         return self._log.broken
 
+    def breaks(self, error: OSError) -> None:
+        """What is written down is of no use any more, for this reason."""
+        self._log.breaks(error)
+
     def give_up(self) -> None:
         """It has not come to `start`: nothing of it is left."""
         self.words.close()

@@ -1,0 +1,256 @@
+"""The daemon's store, whatever has become of its file: a host must have a xenstored.
+
+Rules
+1. A damaged store is made whole with all of it that can be read; one of a version that is not known is set aside, and
+   a new one begun. Nothing is overwritten or removed: the log names where the old files are. What is no store at all is
+   not touched.
+2. Where that cannot be, or the file system is full, read-only or not there, the daemon serves from memory, from the
+   tree of this boot if it can be read. It tries again, after 1, 2, 4 and at most every 60 seconds; then the tree
+   becomes a commit of the store. What lay between is lost from history, and is said to be.
+3. A daemon that serves leaves its file likewise when that is not in its place any more, when the store has closed
+   itself, and when it takes nothing for ten seconds though there is room: who holds no file of a broken file system
+   lets it be mended. A full one is waited for (`when_unwritable`), and nothing is lost from history.
+4. The log says all of it when it begins and when it ends, CONTROL as long as it lasts.
+5. With --strict none of it: the daemon says why and ends, or refuses changes. A store that another process writes, and
+   a mistaken option, end the start in any case.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+import rrdstore
+from xsadapter.cli.history import boot_id
+from xsadapter.engine import lives, private
+from xsadapter.engine.moving import move
+from xsadapter.errands import Again
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from xsadapter.cli.history import Wanted
+    from xsadapter.engine.daemon import Daemon
+    from xsadapter.errands import Errands
+    from xsadapter.recovery.going_on import GoingOn
+    from xsadapter.server import Server
+
+_log = logging.getLogger("xsadapter")
+
+_MISTAKES: Final = (
+    rrdstore.Locked, rrdstore.PolicyError, rrdstore.TooSmall, rrdstore.InvalidSize, rrdstore.ConfigError,
+)  # fmt: skip
+_LOOK: Final = 1.0
+_PATIENCE: Final = 10.0
+_LONG: Final = 60.0
+_MICROSECONDS: Final = 1_000_000
+_TROUBLE: Final = "store"
+
+
+class Refuge:
+    """The store of one daemon. `at` is when its file is looked at next."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        """Open it, or whatever can be had; StoreError, OSError."""
+        self._wanted = wanted
+        self._daemon: Daemon | None = None
+        self._going_on: GoingOn | None = None
+        self.at: float | None = None
+        self.why = ""
+        """Why it is in memory and should not be."""
+        self.head: int | None = None
+        """If it is, the number of the commit whose tree it began with."""
+        self._place: tuple[int, int] | None = None
+        try:
+            self.store = _mended(wanted)
+            self._place = _place(wanted.path)
+        except _MISTAKES:
+            raise
+        except (rrdstore.StoreError, OSError) as error:
+            if wanted.strict or wanted.path is None:
+                raise
+            self.why = str(error)
+            self.store = wanted.memory()
+            self.head = _rescued(wanted.path, self.store)
+            _log.error("%s: serving from memory, %s", error, _began(self.head))
+
+    def serve(self, daemon: Daemon, errands: Errands, going_on: GoingOn | None) -> None:
+        """Look after it from now on."""
+        self._daemon, self._going_on = daemon, going_on
+        self._again = Again(errands, self._attempt)
+        if self.why:
+            self._adrift(daemon)
+        if self._wanted.path is not None and not self._wanted.strict:
+            self.at = time.monotonic() + _LOOK
+            errands.add(self)
+
+    def close(self) -> None:
+        """Store what can be stored, and let go of it; OSError if something is lost."""
+        if self.why and not self._attempt(None):
+            raise OSError(f"{self.why}: what was changed in memory is lost")
+        try:
+            self.store.close()
+        except (rrdstore.StoreError, OSError) as error:
+            held = self.store.held
+            self.store.abandon()
+            if held is not None and held.lost_since is not None:
+                raise OSError(f"{error}: what was changed in memory is lost") from error
+            _log.error("%s: the journal has what is not stored, and the next start stores it", error)
+
+    def turn(self, _: Server) -> None:
+        """See Errand: leave the file if it is of no use any more."""
+        self.at = time.monotonic() + _LOOK
+        if not self.why:
+            self.why = self._useless()
+            if self.why and self._daemon is not None:
+                _log.error("%s: going on in memory; changes from now on are lost if the daemon is killed", self.why)
+                self._leave(self._daemon)
+
+    def _useless(self) -> str:
+        path, store = self._wanted.path, self.store
+        if store.closed:
+            return f"{path} could not be written, and closed itself"
+        if _place(path) != self._place:
+            return f"{path} is not in its place any more"
+        held = store.held
+        if held is None or held.lost_since is None or "file system" not in held.by:
+            return ""
+        if time.time() - held.lost_since / _MICROSECONDS < _PATIENCE or not _free(path):
+            return ""
+        return f"{path} cannot be written: {held.by}"
+
+    def _leave(self, daemon: Daemon) -> None:
+        try:
+            left = move(daemon, memory := self._wanted.memory())
+        except (rrdstore.StoreError, OSError) as error:
+            _log.error("some of the tree cannot be read any more, so it stays where it is: %s", error)
+            self.why, self.at = "", time.monotonic() + _LONG
+            return
+        self.store, self._place = memory, None
+        with suppress(rrdstore.StoreError, OSError):
+            left.abandon()
+        self._adrift(daemon)
+
+    def _adrift(self, daemon: Daemon) -> None:
+        what = f"the store is in memory: {self.why}; all since then is lost by a kill"
+        daemon.troubles.begin(_TROUBLE, what, daemon.flow.now or time.monotonic(), lossy=True)
+        if self._going_on is not None:
+            self._going_on.pause()
+        self._again.begin()
+
+    def _attempt(self, _: Server | None) -> bool:
+        daemon = self._daemon
+        if daemon is None:
+            return False
+        try:
+            store = _mended(self._wanted)
+        except (rrdstore.StoreError, OSError) as error:
+            if str(error) != self.why:
+                self.why = str(error)
+                _log.error("still in memory: %s", error)
+            return False
+        try:
+            left = move(daemon, store)
+        except (rrdstore.StoreError, OSError) as error:
+            _log.error("still in memory: %s", error)
+            with suppress(rrdstore.StoreError, OSError):
+                store.abandon()
+            return False
+        commits = left.info().commits
+        left.close()
+        self.store, self.why, self._place = store, "", _place(self._wanted.path)
+        _log.warning(
+            "%s has the tree again, in one commit; the %d commits made in memory are lost from history",
+            self._wanted.path, commits,
+        )  # fmt: skip
+        daemon.troubles.end(_TROUBLE)
+        if self._going_on is not None:
+            self._going_on.resume()
+        return True
+
+
+def _mended(wanted: Wanted) -> rrdstore.Store:
+    """The store, mended or begun if need be; StoreError, OSError if there is none."""
+    path = wanted.path
+    try:
+        return wanted.open()
+    except rrdstore.OtherFormat as fault:
+        if wanted.strict or path is None:
+            raise
+        _log.error("%s: it stays as %s, and a new store is begun", fault, rrdstore.set_aside(path))
+    except (rrdstore.NoStore, rrdstore.Corrupt) as fault:
+        if wanted.strict or path is None or not path.is_file():
+            raise
+        with suppress(rrdstore.Exists):  # A creation that was cut short has left nothing to be kept.
+            return wanted.create()
+        if isinstance(fault, rrdstore.NoStore) and not _ours(path):
+            raise
+        if not _room_for(path):
+            raise
+        _log.error("%s", fault)
+        _repair(path)
+    return wanted.open()
+
+
+def _repair(path: Path) -> None:
+    try:
+        done = rrdstore.repair(path)
+    except rrdstore.NoStore as fault:
+        _log.error("%s: it stays as %s, and a new store is begun", fault, rrdstore.set_aside(path))
+        return
+    for problem in done.problems:
+        _log.error("damaged: %s", problem)
+    for lost in done.lost:
+        _log.error("lost: %s", lost)
+    _log.error("%s was damaged and is mended: %d commits are kept, the old file is %s", path, done.kept, done.damaged)
+
+
+def _rescued(path: Path, store: rrdstore.Store) -> int | None:
+    """Begin with the tree that the file has, if that is this boot's: the number of its commit."""
+    try:
+        with rrdstore.open(str(path), readonly=True) as left:
+            tree = left.branch("main").tree
+            mark = tree.get(private.BOOT)
+            if mark is None or mark.value != boot_id().encode():
+                return None
+            with store.branch("main").transaction(message=f"START with the tree of {path}", author=lives.AUTHOR) as tx:
+                for place, node in tree.descend("/"):
+                    tx.set(place, node.value, meta=node.meta)
+            return left.branch("main").head.number
+    except (rrdstore.StoreError, OSError) as error:
+        _log.error("the tree in %s cannot be read: %s", path, error)
+        return None
+
+
+def _began(head: int | None) -> str:
+    return "with a fresh tree" if head is None else "with the tree that the file has"
+
+
+def _place(path: Path | None) -> tuple[int, int] | None:
+    """Which file lies there."""
+    try:
+        there = path.stat() if path is not None else None
+    except OSError:
+        return None
+    return None if there is None else (there.st_dev, there.st_ino)
+
+
+def _free(path: Path | None) -> bool:
+    """Whether the file system has room."""
+    try:
+        return path is not None and shutil.disk_usage(path.parent).free > 0
+    except OSError:
+        return True
+
+
+def _ours(path: Path) -> bool:
+    """Whether what is no store any more was one: its journal lies beside it."""
+    return path.with_name(f"{path.name}-ring").exists()
+
+
+def _room_for(path: Path) -> bool:
+    """Whether there is room for the file once more."""
+    return shutil.disk_usage(path.parent).free > path.stat().st_size * 17 // 16

@@ -1,0 +1,83 @@
+"""Going on in another store, while clients are served.
+
+Rules
+1. The other store gets the tree that clients see as a commit on top of what it has; its history stays, and what lies
+   between is only in the store that is left. More than one commit holds becomes several: the first takes away the
+   mark that the tree is this boot's, the last gives it back, so who is killed meanwhile begins with a fresh tree, never
+   with half of one.
+2. Nothing is told: no client sees a difference. A transaction that was used ends in EAGAIN, as what it has read is not
+   known in the other store; one that was not goes on.
+3. If the other store refuses, nothing has changed.
+
+Cost: O(nodes).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from xsadapter.engine import lives, private
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import rrdstore
+    from xsadapter.engine.daemon import Daemon
+
+_CHANGES: Final = 2000
+_BYTES: Final = 1 << 18
+_MESSAGE: Final = "MOVE from another store"
+
+
+def move(daemon: Daemon, store: rrdstore.Store) -> rrdstore.Store:
+    """Have the daemon go on in `store`; the one it leaves, which is the caller's to close. StoreError, OSError."""
+    branch = store.branch("main")
+    changes = _net(store.diff(branch.tree, daemon.head.still()))
+    pieces = list(_pieces(changes))
+    whole = len(pieces) < 2
+    for number, piece in enumerate(pieces):
+        with branch.transaction(message=_MESSAGE, author=lives.AUTHOR) as commit:
+            if number == 0 and not whole and private.BOOT in branch.tree:
+                commit.set(private.BOOT, b"")
+            for change in piece:
+                if change.path == private.BOOT and not whole:
+                    continue
+                if change.new is None:
+                    commit.remove(change.path)
+                else:
+                    commit.set(change.path, change.new.value, meta=change.new.meta)
+    boot = daemon.head.tree.get(private.BOOT)
+    if not whole and boot is not None:
+        branch.set(private.BOOT, boot.value, meta=boot.meta, message=_MESSAGE, author=lives.AUTHOR)
+    left, daemon.store = daemon.store, store
+    daemon.head.store, daemon.head.branch = store, branch
+    daemon.branch = branch
+    daemon.past_listings.clear()
+    daemon.head.moved()
+    for connection in daemon.connections.values():
+        for transaction in connection.transactions.values():
+            transaction.moved()
+    return left
+
+
+def _net(changes: Iterable[rrdstore.Change]) -> Iterator[rrdstore.Change]:
+    """Without what goes with something above it."""
+    gone = "//"
+    for change in changes:
+        if not change.path.startswith(gone):
+            if change.new is None:
+                gone = f"{change.path}/"
+            yield change
+
+
+def _pieces(changes: Iterable[rrdstore.Change]) -> Iterator[list[rrdstore.Change]]:
+    piece: list[rrdstore.Change] = []
+    size = 0
+    for change in changes:
+        piece.append(change)
+        size += len(change.path) + (len(change.new.value) if change.new is not None else 0)
+        if len(piece) >= _CHANGES or size >= _BYTES:
+            yield piece
+            piece, size = [], 0
+    if piece:
+        yield piece
