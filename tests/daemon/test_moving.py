@@ -1,0 +1,71 @@
+"""Another store under a daemon that serves: the same tree, no event, and transactions that cannot lie."""
+
+import pytest
+
+import rrdstore
+from xsadapter.engine import private
+from xsadapter.engine.moving import move
+
+
+@pytest.fixture
+def store():
+    with rrdstore.memory() as made:
+        main = made.branch("main")
+        main.set("/local/domain/5/old", b"1")
+        main.set("/tool", b"another value")
+        main.set(private.BOOT, b"another boot")
+        yield made
+
+
+def nodes(branch):
+    return {path: (node.value, node.meta) for path, node in branch.tree.descend("/")}
+
+
+@pytest.mark.parametrize("count", [3, 4500])
+def test_the_tree_is_the_same_and_nobody_is_told(daemon, peer, store, count):
+    for number in range(count):
+        peer.ask("WRITE", b"/a/%d/b\0%d" % (number, number))
+    peer.ask("WATCH", b"/\0token\0")
+    peer.events()
+    before, commits = nodes(daemon.branch), store.info().commits
+    move(daemon, store).close()
+    assert nodes(daemon.branch) == nodes(store.branch("main")) == before
+    assert (store.info().commits - commits == 1) == (count == 3)
+    assert peer.events() == []
+    assert [message.kind for message in peer.exchange("WRITE", b"/a/0/b\0new")] == ["EVENT", "WRITE"]
+    assert store.branch("main").get("/a/0/b") == b"new"
+
+
+def test_cut_short_it_is_no_tree_of_this_boot(daemon, peer, store, monkeypatch):
+    for number in range(4500):
+        peer.ask("WRITE", b"/a/%d/b\0%d" % (number, number))
+    left = daemon.store
+    transaction, made = type(store.branch("main")).transaction, []
+
+    def refused(branch, **words):
+        made.append(words)
+        if len(made) == 3:
+            raise rrdstore.Unwritable("there", "no room")
+        return transaction(branch, **words)
+
+    monkeypatch.setattr(type(store.branch("main")), "transaction", refused)
+    with pytest.raises(rrdstore.Unwritable):
+        move(daemon, store)
+    monkeypatch.undo()
+    assert daemon.store is left
+    assert store.branch("main").get(private.BOOT) == b""
+    assert peer.ask("READ", b"/a/6/b\0") == b"6"
+    move(daemon, store)
+    assert store.branch("main").get(private.BOOT) == left.branch("main").get(private.BOOT)
+    left.close()
+
+
+def test_of_two_transactions_the_one_that_was_used_is_to_be_done_again(daemon, peer, store):
+    peer.ask("WRITE", b"/a\x001")
+    used, unused = (peer.start() for _ in range(2))
+    assert peer.ask("READ", b"/a\0", used) == b"1"
+    move(daemon, store).close()
+    assert peer.ask("TRANSACTION_END", b"T\0", used) == "EAGAIN"
+    assert peer.ask("WRITE", b"/a\x002", unused) == b"OK\0"
+    assert peer.ask("TRANSACTION_END", b"T\0", unused) == b"OK\0"
+    assert peer.ask("READ", b"/a\0") == b"2"
