@@ -232,7 +232,45 @@ MUTATIONS = (
         11,
         "tune keeps the old tiers",
         "store/test_tuning.py",
-        ("store/tuning.py", "line.keep, line.rings = str(policy), rings", "line.keep = str(policy)"),
+        (HISTORY, "line.keep, line.rings = keep, rings", "line.keep = keep"),
+    ),
+    broken(
+        11,
+        "recovery decides again by what it finds kept",
+        "store/test_refitting.py",
+        (
+            "store/refitting.py",
+            "for number in fit.picks])",
+            "for number in records if records[number].branch == fit.line])",
+        ),
+    ),
+    broken(
+        11,
+        "what new tiers hold is not kept until all is done again",
+        "store/test_refitting.py",
+        ("store/redoing.py", "yield from fit.picks", "yield from ()"),
+    ),
+    broken(
+        11,
+        "what pressure took comes back with another policy",
+        "store/test_refitting.py",
+        ("store/refitting.py", "rings.state()", 'b""'),
+    ),
+    broken(
+        11,
+        "branches are compacted one by one",
+        "store/test_refitting.py",
+        (
+            "store/compaction.py",
+            "ledger.change(Fitted(tuple(fits)))",
+            "[ledger.change(Fitted((fit,))) for fit in fits]",
+        ),
+    ),
+    broken(
+        11,
+        "what another policy does not keep stays until more comes",
+        "store/test_refitting.py",
+        (HISTORY, "for number in self.graph.lines.get(line.id, [])[:]:", "for number in ():"),
     ),
     broken(
         11,

@@ -2,8 +2,7 @@
 
 A host of 10,870 domains. Commits at speed with slices of a tick between them, a fork that makes commits of its own and
 is deleted, freeing and cleaning all the while; then the same in a file so small that it thins beyond its policy.
-Branches, tags and pins change when all is stored, and at speed, when hundreds of commits wait; `compact` and `tune`,
-which store all that waits, at speed alone.
+Branches, policies, tags and pins change when all is stored, and at speed, when hundreds of commits wait.
 The program does what docs/python.md asks of one with so large a heap: gc.freeze() after loading, and after each slice.
 """
 
@@ -119,10 +118,12 @@ def test_no_call_takes_long(kind, aim, tmp_path):
             refs_at_speed(store, timed, main, number)
         rest(store, timed)
         commits(store, main, timed, 3_000, choose)
-        timed("compaction at speed", store.compact)
+        timed("compaction at speed", store.compact, keep=KEEP.replace("last:256", "last:128"))
         commits(store, main, timed, 3_000, choose)
-        timed("another policy at speed", store.tune, "main", KEEP.replace("last:256", "last:300"))
+        timed("another policy at speed", store.tune, "main", KEEP.replace("last:256", "last:64"))
+        timed("forecast at speed", store.forecast)
         rest(store, timed)
+        timed("another policy, all stored", store.tune, "main", KEEP)
         timed("pin, all stored", store.pin, main.head)
         work = timed("fork, all stored", main.fork, "work", KEEP_OWN)
         commits(store, work, timed, OWN, choose)
@@ -131,6 +132,13 @@ def test_no_call_takes_long(kind, aim, tmp_path):
                 timed("read of the past", past.get, choose.choice(PATHS))
         rest(store, timed)
         kept = store.info().kept
+        timed("compaction of 500 commits, all stored", store.compact, "work", KEEP_OWN.replace("2000", "1500"))
+        rest(store, timed, "slice that frees them")
+        timed("another policy that drops 500 commits, all stored", store.tune, "work", KEEP_OWN.replace("2000", "1000"))
+        rest(store, timed, "slice that frees them")
+        store.tune("work", KEEP_OWN)
+        commits(store, work, timed, OWN, choose)
+        rest(store, timed)
         timed("deletion of a branch of 2,000 commits, all stored", store.delete_branch, "work")
         rest(store, timed, "slice that frees it")
         timed("removal of all nodes", main.remove, "/local")

@@ -158,6 +158,7 @@ def compact(branch: str | None, keep: str | None, dry_run: bool, as_json: bool) 
         store.tick()
         before = store.info()
         dropped = store.compact(branch, keep)
+        store.tick()
         done = _gave(dropped, before, store.info())
     if as_json:
         print_json(done)
@@ -234,6 +235,7 @@ def forget(
         store.tick()
         before = store.info()
         dropped = list(store.tune(branch, keep).drop if permanent else store.compact(branch, keep))
+        store.tick()
         done = _gave(dropped, before, store.info())
     chosen = planned.branches[branch]
     if as_json:

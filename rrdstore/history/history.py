@@ -20,6 +20,7 @@ from rrdstore.history.parting import Parting
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from rrdstore.history.branch import Rings
     from rrdstore.history.commit import Key, Record
 
 
@@ -106,6 +107,13 @@ class History:
                 other.upstream = 0
                 self.meet(other, 0)
         self._end_empty(line)
+
+    def refit(self, line: Line, keep: str, rings: Rings) -> None:
+        """Give a branch this policy and these tiers: what they do not hold goes, unless it is held."""
+        self.moved += 1
+        line.keep, line.rings = keep, rings
+        for number in self.graph.lines.get(line.id, [])[:]:
+            self.let_go(number)
 
     def _end_empty(self, line: Line) -> None:
         if not line.name and line.id in self.lines and line.id not in self.graph.lines:

@@ -18,6 +18,7 @@ what came of it: recovery does it again.
               4 a tag taken away   name
               5 a pin              number:u64
               6 a pin taken away   number:u64
+              7 what is kept       branches:u32, each line:u64 picks:u32 rings:u32 keep:u16, keep, rings, picks (u64)
 
 Pure. Cost: O(bytes).
 """
@@ -25,12 +26,12 @@ Pure. Cost: O(bytes).
 from __future__ import annotations
 
 from itertools import pairwise
-from struct import Struct
+from struct import Struct, pack, unpack_from
 from typing import TYPE_CHECKING, Any
 
 from rrdstore.history.branch import Meeting, Reach
 from rrdstore.history.commit import Edit, Key
-from rrdstore.storage.protocol import Begun, Ended, Entry, Pinned, Tagged, Unpinned, Untagged
+from rrdstore.storage.protocol import Begun, Ended, Entry, Fit, Fitted, Pinned, Tagged, Unpinned, Untagged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +50,8 @@ _CHANGE = Struct("<QII")
 _BEGUN = Struct("<4QqHH")
 _KEY = Struct("<QI")
 _NUMBER = Struct("<Q")
+_COUNT = Struct("<I")
+_FIT = Struct("<QIIH")
 
 
 def encode(entry: Acknowledged) -> bytes:
@@ -185,6 +188,29 @@ def _read_tagged(body: bytes) -> Tagged:
     return Tagged(body[_KEY.size :].decode(), Key(*_KEY.unpack_from(body)))
 
 
+def _fitted(change: Fitted) -> bytes:
+    parts = [_COUNT.pack(len(change.fits))]
+    for line, keep_text, rings, picks in ((fit.line, fit.keep, fit.rings, fit.picks) for fit in change.fits):
+        keep = keep_text.encode()
+        parts += (_FIT.pack(line, len(picks), len(rings), len(keep)), keep, rings, pack(f"<{len(picks)}Q", *picks))
+    return b"".join(parts)
+
+
+def _read_fitted(body: bytes) -> Fitted:
+    (count,), at = _COUNT.unpack_from(body), _COUNT.size
+    fits = []
+    for _ in range(count):
+        line, picks, rings, keep = _FIT.unpack_from(body, at)
+        at += _FIT.size
+        text, state = body[at : at + keep].decode(), body[at + keep : at + keep + rings]
+        at += keep + rings
+        fits.append(Fit(line, text, state, unpack_from(f"<{picks}Q", body, at)))
+        at += 8 * picks
+    if at != len(body):
+        raise ValueError(f"{len(body) - at} bytes more")
+    return Fitted(tuple(fits))
+
+
 def _number(body: bytes) -> int:
     return int(_NUMBER.unpack(body)[0])
 
@@ -196,6 +222,7 @@ _FORMS: dict[int, tuple[type, Callable[[Any], bytes], Callable[[bytes], RefChang
     4: (Untagged, lambda change: change.name.encode(), lambda body: Untagged(body.decode())),
     5: (Pinned, lambda change: _NUMBER.pack(change.number), lambda body: Pinned(_number(body))),
     6: (Unpinned, lambda change: _NUMBER.pack(change.number), lambda body: Unpinned(_number(body))),
+    7: (Fitted, _fitted, _read_fitted),
 }
 """Of each kind of change what it is, how it is written and how read."""
 _WRITTEN = {form: (kind, written) for kind, (form, written, _) in _FORMS.items()}

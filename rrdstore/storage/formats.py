@@ -3,7 +3,7 @@
 Rule: a file says its format twice, in SQLite's header and in `meta`; both change in one transaction, and that is on
 the disk before anything is written that the older format does not have. So an older version of the program refuses
 the file, naming both formats, and never reads half of what was acknowledged; until then the file is what it was.
-What format 2 has not: changes of branches, tags and pins in its journal, and paths that go on from others.
+What format 2 has not: changes of branches, policies, tags and pins in its journal, and paths that go on from others.
 Cost: one transaction in the life of a file.
 """
 

@@ -25,6 +25,7 @@ from rrdstore.tree.node import BITS, FANOUT, name_hash
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from random import Random
 
     from rrdstore.storage.codec import References
     from rrdstore.storage.records import Dying
@@ -100,6 +101,28 @@ class Freeing:
                 continue
             stack.append((number, 0, -1))
             stack += pairs
+
+    def guess(self, root: int, beside: int, ways: int, choose: Random) -> int:
+        """About how many bytes tree `root` has that tree `beside` has not; Missing, Corrupt. O(ways x depth).
+
+        Level by level, of each at most so many objects, chosen at random, that stand for all: right on average, and
+        exact where there are no more. Source: Knuth, Estimating the efficiency of backtrack programs, 1975, of one way.
+        """
+        total, stands = 0.0, 1.0
+        level: list[_Place] = [(root, beside, 0)] if root != beside else []
+        while level:
+            if len(level) > ways:
+                stands *= len(level) / ways
+                level = choose.sample(level, ways)
+            below: list[_Place] = []
+            for number, other, depth in level:
+                total += stands * self._objects.weight(number)
+                references = self.references(number)
+                if references:
+                    across = self.references(other) if other.__class__ is int and other else other or {}
+                    below += self._pairs(references, cast("References", across), depth, 0)
+            level = below
+        return round(total)
 
     def _pairs(self, below: References, across: References, depth: int, floor: int) -> list[_Place]:
         """The children above the floor that are not the same across, each with what is there."""

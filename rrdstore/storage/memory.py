@@ -84,6 +84,10 @@ class Memory:
         """Nothing is counted."""
         return _unknown
 
+    def each(self, commits: Sequence[Record]) -> int:  # noqa: ARG002 - the protocol's
+        """Nothing is counted."""
+        return 0
+
     def check(self, progress: Progress | None = None) -> list[Problem]:  # noqa: ARG002 - the protocol's
         """Nothing to go wrong."""
         return []

@@ -98,7 +98,27 @@ class Unpinned:
     number: int
 
 
-RefChange: TypeAlias = Begun | Ended | Tagged | Untagged | Pinned | Unpinned
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What a branch keeps from now on."""
+
+    line: int
+    """The branch's id."""
+    keep: str
+    """As in `BranchState`, and `rings`."""
+    rings: bytes
+    picks: tuple[int, ...]
+    """The commits that its tiers hold, ascending. What no tier holds, and nobody else, is dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Branches were given another policy, or tiers that hold less: what was decided, as it cannot be decided again."""
+
+    fits: tuple[Fit, ...]
+
+
+RefChange: TypeAlias = Begun | Ended | Tagged | Untagged | Pinned | Unpinned | Fitted
 Acknowledged: TypeAlias = Entry | RefChange
 """What the journal holds, in the order in which it was answered."""
 
@@ -334,6 +354,13 @@ class Storage(Source, Protocol):
 
         As if those asked before were gone; nothing is dropped. With `look` objects are read where nobody remembers.
         Asked under byte pressure only.
+        """
+        ...
+
+    def each(self, commits: Sequence[Record]) -> int:
+        """About how many bytes each of these stored commits takes beside the newest of its branch, which is among them.
+
+        On average, of those that are not the newest; 0 if there are none.
         """
         ...
 

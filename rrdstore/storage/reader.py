@@ -176,6 +176,12 @@ class RingReader:
         """Nobody remembers."""
         return _unknown
 
+    def each(self, commits: Sequence[Record]) -> int:
+        """What there is beside the newest, by the objects of these; O(objects), Thinned."""
+        newest = {commit.branch: commit for commit in sorted(commits, key=lambda commit: commit.number)}
+        others = len(commits) - len(newest)
+        return max(0, self.usage().live - self.weigh(list(newest.values()))) // others if others else 0
+
     def check(self, progress: Progress | None = None) -> list[Problem]:
         """As the writer's, but while one is at work only what two checks in a row agree on."""
         held = self._container

@@ -89,6 +89,10 @@ class Rehearsal:
         """What is there would free."""
         return self._below.foretell(look=look)
 
+    def each(self, commits: Sequence[Record]) -> int:
+        """Those that are there take."""
+        return self._below.each(commits)
+
     def check(self, progress: Progress | None = None) -> list[Problem]:
         """What is wrong with what is there."""
         return self._below.check(progress)

@@ -7,13 +7,15 @@ Rule: what it says is what the file holds, and what its journal does; what it is
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
+from random import Random
 from typing import TYPE_CHECKING
 
 from rrdstore.errors import HINDERED, Corrupt, Held, StoreError
 from rrdstore.storage import cells, check, entries, formats, netting
 from rrdstore.storage.budget import Budget
 from rrdstore.storage.codec import decode
-from rrdstore.storage.foretelling import Foretelling
+from rrdstore.storage.foretelling import Foretelling, each
 from rrdstore.storage.freeing import weigh
 from rrdstore.storage.loader import Loader
 from rrdstore.storage.objects import Missing, Objects
@@ -121,6 +123,10 @@ class RingWriter:
 
     def _private(self, root: int, floor: int, beside: int) -> int:
         return sum(map(self._objects.weight, self._ticks.freeing.private(root, floor, beside)))
+
+    def each(self, commits: Sequence[Record]) -> int:
+        """By what is remembered, and some objects; of the same commits always the same."""
+        return each(self._ticks.kept, commits, partial(self._ticks.freeing.guess, choose=Random(1)))
 
     def cells(self, addresses: Sequence[int]) -> bytes:
         """Cells of series, as of the last tick."""

@@ -96,13 +96,6 @@ class Holding:
             self.now = HeldBy(self.now.by, self.now.since)
         return True
 
-    def check(self) -> None:
-        """Held, before anything is changed, if a change that only a tick can store is known to find no room."""
-        ledger = self._ledger
-        if self.now is None or self._too_large != (ledger.number, ledger.changes, False) or self._may_lose:
-            return
-        ledger.tick()
-
     @property
     def _may_lose(self) -> bool:
         ledger = self._ledger

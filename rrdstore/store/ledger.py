@@ -2,7 +2,7 @@
 
 Rule: a change is checked for room, then journalled, then made; what is refused has changed nothing, and
 what was answered survives the process. A tick brings what is still kept to disk. When a tick fails in a
-change that the journal does not hold (a policy, a commit too large for it), the ledger goes back to
+change that the journal does not hold (a commit too large for it), the ledger goes back to
 what was acknowledged and the error is raised. Recovery does the journal's entries again by the same code.
 One thread writes.
 """

@@ -19,7 +19,7 @@ from rrdstore.history.branch import NOBODY, Reach
 from rrdstore.history.commit import Key, Record
 from rrdstore.history.graph import Graph
 from rrdstore.policy import BRANCH_DEFAULT, DEFAULT, Rings, parse
-from rrdstore.storage.protocol import Begun, BranchState, Entry, Pinned, Tagged, Tick
+from rrdstore.storage.protocol import Begun, BranchState, Entry, Fitted, Pinned, Tagged, Tick
 from rrdstore.storage.refs import Refs
 from rrdstore.store.config import MAIN
 from rrdstore.tree.edit import EMPTY
@@ -297,7 +297,7 @@ class Mending:
             why = f"not whole, so what was acknowledged after {last} and not stored is lost"
             self._lost.append(Lost("journal", found.cut.where, why))
         for entry in found.pending:
-            if refs.doubt(entry) is None:
+            if refs.doubt(entry) is None and _fits(entry):
                 done.append(entry)
                 refs.follow(entry)
             else:
@@ -316,6 +316,20 @@ class Mending:
                 self._lost.append(Lost("tag", name, f"set in the journal, and commit {key.number} is lost"))
             case Pinned(number) if number not in refs.pins:
                 self._lost.append(Lost("pin", str(number), "set in the journal, and the commit is lost"))
+            case Fitted(fits):
+                names = ", ".join(refs.names.get(fit.line, str(fit.line)) for fit in fits)
+                why = "set in the journal, and not all that it keeps is there"
+                self._lost.append(Lost("policy", names, why))
+
+
+def _fits(entry: Acknowledged) -> bool:
+    """Whether the policies that an entry gives go with the states of their tiers."""
+    try:
+        for fit in entry.fits if isinstance(entry, Fitted) else ():
+            Rings.restore(parse(fit.keep), fit.rings, ())
+    except StoreError:
+        return False
+    return True
 
 
 def _rising(moments: list[tuple[int, int, int]]) -> list[int]:

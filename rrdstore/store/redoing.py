@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from rrdstore.history.branch import begun
 from rrdstore.history.commit import Record
 from rrdstore.policy import Rings, parse
-from rrdstore.storage.protocol import Begun, Ended, Entry, Pinned, Tagged, Unpinned, Untagged
+from rrdstore.storage.protocol import Begun, Ended, Entry, Fitted, Pinned, Tagged, Unpinned, Untagged
 from rrdstore.store.merging import applied
+from rrdstore.store.refitting import refit
 from rrdstore.store.room import change_cost
 from rrdstore.tree.edit import EMPTY
 
@@ -65,6 +66,7 @@ _DONE: dict[type, Callable[[Ledger, Any], Record | None]] = {
     Untagged: lambda ledger, made: ledger.history.untag(made.name),
     Pinned: lambda ledger, made: ledger.history.pin(made.number),
     Unpinned: lambda ledger, made: ledger.history.unpin(made.number),
+    Fitted: refit,
 }
 
 
@@ -82,3 +84,6 @@ def named(entries: Iterable[Acknowledged]) -> Iterator[int]:
             yield entry.key.number
         elif isinstance(entry, Pinned):
             yield entry.number
+        elif isinstance(entry, Fitted):
+            for fit in entry.fits:
+                yield from fit.picks

@@ -224,21 +224,23 @@ class Store:
         return self.ledger.tick(seconds)
 
     def compact(self, branch: Branch | str | None = None, keep: str | None = None) -> tuple[str, ...]:
-        """Do what `plan` says now: drop what it drops, store the rest; the ids of what went, oldest first.
+        """Do what `plan` says now: drop what it drops; the ids of what went, oldest first.
 
         Of one branch, or of all. With `keep` this policy is applied once, as restic's forget and borg's prune
-        do, and the branch goes on with its own. Done again at once it drops nothing. NotFound, PolicyError,
-        Held. O(kept log kept), and a tick.
+        do, and the branch goes on with its own. Done again at once it drops nothing. It stands when it returns, after a
+        crash too; what went is freed by the ticks that follow, in slices. NotFound, PolicyError, Held.
+        O(kept log kept).
         """
         return compact(self.ledger, branch if branch is None or isinstance(branch, str) else branch.name, keep)
 
     def tune(self, branch: Branch | str, keep: str, *, dry_run: bool = False) -> Tuned:
-        """Give a branch another policy, now and durably: what is lost at once, what is gained, and what it costs.
+        """Give a branch another policy, now: what is lost at once, what is gained, and what it costs.
 
-        The tiers are rebuilt from the kept commits, in one tick: a crash leaves the old or the new. With
-        `dry_run` only what it would be, also of a store open for reading. NotFound; PolicyError for a policy
-        that cannot be; LimitReached, naming the least size of a store, if it has not so many slots. Held.
-        Like `git gc` with another expiry: what is lost is lost. O(kept log kept + objects of the heads).
+        The tiers are rebuilt from the kept commits; a crash leaves the old or the new, and the new once this has
+        returned. What is lost is freed by the ticks that follow, in slices. With `dry_run` only what it would be, also
+        of a store open for reading. NotFound; PolicyError for a policy that cannot be; LimitReached, naming the least
+        size of a store, if it has not so many slots. Held.
+        Like `git gc` with another expiry: what is lost is lost. O(kept log kept).
         """
         return tune(self.ledger, branch if isinstance(branch, str) else branch.name, keep, dry_run=dry_run)
 
@@ -286,7 +288,7 @@ class Store:
     def forecast(self, keep: str | None = None, branch: str = MAIN) -> Forecast:
         """What a policy will cost here, or the one that a branch has, if commits come and weigh as they did so far.
 
-        NotFound, PolicyError. O(kept + objects of the newest trees).
+        NotFound, PolicyError. O(kept log kept).
         """
         self.ledger.check_open()
         return foreseen_here(self.ledger, branch, keep)

@@ -3,9 +3,9 @@
 Rule: the commits that stay at once are those that `plan` keeps of the kept ones under the new policy; what
 was thinned before cannot come back, so new tiers fill from now on, finer ones from empty. The tiers are
 fitted to what stays by the code that restores them, tombstones included: what pressure took stays taken.
-The policy, its tiers and what they drop change in one tick: a crash leaves all of the old or all of the new.
-A dry run is the same path less that tick. The policy that a branch has already changes nothing.
-Cost: O(kept log kept), the objects of the heads weighed once, and a tick.
+The policy, its tiers and what they drop change together (`refitting`); the ticks that follow free it.
+A dry run is the same path less that change. The policy that a branch has already changes nothing.
+Cost: O(kept log kept); no tick, and nothing in the size of a tree.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rrdstore.policy import CHANGE, Fill, Plan, Rings, forecast, parse, plan
+from rrdstore.storage.protocol import Fitted
 from rrdstore.store.config import MAIN
 from rrdstore.store.consolidation import foretold
+from rrdstore.store.refitting import fit
 from rrdstore.store.reports import always, bound, own_keys
 from rrdstore.store.slots import require_slots
 
@@ -64,7 +66,7 @@ class Tuned:
 
 
 def tune(ledger: Ledger, name: str, keep: str, *, dry_run: bool) -> Tuned:
-    """Give branch `name` the policy `keep`; NotFound, PolicyError, LimitReached, and what a tick raises."""
+    """Give branch `name` the policy `keep`; NotFound, PolicyError, LimitReached, Held."""
     if dry_run:
         ledger.check_open()
     else:
@@ -76,11 +78,7 @@ def tune(ledger: Ledger, name: str, keep: str, *, dry_run: bool) -> Tuned:
     changes = str(policy) != line.keep
     tuned = _tuned(ledger, line, made, rings, applied=changes and not dry_run)
     if tuned.applied:
-        ledger.holding.check()
-        line.keep, line.rings = str(policy), rings
-        for number in made.drop:
-            ledger.history.let_go(number)
-        ledger.settle()
+        ledger.change(Fitted((fit(line.id, policy, rings),)))
     return tuned
 
 
@@ -144,17 +142,14 @@ def _ids(ledger: Ledger) -> dict[int, str]:
 
 
 def measured(ledger: Ledger) -> tuple[int, int]:
-    """Bytes that the newest stored trees take, and that each kept commit takes beside them, on average so far.
+    """Bytes that the newest stored trees take, and that each kept commit takes beside them, on average so far: about.
 
-    (0, 0) where nothing is stored, or nothing has a bound. O(objects of those trees).
+    (0, 0) where nothing is stored, or nothing has a bound. O(kept).
     """
-    history = ledger.history
-    stored = [record for record in history.graph.records.values() if record.root_number]
-    newest: dict[int, int] = {}
-    for record in stored:
-        newest[record.branch] = max(newest.get(record.branch, 0), record.number)
-    if not stored or not ledger.storage.usage().room:
+    stored = [record for record in ledger.history.graph.records.values() if record.root_number]
+    usage = ledger.storage.usage()
+    if not stored or not usage.room:
         return 0, 0
-    base = ledger.storage.weigh([history.graph.records[number] for number in sorted(newest.values())])
-    others = len(stored) - len(newest)
-    return base, max(0, ledger.storage.usage().live - base) // others if others else 0
+    each = ledger.storage.each(stored)
+    others = len(stored) - len({record.branch for record in stored})
+    return max(0, usage.live - others * each), each

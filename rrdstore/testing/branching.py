@@ -89,6 +89,21 @@ class Branching(Merging):
         assert {self.id(number) for number in kept - self.model.kept()} == set(done.drop)
         assert self.store.branch(name).keep == keep
 
+    @rule(where=calls.branch, keep=st.sampled_from(KEEPS))
+    def compact(self, where: int, keep: str) -> None:
+        """A policy applied once: what goes is what its plan says, and again nothing goes."""
+        name = self.living(where)
+        if self.model.line(name).buried:
+            return
+        self.flush()
+        kept = self.kept()
+        going = self.store.plan(keep, name).drop
+        done = self.store.compact(name, keep)
+        self.model.tune(name, keep, once=True)
+        assert set(done) == set(going) == {self.id(number) for number in kept - self.model.kept()}
+        assert self.store.compact(name, keep) == ()
+        assert self.kept() == self.model.kept()
+
     # Tags and pins
 
     @rule(which=calls.some, tag=st.sampled_from("tuvw"))

@@ -202,6 +202,12 @@ class Journalled:
         """All of each tree, as they share nothing."""
         return lambda commit: weight(self.disk.trees[commit.number])
 
+    def each(self, commits: Sequence[Record]) -> int:
+        """The mean of those that are not the newest of a branch."""
+        newest = {commit.branch: commit.number for commit in sorted(commits, key=lambda commit: commit.number)}
+        others = [commit for commit in commits if newest[commit.branch] != commit.number]
+        return self.weigh(others) // len(others) if others else 0
+
     def check(self, progress: Progress | None = None) -> list[Problem]:  # noqa: ARG002 - the protocol's
         """Nothing to go wrong."""
         return []

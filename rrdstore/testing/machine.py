@@ -161,27 +161,27 @@ class StoreMachine(Branching, RuleBasedStateMachine):
 
     # What pressure took, and no tick has stored, comes back in a crash: a home that presses does not fail as well.
     @precondition(lambda self: self.home.fails and not self.home.presses)
-    @rule(which=st.integers(0, 2))
-    def fail_to_settle(self, which: int) -> None:
+    @rule()
+    def fail_to_settle(self) -> None:
         """What the journal does not hold is undone if the tick fails; nothing else is."""
-        store, main = self.store, self.store.branch("main")
-        other = next(keep for keep in KEEPS if rrdstore.policy.parse(keep) != rrdstore.policy.parse(main.keep))
-        operations: tuple[Callable[[], object], ...] = (
-            lambda: store.tune("main", other),
-            lambda: store.compact("main"),
-            lambda: main.set("/a", b"x" * 1000),
-        )
+        main = self.store.branch("main")
         with self.home.failing() as failed:
-            refusal(failed, operations[which])
+            refusal(failed, lambda: main.set("/a", b"x" * 1000))
         self.flush()
         self.follow(lambda: None)  # what pressure thinned to make room for it is gone
         self.model.reopened()  # it has gone back to what the storage has
         self.everything_reads_as_it_did()
 
     @precondition(lambda self: self.home.fails)
-    @rule(which=st.integers(0, 6), pick=calls.some, name=calls.named, tag=st.sampled_from("tuvw"))
-    def change_while_ticks_fail(self, which: int, pick: int, name: str, tag: str) -> None:
-        """Branches, tags and pins are in the journal: that nothing can be stored now is nothing to them."""
+    @rule(
+        which=st.integers(0, 8),
+        pick=calls.some,
+        name=calls.named,
+        tag=st.sampled_from("tuvw"),
+        keep=st.sampled_from(KEEPS),
+    )
+    def change_while_ticks_fail(self, which: int, pick: int, name: str, tag: str, keep: str) -> None:
+        """Branches, policies, tags and pins are in the journal: that nothing can be stored now is nothing to them."""
         operations: tuple[Callable[[], object], ...] = (
             lambda: self.fork(pick, name, None, None),
             lambda: self.create_branch(name, KEEPS[0]),
@@ -190,12 +190,14 @@ class StoreMachine(Branching, RuleBasedStateMachine):
             lambda: self.untag(tag),
             lambda: self.pin(pick),
             lambda: self.model.pins and self.unpin(pick),
+            lambda: self.tune(pick, keep),
+            lambda: self.compact(pick, keep),
         )
         with nullcontext() if self.home.presses else self.home.failing():
             operations[which]()
 
     @precondition(lambda self: self.home.fails)
-    @rule(which=st.integers(0, 7), pick=calls.some)
+    @rule(which=st.integers(0, 9), pick=calls.some)
     def refuse_to_journal(self, which: int, pick: int) -> None:
         """What the journal does not take is refused, and has changed nothing."""
         store, main, commit = self.store, self.store.branch("main"), self.id(self.pick(pick))
@@ -209,8 +211,12 @@ class StoreMachine(Branching, RuleBasedStateMachine):
             lambda: store.pin(commit),
             lambda: store.unpin(self.id(min(self.model.pins))),
             lambda: main.set("/a", b"1"),
+            lambda: store.tune("main", other),
+            lambda: store.compact("main", "last:1"),
         )
-        there = (True, True, forks, True, self.model.tags, commit not in store.pins, self.model.pins, True)
+        other = next(keep for keep in KEEPS if rrdstore.policy.parse(keep) != rrdstore.policy.parse(main.keep))
+        goes = store.plan("last:1", "main").drop
+        there = (True, True, forks, True, self.model.tags, commit not in store.pins, self.model.pins, True, True, goes)
         if there[which]:
             with self.home.refusing() as refused:
                 refusal((refused, rrdstore.LimitReached, rrdstore.StoreFull), operations[which])

@@ -89,11 +89,14 @@ class ModelStore(Past):
             if other.upstream == line.id:
                 other.upstream = other.base = other.older = 0
 
-    def tune(self, name: str, keep: str) -> None:
-        """Another policy for a branch, from what is kept of it now on."""
+    def tune(self, name: str, keep: str, *, once: bool = False) -> None:
+        """Another policy for a branch, from what is kept of it now on; `once`: thinned by it, and its own goes on."""
         line, kept = self.line(name), self.kept()
-        line.offered = [key for key in line.offered if key[1] in kept]
-        line.keep, line.buried = keep, set()
+        if once:
+            kept &= self.held() | retention.kept(keep, [key for key in line.offered if key[1] in kept])
+        else:
+            line.keep = keep
+        line.offered, line.buried = [key for key in line.offered if key[1] in kept], set()
         self._kept.clear()
 
     # Commits

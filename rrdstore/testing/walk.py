@@ -121,6 +121,7 @@ STEPS: Steps = {
     "ask_for_the_log": (3, lambda r: {"path": r.choice([None, "/", path(r)])}),
     "ask_for_a_difference": (2, lambda r: {"first": r.randrange(99), "second": r.randrange(99)}),
     "tune": (2, lambda r: {"keep": r.choice(KEEPS)}),
+    "compact": (1, lambda r: {"keep": r.choice(KEEPS)}),
     "fill": (
         12,
         lambda r: {"path": path(r), "length": r.randint(1, 4), "fresh": r.randrange(256)},
@@ -129,23 +130,24 @@ STEPS: Steps = {
     "tick_a_little": (4, lambda r: {"steps": r.randint(1, 3)}),
     "close_and_open": (1, _nothing),
     "crash": (2, _nothing),
-    "fail_to_settle": (2, lambda r: {"which": r.randint(0, 2)}),
+    "fail_to_settle": (2, _nothing),
     "change_while_ticks_fail": (
         3,
         lambda r: {
-            "which": r.randint(0, 6),
+            "which": r.randint(0, 8),
             "pick": r.randrange(99),
             "name": r.choice(BRANCHES),
             "tag": r.choice("tuvw"),
+            "keep": r.choice(KEEPS),
         },
     ),
-    "refuse_to_journal": (2, lambda r: {"which": r.randint(0, 7), "pick": r.randrange(99)}),
+    "refuse_to_journal": (2, lambda r: {"which": r.randint(0, 9), "pick": r.randrange(99)}),
     "everything_reads_as_it_did": (1, _nothing),
 }
 """Of each rule how often, and its arguments; `where` is a living branch unless said."""
 
 ANYWHERE = {"set", "remove", "burst", "widen", "start", "interleave", "delete_branch", "open_snapshot",
-            "tune", "fill", "ask_for_a_moment", "ask_for_the_log"}  # fmt: skip
+            "tune", "compact", "fill", "ask_for_a_moment", "ask_for_the_log"}  # fmt: skip
 
 
 NEEDS: dict[str, Callable[[StoreMachine], object]] = {

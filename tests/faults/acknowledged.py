@@ -16,7 +16,7 @@ Content = dict[str, bytes]
 Step = list[Any]
 """A verb and what it is done to; JSON."""
 
-CERTAIN = {"tune", "compact", "tick"}
+CERTAIN = {"tick"}
 """What is on the disk when it is acknowledged, and all before it."""
 LARGE = 18_000
 """A value of so many bytes goes past the journal, to the disk."""

@@ -37,10 +37,10 @@ OPEN: dict[str, Callable[[Store], object]] = {
     "tag": lambda store: store.tag("refused", store.branch("main").head),
     "tune": lambda store: store.tune("main", "last:3"),
     "tick": lambda store: store.tick(),
-    "compact": lambda store: store.compact(),
+    "compact": lambda store: store.compact(keep="last:3"),
 }
 """What is done to an open store. The others are done to a closed one: open, and close with much in the journal."""
-JOURNALLED = {"set", "fork", "delete", "tag"}
+JOURNALLED = {"set", "fork", "delete", "tag", "tune", "compact"}
 """What calls the system only if it is to be on the disk before it is answered."""
 
 

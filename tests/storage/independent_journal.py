@@ -39,6 +39,8 @@ class Change:
     name: str = ""
     policy: str = ""
     first: Entry | None = None
+    fits: list[tuple[int, str, bytes, tuple[int, ...]]] = field(default_factory=list)
+    """Of each branch its line, policy, rings and picks."""
 
 
 @dataclass
@@ -187,6 +189,8 @@ def _change(data: bytes) -> Change:
             made.first = _entry(of.take(len(data) - of.at))
     elif kind in {2, 5, 6}:
         made = Change(kind, of.numbers("<Q"))
+    elif kind == 7:
+        made = Change(kind, fits=[_fit(of) for _ in range(*of.numbers("<I"))])
     elif kind == 3:
         made = Change(kind, of.numbers("<QI"), of.take(len(data) - of.at).decode())
     else:
@@ -194,6 +198,12 @@ def _change(data: bytes) -> Change:
         made = Change(kind, (), of.take(len(data) - of.at).decode())
     assert of.at == len(data)
     return made
+
+
+def _fit(of: _Bytes) -> tuple[int, str, bytes, tuple[int, ...]]:
+    line, picks, rings, policy = of.numbers("<QIIH")
+    said = of.take(policy).decode(), of.take(rings)
+    return line, *said, of.numbers(f"<{picks}Q")
 
 
 def _entry(data: bytes) -> Entry:

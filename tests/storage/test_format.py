@@ -140,6 +140,8 @@ def test_and_what_it_has_of_branches_tags_and_pins(tmp_path):
         store.pin(made)
         store.unpin(made)
         store.delete_branch("bare")
+        store.tune("main", "last:2")
+        rings = store.ledger.history.names["main"].rings.state()
         begun, bare, commit, *rest = journal(path)[1]
         until = store.ledger.history.names["wörk"].until
         assert begun == change(1, (2, 1, 1, 30_000_000, until), "wörk", "last:3")
@@ -154,6 +156,7 @@ def test_and_what_it_has_of_branches_tags_and_pins(tmp_path):
             change(5, (3,)),
             change(6, (3,)),
             change(2, (3,)),
+            change(7, fits=[(1, "last:2", rings, (1,))]),
         ]
         store.tick()
         assert journal(path) == (None, [])

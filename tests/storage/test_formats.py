@@ -48,7 +48,6 @@ def test_it_is_written_and_stays_one_as_long_as_commits_alone_are_journalled(pat
     with rrdstore.open(path) as store:
         store.branch("main").set("/more", b"1")
         store.tick()
-        store.tune("main", "last:20")
         store.branch("main").set("/journalled", b"1")
         killed(store)
     assert format_of(path) == "2"
@@ -57,9 +56,12 @@ def test_it_is_written_and_stays_one_as_long_as_commits_alone_are_journalled(pat
         assert store.check() == []
 
 
-@pytest.mark.parametrize("sync", ["none", "tick", "commit"])
-def test_it_becomes_one_of_this_before_the_first_tag_and_the_version_before_refuses_it(path, sync, monkeypatch):
+@pytest.mark.parametrize(("sync", "first"), [("none", "tag"), ("tick", "tag"), ("commit", "tag"), ("tick", "policy")])
+def test_it_becomes_one_of_this_before_the_first_tag_and_the_version_before_refuses_it(path, sync, first, monkeypatch):
     with rrdstore.open(path, sync=sync) as store:
+        if first == "policy":
+            store.tune("main", "last:20")
+            assert format_of(path) == "3"
         store.tag("here", store.branch("main").head)
         assert format_of(path) == "3"
         store.pin(store.branch("main").head)

@@ -14,7 +14,7 @@ from rrdstore.history.commit import Edit, Key
 from rrdstore.storage import entries as entries_bytes
 from rrdstore.storage import journal
 from rrdstore.storage import ring as ring_records
-from rrdstore.storage.protocol import Begun, Ended, Entry, Pinned, Tagged, Unpinned, Untagged
+from rrdstore.storage.protocol import Begun, Ended, Entry, Fit, Fitted, Pinned, Tagged, Unpinned, Untagged
 
 SIZE = 64 << 10
 UUID = bytes(range(16))
@@ -49,6 +49,7 @@ ENTRIES = st.builds(
         st.none() | st.lists(EDITS, max_size=3).map(tuple),
     ),
 )
+FITS = st.builds(Fit, NUMBERS, TEXT, st.binary(max_size=40), st.lists(NUMBERS, max_size=5).map(tuple))
 REFS = st.one_of(
     st.builds(Begun, NUMBERS, TEXT, TEXT, NUMBERS, NUMBERS, NUMBERS, TIMES, st.none() | ENTRIES),
     st.builds(Ended, NUMBERS),
@@ -56,6 +57,7 @@ REFS = st.one_of(
     st.builds(Untagged, TEXT),
     st.builds(Pinned, NUMBERS),
     st.builds(Unpinned, NUMBERS),
+    st.builds(Fitted, st.lists(FITS, max_size=3).map(tuple)),
 )
 
 
@@ -111,6 +113,7 @@ def ref(number):
         Untagged(f"tag é{number}"),
         Unpinned(large),
         Ended(large),
+        Fitted((Fit(number, "last:3", b"state", (1, number)), Fit(2, "*:2", b"", (large,)))),
     )
     return changes[number % len(changes)]
 
@@ -130,7 +133,7 @@ def test_bytes_that_are_no_change_of_refs_are_refused(body, kind):
         return
     if not isinstance(found, Begun):  # The commit in it is not looked at beyond its end.
         assert entries_bytes.encode(found) == data
-    assert 1 <= kind <= 6
+    assert 1 <= kind <= 7
 
 
 def test_entries_come_back_in_order_and_appending_goes_on(path):

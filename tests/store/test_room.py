@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import rrdstore
 from rrdstore.history.commit import Edit
 from rrdstore.storage.layout import CHARGE
+from rrdstore.storage.objects import Objects
 from rrdstore.store import room
 from rrdstore.store.room import ENTRY, FIXED, RECORD, change_cost
 from rrdstore.testing.homes import FileHome
@@ -178,6 +179,33 @@ def test_commits_that_are_thinned_together_free_what_was_foretold_at_least(seed,
     assert told > freed * 3 // 4, "of a value in pieces it is the least that it can have"
     assert store.check() == []
     store.close()
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_what_a_commit_takes_is_told_by_a_few_objects(opened, tmp_path, monkeypatch):
+    """As weighing all of the newest tree tells it, where commits are of very different sizes."""
+    choose, path = random.Random(1), tmp_path / "s.rrdb"
+    keys = [f"/{first}/{second}/{third}" for first in range(40) for second in range(5) for third in range(10)]
+    store = rrdstore.create(path, size="32MiB", keep="last:400", sync="none")
+    main = store.branch("main")
+    for step in range(300):
+        with main.transaction() as tx:
+            for key in choose.sample(keys, 2000 if step in (0, 100) else choose.choice((1, 1, 1, 30))):
+                tx.set(key, b"%020d" % step)
+        if step % 20 == 0:
+            store.tick()
+    store.tick()
+    if opened:
+        store.close()
+        store = rrdstore.open(path, sync="none")
+    with store, rrdstore.open(path, readonly=True) as reader:
+        looked = []
+        weight = Objects.weight
+        monkeypatch.setattr(Objects, "weight", lambda own, number: looked.append(number) or weight(own, number))
+        records = [list(one.ledger.history.graph.records.values()) for one in (store, reader)]
+        found, true = (one.ledger.storage.each(some) for one, some in zip((store, reader), records, strict=True))
+        assert 0.8 < found / true < 1.25
+        assert len(looked) < 600 < store.info().objects // 8
 
 
 @pytest.mark.parametrize("removed", [False, True])

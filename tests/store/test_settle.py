@@ -15,10 +15,10 @@ REFS = {
     "untag": lambda store, main: store.untag("t"),
     "pin": lambda store, main: store.pin(main.head),
     "unpin": lambda store, main: store.unpin("p"),
+    "policy": lambda store, main: store.tune("main", "last:2"),
+    "compaction": lambda store, main: store.compact(keep="last:1"),
 }
 CHANGES = {
-    "policy": lambda store, main: store.tune("main", "last:2"),
-    "compaction": lambda store, main: store.compact("main", "last:1"),
     "large set": lambda store, main: main.set("/large", bytes(1000)),
     "large transaction": lambda store, main: large(main),
     "large merge": lambda store, main: main.merge("work"),
@@ -182,7 +182,7 @@ def test_a_storage_that_cannot_even_say_what_it_has_closes_the_store(home, store
     with monkeypatch.context() as broken:
         broken.setattr(home.storage, "state", fail)
         with pytest.raises(Failed):
-            store.tune("main", "last:2")
+            main.set("/large", bytes(1000))
     assert home.storage.closed
     with pytest.raises(rrdstore.Closed):
         main.set("/a", b"")
@@ -202,7 +202,7 @@ def test_memory_has_nothing_to_go_back_to_and_loses_nothing(monkeypatch):
         with monkeypatch.context() as busy:
             busy.setattr(store.ledger.storage, "ticking", interrupt)
             with pytest.raises(KeyboardInterrupt):
-                store.tune("main", "last:4")
+                store.tick()
         assert (main.head, main.get("/a")) == (made, b"1")
         main.set("/b", b"2")
 
@@ -265,7 +265,7 @@ def test_recovery_hands_back_what_the_journal_held_and_keeps_it(home, store):
         assert again.recovered[0][0].author == "dom1"
         crashed.storage.fail_tick = True
         with pytest.raises(Failed):
-            again.tune("main", "last:2")
+            again.branch("main").set("/large", bytes(1000))
         crashed.storage.fail_tick = False
         assert [opaque for _, opaque in again.recovered] == [b"reply %d" % n for n in range(5)] + [b"gone"]
 

@@ -70,7 +70,7 @@ def test_what_is_committed_and_dropped_in_the_middle_of_a_tick_is_the_next_ones(
         assert again.check() == []
 
 
-@pytest.mark.parametrize("change", ["tune", "compact", "large", "close", "check"])
+@pytest.mark.parametrize("change", ["large", "close", "check"])
 def test_what_needs_everything_stored_ends_the_tick_that_is_under_way(tmp_path, change):
     store = made(tmp_path, "last:4")
     main = store.branch("main")
@@ -79,8 +79,6 @@ def test_what_needs_everything_stored_ends_the_tick_that_is_under_way(tmp_path, 
     store.tick(0)
     main.set("/n", b"new")
     {
-        "tune": lambda: store.tune("main", "last:4 *:2"),
-        "compact": store.compact,
         "large": lambda: main.set("/large", bytes(70_000)),
         "close": store.close,
         "check": lambda: store.check() == [] or pytest.fail("not clean"),
@@ -96,7 +94,7 @@ def test_what_needs_everything_stored_ends_the_tick_that_is_under_way(tmp_path, 
 
 
 @pytest.mark.parametrize("begin", [0, 1, 3, 5, 8, 12])
-def test_branches_tags_and_pins_that_change_in_the_middle_of_a_tick_are_the_next_ones(tmp_path, begin):
+def test_branches_policies_tags_and_pins_that_change_in_the_middle_of_a_tick_are_the_next_ones(tmp_path, begin):
     """After each change, and each step of the tick, a crash leaves what was acknowledged."""
     store, path, crashes = made(tmp_path, "last:4"), tmp_path / "host.rrdb", 0
     main = store.branch("main")
@@ -111,7 +109,9 @@ def test_branches_tags_and_pins_that_change_in_the_middle_of_a_tick_are_the_next
     for change in (
         lambda: main.fork("work", "last:2", lease="30d").set("/w", b"1"),
         lambda: store.tag("new", store.branch("work").head),
+        lambda: store.tune("main", "last:3 1s:4"),
         lambda: store.untag("old"),
+        lambda: store.compact(keep="last:2"),
         lambda: store.branch("bare", create=True),
         lambda: store.delete_branch("old"),
         lambda: main.set("/n", b"1"),
@@ -199,8 +199,11 @@ def test_what_comes_and_goes_between_two_ticks_is_never_encoded(tmp_path, monkey
             assert 255 * 3 + 3 <= len(written) <= 255 * 3 + 111
 
 
-def test_branches_tags_and_pins_encode_nothing_in_the_midst_of_5000_commits(tmp_path, monkeypatch):
-    """Nor do they write to the file, or begin a tick: an entry of the journal each, of some 50 bytes."""
+def test_branches_policies_tags_and_pins_encode_nothing_in_the_midst_of_5000_commits(tmp_path, monkeypatch):
+    """Nor do they write to the file, or begin a tick: an entry of the journal each, of some 50 bytes.
+
+    One that says what is kept has 8 for each commit that is.
+    """
     done = []
     with made(tmp_path, "last:256", size="64MiB") as store:
         storage, main = store.ledger.storage, store.branch("main")
@@ -208,7 +211,7 @@ def test_branches_tags_and_pins_encode_nothing_in_the_midst_of_5000_commits(tmp_
             main.set(f"/a{number % 10}/k{number % 97}", b"%d" % number)
         assert store.unstored == 256
         file = storage._container
-        for owner, name in ((storing, "encode"), (Objects, "add_run"), (Ticks, "_cut"), (file, "execute")):
+        for owner, name in ((storing, "encode"), (Objects, "add_run"), (Ticks, "_cut"), (file, "transaction")):
             real = getattr(owner, name)
             monkeypatch.setattr(owner, name, lambda *a, _n=name, _r=real, **kw: done.append(_n) or _r(*a, **kw))
         used = storage._journal.used
@@ -222,12 +225,16 @@ def test_branches_tags_and_pins_encode_nothing_in_the_midst_of_5000_commits(tmp_
             store.unpin(min(store.pins))
             store.delete_branch(f"fork {number}")
             store.delete_branch(f"new {number}")
-        assert done == []
         assert storage._journal.used - used < 10 * 9 * 100
+        used = storage._journal.used
+        assert len(store.tune("main", "last:200 *:8").drop) > 40
+        assert len(store.compact(keep="last:100")) > 90
+        assert done == []
+        assert 300 * 8 < storage._journal.used - used < 350 * 8
         assert store.check() == []
         store.tick()
         assert "encode" in done
-        assert "execute" in done
+        assert "transaction" in done
 
 
 def test_a_closed_file_has_an_empty_journal(tmp_path):

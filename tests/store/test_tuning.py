@@ -11,7 +11,6 @@ from rrdstore.policy import parse, plan
 from rrdstore.storage.layout import KIB, MIB
 from rrdstore.testing import ManualClock
 from rrdstore.testing.homes import JournalledHome
-from rrdstore.testing.journalled import Disk
 from tests.policy.strategies import policies
 
 
@@ -147,37 +146,27 @@ def write_gaps(main, clock, gaps):
 
 
 def test_a_crash_gives_all_of_the_old_or_all_of_the_new():
-    for calls in range(1, 40):
-        home = JournalledHome(Disk())
-        store = home.create("last:30 1m:1h")
+    home = JournalledHome()
+    with home.create("last:30 1m:1h") as store:
         write(store.branch("main"), home.clock, 40)
         old = kept(store)
-        storage = store.ledger.storage
-        failing = Failing(storage.tick, calls)
-        storage.tick = failing
-        try:
-            said = store.tune("main", "last:3")
-        except OSError:
-            assert store.branch("main").keep == "last:30 1m:1h"
-            assert kept(store) == old
-        else:
-            assert kept(store) == [int(id_.split("-")[0]) for id_ in said.keep]
-        left = home.image().open()
-        assert (left.branch("main").keep, kept(left)) in [("last:30 1m:1h", old), ("last:3", old[-3:])]
-        if not failing.failed:
-            return
 
+        def left(one):
+            with one.image().open() as again:
+                return again.branch("main").keep, kept(again)
 
-class Failing:
-    def __init__(self, tick, at):
-        self.tick, self.at, self.failed = tick, at, False
-
-    def __call__(self, tick):
-        self.at -= 1
-        if not self.at:
-            self.failed = True
-            raise OSError("no")
-        self.tick(tick)
+        with home.refusing() as refused, pytest.raises(refused):
+            store.tune("main", "last:3")
+        assert (store.branch("main").keep, kept(store)) == left(home) == ("last:30 1m:1h", old)
+        said = store.tune("main", "last:3")
+        assert kept(store) == [int(id_.split("-")[0]) for id_ in said.keep]
+        with home.failing() as failed, pytest.raises(failed):
+            store.tick()
+        for done in (False, False, True):
+            assert left(home) == ("last:3", old[-3:])
+            assert store.tick(0) == done
+        assert left(home) == ("last:3", old[-3:])
+        assert home.disk.journal == []
 
 
 def test_a_tuned_store_is_the_same_when_opened_again(lasting):
@@ -221,6 +210,7 @@ def test_figures_of_bytes_are_those_of_the_file(tmp_path):
         said = store.tune("main", "last:25", dry_run=True)
         assert abs(said.full_before - full) <= 0.05 * full
         store.tune("main", "last:25")
+        store.tick()
         assert abs(said.full_after - store.info().live) <= 0.1 * full
         assert store.info().live < 0.7 * full
         assert store.check() == []
