@@ -8,7 +8,8 @@ Rules
 3. Who is let in: `transport.listener`. When the store is ticked: `ticking`.
 4. A signal (`signals`) ends the loop between two polls; `close` then stores what was answered.
 5. A port is unmasked before its ring is looked at, so that nothing is missed; only rings whose port fired,
-   or which have something to send, are touched.
+   or which have something to send, are touched; and those once more that say at the end of a turn that there is
+   something for which no port will fire (`transport.ring`, rule 2).
 
 The cyclic collector is off: over a heap of half a million nodes one pass takes a second, and the
 state machine breaks its circles itself. The loop touches only what is ready, so idle clients cost nothing.
@@ -27,7 +28,6 @@ from xsadapter.engine import lives
 from xsadapter.errands import Errands
 from xsadapter.signals import Signals
 from xsadapter.ticking import Ticking
-from xsadapter.transport.hub import VIRQ
 from xsadapter.transport.listener import Listeners
 from xsadapter.transport.ring import RingClient
 from xsadapter.transport.stream import StreamClient
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from xsadapter.audit import Audit
     from xsadapter.engine.daemon import Daemon
     from xsadapter.recovery.going_on import GoingOn
-    from xsadapter.transport.hub import SimulatedXen
+    from xsadapter.transport.host import Host
     from xsadapter.transport.listener import Listener
 
 _log = logging.getLogger("xsadapter")
@@ -63,7 +63,7 @@ class Server:
         daemon: Daemon,
         listeners: Sequence[Listener],
         each_second: Callable[[float], None] | None = None,
-        xen: SimulatedXen | None = None,
+        xen: Host | None = None,
         audit: Audit | None = None,
         clients: Sequence[StreamClient] = (),
         errands: Errands | None = None,
@@ -140,6 +140,9 @@ class Server:
         flow = self._daemon.flow
         flow.now = time.monotonic()
         busy = fired or self._ready or flow.resumed
+        for ring in self._rings.values():
+            # There is room by now for what there was none for at the end of the last turn.
+            ring.send()
         for descriptor, events in fired:
             client = self._clients.get(descriptor)
             if client is not None:
@@ -174,9 +177,7 @@ class Server:
         if flow.ended:
             self._let_go()
         if self._rings:
-            for ring in self._rings.values():
-                ring.turn_ends()
-            self._rings.clear()
+            self._end_of(self._rings)
         if journal is not None:
             journal.flushed()
         if self._daemon.notices:
@@ -225,10 +226,10 @@ class Server:
         elif events & _GONE:
             self._end(client)
 
-    def _ports(self, xen: SimulatedXen) -> None:
+    def _ports(self, xen: Host) -> None:
         for port in xen.fired():
             again = xen.unmask(port)
-            if port == VIRQ:
+            if port == xen.virq:
                 lives.scan(self._daemon)
                 continue
             client = xen.clients.get(port)
@@ -320,6 +321,14 @@ class Server:
                     if not ring.send() and self._expire_at is None:
                         self._expire_at = time.monotonic() + _EXPIRY
         waiting.clear()
+
+    def _end_of(self, rings: dict[int, RingClient]) -> None:
+        """Tell their guests; those of which nobody tells us what came meanwhile are served again in the next turn."""
+        self._rings = {}
+        for port, ring in rings.items():
+            if ring.turn_ends():
+                self._rings[port] = ring
+                self._ready[ring.connection.serial] = ring
 
     def _go_on(self) -> None:
         """Serve the guests again whose outstanding messages have gone."""

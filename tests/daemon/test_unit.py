@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -40,6 +41,21 @@ def test_the_unit_is_written_and_taken_away(tmp_path):
     assert CliRunner().invoke(main, [*words, "--remove"]).exit_code == 0
     assert not place.exists()
     assert CliRunner().invoke(main, [*words, "--remove"]).exit_code == 0
+
+
+def test_the_unit_names_the_programs_beside_the_one_that_wrote_it(tmp_path, monkeypatch):
+    """An interpreter in /usr/bin runs programs in /usr/local/bin."""
+    words = ["install-unit", "--directory", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", [str(tmp_path / "xsadapter")])
+    place = tmp_path / "xenstored.service"
+    CliRunner().invoke(main, words)
+    assert f"ExecStart={Path(sys.executable).parent}/xsadapter-xenstored " in place.read_text()
+    (tmp_path / "xsadapter-xenstored").touch()
+    CliRunner().invoke(main, words)
+    assert f"ExecStart={tmp_path}/xsadapter-xenstored " in place.read_text()
+    CliRunner().invoke(main, [*words, "--programs", "/usr/local/bin"])
+    assert "ExecStart=/usr/local/bin/xsadapter-xenstored " in place.read_text()
+    assert "ExecReload=/usr/local/bin/xsadapter control live-update /usr/local/bin/" in place.read_text()
 
 
 def test_a_unit_of_somebody_else_is_left_alone(tmp_path):

@@ -11,6 +11,7 @@ import click
 
 import rrdstore
 from xsadapter import address
+from xsadapter.cli import hypervisor
 from xsadapter.cli.heritage import could_take_over
 from xsadapter.cli.history import DEFAULT_SIZE, Wanted
 from xsadapter.cli.options import Bounds, Trace, bounds, client_socket, indexes, strict, takeover, trace
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 @trace
 @bounds
 @indexes
-@click.option("--simulated-xen", metavar="DIR", help="Serve the rings of a simulated hypervisor in DIR.")
+@hypervisor.options
 @takeover
 @click.option("--status/--no-status", default=None, help="A live status on the terminal.  [default: if there is one]")
 def run(
@@ -73,6 +74,7 @@ def run(
     keep_orphans: bool,
     indexes: tuple[Projection, ...],
     simulated_xen: str | None,
+    no_xen: bool,
     live_update: bool,
     check_takeover: str | None,
     status: bool | None,
@@ -112,6 +114,7 @@ def run(
         pid_file=Path(pid_file) if pid_file else None,
         kept=not memory,
         simulated_xen=Path(simulated_xen) if simulated_xen else None,
+        no_xen=no_xen,
         words=tuple(sys.argv[1:]),
         began_in=str(Path.cwd()),
         takes_over=live_update,

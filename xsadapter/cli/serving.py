@@ -18,6 +18,7 @@ from xsadapter.audit import Audit
 from xsadapter.cli import heritage
 from xsadapter.cli.heritage import Heirs
 from xsadapter.cli.history import Wanted, boot_id
+from xsadapter.cli.hypervisor import chosen
 from xsadapter.cli.notify import Watchdog, notify
 from xsadapter.cli.options import Bounds, Trace
 from xsadapter.cli.pidfile import PidFile
@@ -33,7 +34,6 @@ from xsadapter.recovery.going_on import GoingOn
 from xsadapter.server import Server
 from xsadapter.stream.outgoing import Carriers
 from xsadapter.tallying import AT_ONCE, Tallying
-from xsadapter.transport.hub import SimulatedXen
 from xsadapter.transport.listener import Listener
 from xsadapter.transport.socket import inherited, listen
 
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from xsadapter.engine.hypervisor import Hypervisor
     from xsadapter.engine.index import Projection
     from xsadapter.stream.incoming import Heard
+    from xsadapter.transport.host import Host
     from xsadapter.transport.socket import ClientSocket
 
 _log = logging.getLogger("xsadapter")
@@ -67,7 +68,9 @@ class Settings:
     """By which values domains are found."""
     pid_file: Path | None = None
     simulated_xen: Path | None = None
-    """The directory of a simulated hypervisor (`transport.hub`), None for sockets alone."""
+    """The directory of a simulated hypervisor (`transport.hub`), None for the host's own."""
+    no_xen: bool = False
+    """Whether the host's own is not to be looked for."""
     words: tuple[str, ...] = ()
     """The command line, without the program; what it names may be relative to the directory it was `began_in`."""
     began_in: str = "/"
@@ -101,9 +104,8 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
             undo.callback(path.unlink, missing_ok=True)
         refuge = Refuge(settings.store)
         undo.callback(refuge.close)
-        xen = None
-        if settings.simulated_xen is not None:
-            xen = SimulatedXen(settings.simulated_xen, carriers.events, carriers.pipe)
+        xen = chosen(settings.simulated_xen, carriers, refused=settings.no_xen)
+        if xen is not None:
             undo.callback(xen.close)
         daemon = bounded(settings.bounds, refuge.store, xen, settings.indexes)
         if xen is not None:
@@ -122,8 +124,7 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
         refuge.serve(daemon, errands, going_on)
         if left is not None:
             left.unlink(missing_ok=True)
-        if settings.control_port is not None and heard is None:
-            _introduce_control(daemon, settings.control_port)
+        _introduce_control(daemon, settings.control_port or (None if xen is None else xen.control_port))
         _log.info("listening on %s, %s", settings.socket, "continuing this boot's tree" if continued else "a new tree")
         for client in settings.client_sockets:
             _log.info("listening on %s for domain %d", client.path, client.domid)
@@ -172,7 +173,7 @@ def _begin(
     heirs: Heirs,
     going_on: GoingOn | None,
     listeners: list[Listener],
-    xen: SimulatedXen | None,
+    xen: Host | None,
     head: int | None,
 ) -> bool:
     """Go on from whatever a daemon before this one left."""
@@ -198,11 +199,15 @@ def _take_over(daemon: Daemon, heard: Heard, heirs: Heirs) -> bool:
     return continued
 
 
-def _introduce_control(daemon: Daemon, port: int) -> None:
+def _introduce_control(daemon: Daemon, port: int | None) -> None:
+    """Have domain 0's own ring served, if there is to be one and it is not; OSError."""
+    own = daemon.domains.record(0).connection
+    if port is None or (own is not None and not own.ignored):
+        return
     try:
         lives.introduce(daemon, 0, port)
-    except RequestError:
-        raise OSError(f"the ring of domain 0 cannot be mapped, or its event channel {port} bound") from None
+    except RequestError as error:
+        raise OSError(f"domain 0's ring cannot be mapped, or its event channel {port} bound") from error
 
 
 def _ready(tell: Callable[[], None] | None) -> None:

@@ -42,6 +42,12 @@ WantedBy=multi-user.target
 """
 
 
+def _beside() -> Path:
+    """Where our programs are: with this one, or else with the interpreter that runs it."""
+    here = Path(sys.argv[0]).absolute().parent
+    return here if (here / _DAEMON).exists() else Path(sys.executable).parent
+
+
 @click.command("install-unit")
 @click.option(
     "--directory",
@@ -54,8 +60,14 @@ WantedBy=multi-user.target
 @click.option(
     "--options", metavar="WORDS", default="", help="What the daemon is given besides, such as '--size 256MiB'."
 )
+@click.option(
+    "--programs",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the programs will be.  [default: beside this one]",
+)
 @click.option("--remove", is_flag=True, help="Take our unit away: the stock daemon is the host's again.")
-def install_unit(directory: Path, options: str, remove: bool) -> None:
+def install_unit(directory: Path, options: str, programs: Path | None, remove: bool) -> None:
     """Make the daemon the host's xenstored under systemd, from its next start on.
 
     A unit of that name that is not ours is left alone. `systemctl reload xenstored` is a live update.
@@ -75,7 +87,7 @@ def install_unit(directory: Path, options: str, remove: bool) -> None:
             click.echo(f"{place} is gone")
             return
         directory.mkdir(parents=True, exist_ok=True)
-        place.write_text(unit(Path(sys.executable).parent, options))
+        place.write_text(unit(programs or _beside(), options))
     except OSError as error:
         raise click.ClickException(f"{error.filename}: {error.strerror}") from None
     click.echo(f"{place} is there")

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from xsadapter.recovery.going_on import GoingOn
     from xsadapter.server import Server
     from xsadapter.stream import Record
-    from xsadapter.transport.hub import SimulatedXen
+    from xsadapter.transport.host import Host
     from xsadapter.transport.listener import Listener
 
 _log = logging.getLogger("xsadapter")
@@ -95,7 +95,7 @@ class Updating:
         daemon: Daemon,
         settings: Settings,
         listeners: list[Listener],
-        xen: SimulatedXen | None,
+        xen: Host | None,
         going_on: GoingOn | None = None,
     ) -> None:
         self._daemon, self._settings, self._listeners, self._xen = daemon, settings, listeners, xen
@@ -199,6 +199,8 @@ class Updating:
         try:
             if keeping is not None:
                 keeping.leave()
+            if self._xen is not None:
+                self._xen.part(leaving=True)
             heritage.leave_open(descriptors, stay=True)
             os.chdir(settings.began_in)
             os.execve(update.program, words, environment)
@@ -206,6 +208,8 @@ class Updating:
             os.chdir(here)
             heritage.leave_open(descriptors, stay=False)
             path.unlink(missing_ok=True)
+            if self._xen is not None:
+                self._xen.part(leaving=False)
             if keeping is not None:
                 keeping.stay(server.clients)
             notify("READY=1")
@@ -240,7 +244,7 @@ class Updating:
     def _carriers(self, server: Server) -> Carriers:
         own = next((each for each in self._listeners if each.confined is None), None)
         xen = self._xen
-        events, pipe = xen.descriptors() if xen is not None else (None, None)
+        events, pipe = (*xen.descriptors(), None, None)[:2] if xen is not None else (None, None)
         return Carriers(
             own.socket.fileno() if own is not None else None,
             events,

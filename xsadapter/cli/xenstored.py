@@ -21,6 +21,7 @@ import click
 
 import rrdstore
 from xsadapter import address
+from xsadapter.cli import hypervisor
 from xsadapter.cli.heritage import could_take_over
 from xsadapter.cli.history import DEFAULT_SIZE, Wanted
 from xsadapter.cli.options import PATH_CAP, Bounds, Trace, bounds, client_socket, strict, takeover, trace
@@ -86,7 +87,7 @@ def _only_zero(_: click.Context, parameter: click.Parameter, given: int | None) 
 @client_socket
 @trace
 @bounds
-@click.option("--simulated-xen", metavar="DIR", help="See xsadapter run.")
+@hypervisor.options
 @click.option(
     "--event",
     "control_port",
@@ -132,6 +133,7 @@ def main(
     event_timeout: int | None,
     keep_orphans: bool,
     simulated_xen: str | None,
+    no_xen: bool,
     control_port: int | None,
     live_update: bool,
     check_takeover: str | None,
@@ -149,7 +151,7 @@ def main(
     if memory and (store or size):
         raise click.UsageError("--memory excludes --store and --size")
     if control_port and not simulated_xen:
-        raise click.UsageError("--event needs --simulated-xen: there is no other hypervisor")
+        raise click.UsageError("--event needs --simulated-xen: on a host the kernel says what it is")
     if check_takeover is not None:
         could_take_over(Path(check_takeover))
         return
@@ -175,6 +177,7 @@ def main(
         pid_file=Path(pid_file).absolute() if pid_file else None,
         kept=not memory,
         simulated_xen=Path(simulated_xen).absolute() if simulated_xen else None,
+        no_xen=no_xen,
         control_port=control_port,
         words=tuple(sys.argv[1:]),
         began_in=str(Path.cwd()),

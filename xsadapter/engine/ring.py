@@ -82,12 +82,16 @@ class Ring:
         """Say what the guest did wrong."""
         self._words[_ERROR] = code
 
+    def connected(self) -> None:
+        """Say that the ring is served."""
+        self._words[_CONNECTION] = CONNECTED
+
     def begin(self) -> None:
         """Begin anew: empty both halves, clear the error, and let the guest go on."""
         words = self._words
         for index in (_REQ_CONS, _REQ_PROD, _RSP_CONS, _RSP_PROD, _ERROR):
             words[index] = 0
-        words[_CONNECTION] = CONNECTED
+        self.connected()
 
     def waiting(self) -> int:
         """Bytes of requests that wait; RingError."""

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from xsadapter.recovery.left import Left
     from xsadapter.recovery.words import Room
     from xsadapter.server import Server
-    from xsadapter.transport.hub import SimulatedXen
+    from xsadapter.transport.host import Host
     from xsadapter.transport.listener import Listener
 
 _log = logging.getLogger("xsadapter")
@@ -66,7 +66,7 @@ class GoingOn:
         self._daemon: Daemon
         self._boot = ""
         self._paused = False
-        self._xen: SimulatedXen | None = None
+        self._xen: Host | None = None
         self._writing: Again
         self._keeping: Again
 
@@ -84,7 +84,7 @@ class GoingOn:
         boot: str,
         listeners: Sequence[Listener],
         clients: list[StreamClient],
-        xen: SimulatedXen | None,
+        xen: Host | None,
         head: int | None = None,
     ) -> bool:
         """As `Daemon.begin`, with what was left; who is still there of sockets is added to `clients`. OSError.
@@ -108,7 +108,7 @@ class GoingOn:
         boot: str,
         listeners: Sequence[Listener],
         clients: Sequence[StreamClient],
-        xen: SimulatedXen | None,
+        xen: Host | None,
         errands: Errands,
     ) -> None:
         """Keep all there is from now on; what was left before is gone. What cannot be kept now is tried again."""
@@ -273,7 +273,7 @@ class GoingOn:
         daemon: Daemon,
         listeners: Sequence[Listener],
         clients: list[StreamClient],
-        xen: SimulatedXen | None,
+        xen: Host | None,
         connection: Connection,
         known: ConnectionState,
     ) -> bool:
@@ -303,7 +303,7 @@ def _key(client: StreamClient) -> str:
     return f"client {client.connection.serial}"
 
 
-def _took_ring(xen: SimulatedXen, connection: Connection, found: Left) -> bool:
+def _took_ring(xen: Host, connection: Connection, found: Left) -> bool:
     ring = found.rings[connection.serial]
     try:
         xen.resume(connection, (ring.consumer, ring.producer))

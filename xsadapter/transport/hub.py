@@ -49,7 +49,7 @@ _DATAGRAMS: Final = 256
 
 
 class SimulatedXen:
-    """The hypervisor of one daemon; implements `engine.hypervisor.Hypervisor`."""
+    """The hypervisor of one daemon; implements `transport.host.Host`."""
 
     def __init__(self, directory: Path, datagrams: int | None = None, pipe: int | None = None) -> None:
         """Take the directory's `evtchn` and `evtchn.fifo`, or the descriptors of who had them before; OSError."""
@@ -83,8 +83,18 @@ class SimulatedXen:
         os.mkfifo(fifo, 0o600)
         return os.open(fifo, os.O_RDWR | os.O_NONBLOCK)  # its own writer, so that it never ends
 
+    @property
+    def virq(self) -> int:
+        """See Host."""
+        return VIRQ
+
+    @property
+    def control_port(self) -> int | None:
+        """See Host: only who asks for it gets that ring served."""
+        return None
+
     def descriptors(self) -> tuple[int, ...]:
-        """What to poll for reading."""
+        """See Host: the datagrams, and the pipe."""
         return (self._datagrams.fileno(), self._pipe)
 
     def fired(self) -> list[int]:
@@ -178,6 +188,9 @@ class SimulatedXen:
         """Tell the guest of a port that its ring has moved."""
         with suppress(OSError):
             self._datagrams.sendto(_PORT.pack(port), str(self._directory / f"port.{port}"))
+
+    def part(self, *, leaving: bool) -> None:
+        """See Host: the port of the VIRQ is always the same."""
 
     def close(self) -> None:
         """Let go of every ring."""

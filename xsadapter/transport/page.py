@@ -89,7 +89,7 @@ class Mapping:
         if address == _FAILED:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number))
-        self._address, self._size = address, size
+        self.address, self._size = address, size
         self.vanished = False
         """Whether some of it is not the file's any more, because that was cut."""
         for page in range(address, address + size, _PAGE):
@@ -103,7 +103,7 @@ class Mapping:
             if ring is not None:
                 ring.release()
             self.bytes.release()
-            _libc.munmap(self._address, self._size)
-            for page in range(self._address, self._address + self._size, _PAGE):
+            _libc.munmap(self.address, self._size)
+            for page in range(self.address, self.address + self._size, _PAGE):
                 del _mapped[page]
             self._size = 0

@@ -5,7 +5,11 @@ Rules
    in it are carried out, and not while the guest has too much outstanding. Never more than a whole frame
    and a ring wait to be carried out. A request stays in the ring until it is carried out and its answer is there
    too, or written down; only one that fills the ring and has more to come is written down and let go of.
-2. Each index that moved is told by one notification at the end of a turn.
+2. Each index that moved is told by one notification at the end of a turn. Then the page is looked at once more: a guest
+   tells what it sends only if all before it was let go of by then, and what it reads only if that had filled the ring
+   (Linux, xenbus_comms.c), so what came before our index moved is told by nobody. The notification, a system call, lies
+   between our store and that look. For the same reason the beginning of a request is let go of, written
+   down, if its rest has not come a turn later: as long as it lies in the ring, the guest tells nothing.
 3. A broken ring, or a frame too long, makes the connection ignored, with the code in the page's error
    field if the domain has that feature; the domain stays. It begins anew when the guest asks for it,
    or when it is introduced again.
@@ -19,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 
 from xsadapter.engine.domains import ERROR_FIELD, RECONNECTION
 from xsadapter.engine.ring import HALF, PROTOCOL, RingError
-from xsadapter.wire import FRAME_MAX
+from xsadapter.wire import FRAME_MAX, FrameReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +40,18 @@ _WRAP: Final = 0xFFFFFFFF
 class RingClient:
     """One ring; `notify` tells the guest that indexes have moved."""
 
-    __slots__ = ("_moved", "_notify", "_rewritten", "confined", "connection", "daemon", "journal", "port", "ring")
+    __slots__ = (
+        "_moved",
+        "_notify",
+        "_partial",
+        "_rewritten",
+        "confined",
+        "connection",
+        "daemon",
+        "journal",
+        "port",
+        "ring",
+    )
 
     def __init__(
         self, daemon: Daemon, connection: Connection, ring: Ring, port: int, notify: Callable[[int], None]
@@ -45,7 +60,7 @@ class RingClient:
         self.confined = not connection.privileged
         self._notify = notify
         self.journal: Journal | None = None
-        self._moved = False
+        self._moved = self._partial = False
         self._rewritten = connection.done + connection.written
 
     def resume(self, indexes: tuple[int, int] | None) -> None:
@@ -71,6 +86,16 @@ class RingClient:
         self.ring.offer(features)
         self.ring.begin()
         self._notify(self.port)
+
+    def join(self, features: int) -> None:
+        """Go on with a ring that others have served, which is not to begin anew, where its indexes are."""
+        self.ring.offer(features)
+        self.ring.connected()
+        self.resume(None)
+        self.connection.reader = FrameReader(self.connection.let_go)
+        if self.journal is not None:
+            self.written_down(self.journal)
+        self.turn_ends()
 
     def receive(self) -> bool:
         """Copy what the guest sent, unless it is not to be read now; whether anything came."""
@@ -152,17 +177,38 @@ class RingClient:
         connection.let_go = taken
         self._moved = True
 
-    def turn_ends(self) -> None:
-        """Tell the guest, if there is something to tell."""
+    def turn_ends(self) -> bool:
+        """Tell the guest, if there is something to tell; whether the ring is to be looked at again at once."""
         connection = self.connection
         reader = connection.reader
         held = reader.taken + reader.pending - connection.let_go
-        if held >= HALF and reader.partial and not connection.closed and not connection.ignored:
-            # The rest of this request comes only if there is room.
+        partial = held > 0 and reader.partial and not connection.closed and not connection.ignored
+        if partial and (self._partial or held >= HALF):
+            # The rest of this request comes, or is told, only if there is room for it.
             self.let_go()
+            partial = False
+        self._partial = partial
         if self._moved:
             self._moved = False
             self._notify(self.port)
+        return partial or self._goes_on()
+
+    def _goes_on(self) -> bool:
+        """Whether there is something to be read or written that nobody will tell of."""
+        connection = self.connection
+        if connection.closed or connection.ignored:
+            return False
+        try:
+            if connection.output and self.ring.room():
+                return True
+            if connection.stalled or connection.held is not None:
+                return False
+            reader = connection.reader
+            pending = reader.pending
+            return pending < FRAME_MAX and self.ring.waiting() > reader.taken + pending - connection.let_go
+        except RingError as error:
+            self.broke(error.code, found=error.found)
+            return False
 
     def broke(self, code: int = PROTOCOL, *, found: str) -> None:
         """The guest broke the protocol."""

@@ -1,0 +1,53 @@
+"""A guest that tells the daemon no more than Linux does: drivers/xen/xenbus/xenbus_comms.c, xb_write and xb_read.
+
+It puts a request's header into the ring and then its payload. Of each piece it tells only if the daemon has let go of
+all before it; of what it reads, only if that had filled the ring. What else there is the daemon has to find.
+"""
+
+from __future__ import annotations
+
+from tests.compat.guest import HALF, REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD, Guest
+
+_WRAP = 0xFFFFFFFF
+_HEADER = 16
+
+
+def behind(position: int, other: int) -> bool:
+    """Whether an index has come as far as another."""
+    return (other - position) & _WRAP <= HALF
+
+
+class LinuxGuest(Guest):
+    """As its kernel."""
+
+    def send(self, data: bytes) -> None:
+        for piece in (data[:_HEADER], data[_HEADER:]):
+            self.piece(piece)
+
+    def piece(self, data: bytes) -> None:
+        """A part of a request, waiting for room."""
+        waited = 0
+        while data:
+            before = self.words[REQ_PROD]
+            count = self.put(data)
+            data = data[count:]
+            if count:
+                waited = 0
+                if behind(before, self.words[REQ_CONS]):
+                    self.kick()
+            else:
+                waited += 1
+                assert waited < 400, "the daemon does not read"
+                self.wait(0.05)
+                self.take()
+
+    def take(self) -> None:
+        before = self.words[RSP_CONS]
+        full = ((self.words[RSP_PROD] - before) & _WRAP) >= HALF
+        kick, self.kick = self.kick, lambda port=None: None  # type: ignore[method-assign]
+        try:
+            super().take()
+        finally:
+            self.kick = kick  # type: ignore[method-assign]
+        if full and self.words[RSP_CONS] != before:
+            self.kick()
