@@ -40,3 +40,22 @@ class RequestError(Exception):
     def __str__(self) -> str:
         asked = " ".join(part for part in (self.operation, self.subject) if part)
         return f"{asked}: {self.name}" if asked else self.name
+
+
+class TransactionLostError(RequestError):
+    """A transaction that went with its connection, uncommitted: EAGAIN, as it is to be done again."""
+
+    def __init__(self, operation: str = "", subject: str = "") -> None:
+        super().__init__("EAGAIN", operation, subject)
+
+
+class OutcomeUnknownError(ConnectionError):
+    """The connection ended before the answer: whether the request was carried out is not known.
+
+    `kind` and `payload` are the request's, `operation` and `subject` what it is called and is about.
+    """
+
+    def __init__(self, kind: int, operation: str, subject: str, payload: bytes) -> None:
+        self.kind, self.operation, self.subject, self.payload = kind, operation, subject, payload
+        asked = " ".join(part for part in (operation, subject) if part)
+        super().__init__(f"{asked}: the connection ended before the answer; whether it was carried out is not known")

@@ -21,6 +21,7 @@ from xsadapter.client.figures import take
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_RECONNECT: Final = 120.0
 _CLEAR: Final = "\033[H\033[J"
 
 
@@ -70,10 +71,13 @@ def top(
     """  # noqa: D301 - the escape is click's mark: do not rewrap
     painting = sys.stdout.isatty() and not raw
     try:
-        with Client(socket_path(socket)) as client:
-            before, left = None, 1 if once else count
+        with Client(socket_path(socket), reconnect=0 if once else _RECONNECT) as client:
+            before, left, generation = None, 1 if once else count, client.generation
             while left is None or left > 0:
                 now = take(client)
+                if client.generation != generation:
+                    # Another daemon's, which counts from its start.
+                    before, generation = None, client.generation
                 shown = busiest(now, before, by, _rows(rows, painting))
                 names = named(client, shown)
                 if raw:

@@ -18,20 +18,24 @@ if TYPE_CHECKING:
 
 _SOCKET: Final = click.option("--socket", metavar="PATH", help="Where the daemon listens.")
 _AT: Final = click.option("--at", metavar="WHEN", help="As it was: '2h ago', a time, a commit. Our daemon knows.")
+_RECONNECT: Final = 120.0
 _ONLY: Final = click.option("-s", "only", is_flag=True, help="Accepted: this is always the socket.")
 
 
-def _carry_out(tool: str, socket: str | None, options: dict[str, Any], operands: tuple[str, ...]) -> None:
+def _carry_out(
+    tool: str, socket: str | None, options: dict[str, Any], operands: tuple[str, ...], reconnect: float = 0
+) -> None:
     """Run a tool with these options, None and False those that were not given, and end with its status."""
     words = []
     for name, given in options.items():
         if given is not None and given is not False:
             words += [name] if given is True else [name, str(given)]
-    _run(tool, [*words, "--", *operands], socket)
+    _run(tool, [*words, "--", *operands], socket, reconnect)
 
 
-def _run(tool: str, words: list[str], socket: str | None) -> None:
-    status = tools.run(tool, words, sys.stdout.buffer, sys.stderr.buffer, called=f"xsadapter {tool}", socket=socket)
+def _run(tool: str, words: list[str], socket: str | None, reconnect: float = 0) -> None:
+    out, err = sys.stdout.buffer, sys.stderr.buffer
+    status = tools.run(tool, words, out, err, called=f"xsadapter {tool}", socket=socket, reconnect=reconnect)
     click.get_current_context().exit(status)
 
 
@@ -151,15 +155,32 @@ def chmod(path: str, modes: tuple[str, ...], recurse: bool, upto: bool, only: bo
 @click.command()
 @click.option("-n", "number", metavar="N", type=int, help="Stop after so many.")
 @click.option("-d", "depth", metavar="N", type=click.IntRange(min=0), help="Levels below that count.  [default: all]")
+@click.option(
+    "--reconnect",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    default=_RECONNECT,
+    show_default=True,
+    help="How long to wait for a daemon that has gone; 0 ends at once.",
+)
 @_keys
-def watch(paths: tuple[str, ...], number: int | None, depth: int | None, only: bool, socket: str | None) -> None:
+def watch(
+    paths: tuple[str, ...],
+    number: int | None,
+    depth: int | None,
+    reconnect: float,
+    only: bool,
+    socket: str | None,
+) -> None:
     """Print the paths that change at or below PATHs, each PATH itself first.
+
+    If the daemon goes and comes again, each PATH is printed again: what changed meanwhile is not told.
 
     \b
     Example:
       xsadapter watch -n 3 /local/domain/1
     """  # noqa: D301 - the escape is click's mark: do not rewrap
-    _carry_out("watch", socket, {"-n": number, "-d": depth, "-s": only}, paths)
+    _carry_out("watch", socket, {"-n": number, "-d": depth, "-s": only}, paths, reconnect)
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})

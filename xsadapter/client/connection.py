@@ -1,20 +1,27 @@
-"""A connection to the daemon, its transactions and its watches."""
+"""A connection to the daemon, its transactions and its watches.
+
+Rules of a client that connects again (`reconnect`), when its connection has ended:
+1. Its watches are set again, in the same order, and each tells its own path once, which says: look at all of it again.
+   What waited to be read stays.
+2. What was sent and not answered: `client.retrying`. What was not sent whole is sent again.
+3. A transaction that was open ends in TransactionLostError, an EAGAIN, at whatever is asked in it next.
+"""
 
 from __future__ import annotations
 
-import select
-import socket
-from collections import defaultdict, deque
-from contextlib import contextmanager
+from collections import Counter, defaultdict, deque
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from xsadapter.address import socket_path
+from xsadapter.client.link import Link
 from xsadapter.client.payloads import Domids, Names, exists, listing, look_up, names, string
 from xsadapter.client.pipeline import Answer, Pipeline
+from xsadapter.client.retrying import commits, is_safe
 from xsadapter.client.walking import walk
-from xsadapter.errors import RequestError
-from xsadapter.operations import Kind
-from xsadapter.wire import FrameReader, pack
+from xsadapter.errors import OutcomeUnknownError, RequestError, TransactionLostError
+from xsadapter.operations import NAMES, Kind
+from xsadapter.wire import OK, pack
 
 if TYPE_CHECKING:
     import os
@@ -24,25 +31,31 @@ if TYPE_CHECKING:
     from xsadapter.client.walking import Part
 
 T = TypeVar("T")
-_CHUNK = 65536
 
 
 class Client:
     """A connection to the daemon; a context manager."""
 
-    def __init__(self, path: str | os.PathLike[str] | None = None, timeout: float | None = None) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(timeout)
-        try:
-            self._socket.connect(str(path or socket_path()))
-        except OSError:
-            self._socket.close()
-            raise
-        self._timeout = timeout
-        self._reader = FrameReader()
+    def __init__(
+        self, path: str | os.PathLike[str] | None = None, timeout: float | None = None, reconnect: float = 0
+    ) -> None:
+        """Connect; OSError.
+
+        `timeout` is how long a daemon may be silent, in seconds; `reconnect` for how long it is tried to connect again
+        when the daemon has gone: 0 is not at all, `math.inf` for ever.
+        """
+        self._link = Link(str(path or socket_path()), timeout)
+        self._patience = reconnect
         self._request = 0
         self._tokens = 0
         self._events: defaultdict[bytes, deque[str]] = defaultdict(deque)
+        self._watches: dict[bytes, bytes] = {}
+        """Payloads of those that are set, by path and token."""
+        self._told = Counter[bytes]()
+        """Of a token, how many watches that were set again are to tell their own path."""
+        self._open: set[int] = set()
+        self._lost: set[int] = set()
+        """Numbers of transactions that are open, and that went with a connection."""
 
     def __enter__(self) -> Client:
         return self
@@ -52,7 +65,12 @@ class Client:
 
     def close(self) -> None:
         """End the connection; its watches and transactions end with it."""
-        self._socket.close()
+        self._link.close()
+
+    @property
+    def generation(self) -> int:
+        """How often it has been connected: if that is more than before, watches were set again."""
+        return self._link.generation
 
     def read(self, path: str) -> bytes:
         """The value of a node."""
@@ -141,13 +159,16 @@ class Client:
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """A snapshot, committed at the end (RequestError EAGAIN: try again), aborted if the body raises."""
-        number = int(self.ask(Kind.TRANSACTION_START, b"\0").rstrip(b"\0"))
+        begun = Transaction(self, int(self.ask(Kind.TRANSACTION_START, b"\0").rstrip(b"\0")))
         try:
-            yield Transaction(self, number)
-        except BaseException:
-            self.ask(Kind.TRANSACTION_END, b"F\0", number)
+            yield begun
+        except TransactionLostError:
             raise
-        self.ask(Kind.TRANSACTION_END, b"T\0", number)
+        except BaseException:
+            with suppress(TransactionLostError):
+                begun.ask(Kind.TRANSACTION_END, b"F\0")
+            raise
+        begun.ask(Kind.TRANSACTION_END, b"T\0")
 
     def update(self, change: Callable[[Transaction], T], retries: int = 32) -> T:
         """Run `change` in a transaction, again as long as that ends in EAGAIN, at most `retries` times more."""
@@ -170,16 +191,73 @@ class Client:
         self._exchange(pipe)
         if not keep_errors:
             for answer in pipe.answers:
-                if answer.error is not None:
-                    raise answer.error
+                failure = answer.error or answer.unknown
+                if failure is not None:
+                    raise failure
 
     def ask(self, kind: int, payload: bytes, transaction: int = 0, subject: str = "") -> bytes:
-        """One request of any kind, and the payload of its reply."""
+        """One request of any kind, and the payload of its reply; RequestError, OSError, OutcomeUnknownError."""
         answer = Answer(kind, subject, bytes)
-        self._request += 1
-        self._socket.sendall(pack(kind, self._request, transaction, payload))
-        answer.settle(*self._reply())
-        return answer.get()
+        operation = NAMES.get(kind, str(kind))
+        while True:
+            if transaction in self._lost:
+                raise TransactionLostError(operation, subject)
+            self._request += 1
+            sent = False
+            try:
+                self._link.send(pack(kind, self._request, transaction, payload))
+                sent = True
+                answer.settle(*self._reply())
+            except OSError as error:
+                self._return(error)
+                if transaction and not commits(kind, payload):
+                    if kind == Kind.TRANSACTION_END:
+                        return OK
+                    raise TransactionLostError(operation, subject) from error
+                if sent and not is_safe(kind, payload):
+                    raise OutcomeUnknownError(kind, operation, subject, payload) from error
+            else:
+                break
+        reply = answer.get()
+        self._note(kind, payload, transaction, reply)
+        return reply
+
+    def _note(self, kind: int, payload: bytes, transaction: int, reply: bytes) -> None:
+        """Remember what goes with the connection."""
+        if kind in {Kind.WATCH, Kind.UNWATCH}:
+            path, token, *_ = payload.split(b"\0")
+            if kind == Kind.WATCH:
+                self._watches[path + b"\0" + token] = payload
+            else:
+                self._watches.pop(path + b"\0" + token, None)
+        elif kind == Kind.TRANSACTION_START:
+            number = int(reply.rstrip(b"\0"))
+            self._open.add(number)
+            self._lost.discard(number)
+        elif kind == Kind.TRANSACTION_END:
+            self._open.discard(transaction)
+        elif kind == Kind.RESET_WATCHES:
+            self._watches.clear()
+            self._open.clear()
+
+    def _return(self, error: OSError) -> None:
+        """Connect again, and be who this client was; the error, if that cannot be or is not wanted."""
+        if not self._patience or isinstance(error, TimeoutError):
+            raise error
+        self._lost |= self._open
+        self._open.clear()
+        self._link.again(self._patience, error, self._watch_again)
+
+    def _watch_again(self) -> None:
+        self._told.clear()
+        for key, payload in list(self._watches.items()):
+            path, token, *_ = payload.split(b"\0")
+            self._told[token] += 1
+            self._link.send(pack(Kind.WATCH, 0, 0, payload))
+            kind, reply = self._reply()
+            if kind == Kind.ERROR:
+                del self._watches[key]
+                raise RequestError(reply.rstrip(b"\0").decode(errors="replace"), "WATCH", path.decode(errors="replace"))
 
     def next_event(self, token: bytes | None = None) -> str:
         """Wait for the next event of a watch, or of any if no token is given."""
@@ -187,8 +265,12 @@ class Client:
             for waiting in self._events.values() if token is None else (self._events[token],):
                 if waiting:
                     return waiting.popleft()
-            kind, _, _, payload = self._frame()
-            self._keep_event(kind, payload)
+            try:
+                kind, _, _, payload = self._link.frame()
+            except OSError as error:
+                self._return(error)
+            else:
+                self._keep_event(kind, payload)
 
     def forget_events(self, token: bytes) -> None:
         """Drop the events of a watch that has ended."""
@@ -198,50 +280,33 @@ class Client:
         if kind != Kind.WATCH_EVENT:
             raise ConnectionError(f"a reply of type {kind} that nobody asked for")
         path, token, *_ = payload.split(b"\0")
-        self._events[token].append(path.decode(errors="surrogateescape"))
+        text, waiting = path.decode(errors="surrogateescape"), self._events[token]
+        if self._told[token] and path + b"\0" + token in self._watches:
+            self._told[token] -= 1
+            if text in waiting:
+                return
+        waiting.append(text)
 
     def _reply(self) -> tuple[int, bytes]:
         while True:
-            kind, _, _, payload = self._frame()
+            kind, _, _, payload = self._link.frame()
             if kind != Kind.WATCH_EVENT:
                 return kind, payload
             self._keep_event(kind, payload)
 
-    def _frame(self) -> tuple[int, int, int, bytes]:
-        while (frame := self._reader.take()) is None:
-            self._receive()
-        return frame
-
-    def _receive(self) -> None:
-        data = self._socket.recv(_CHUNK)
-        if not data:
-            raise ConnectionResetError("the daemon closed the connection")
-        self._reader.feed(data)
-
     def _exchange(self, pipe: Pipeline) -> None:
         """Send a pipeline's requests and settle its answers, both at once."""
-        left = memoryview(b"".join(pipe.requests))
-        settled = 0
-        poll = select.poll()
-        limit = None if self._timeout is None else self._timeout * 1000
-        while settled < len(pipe.answers):
-            if left:
-                poll.register(self._socket, select.POLLIN | select.POLLOUT)
-                ready = poll.poll(limit)
-                if not ready:
-                    raise TimeoutError("timed out")
-                if ready[0][1] & select.POLLOUT:
-                    left = left[self._socket.send(left[:_CHUNK], socket.MSG_DONTWAIT) :]
-                if not ready[0][1] & ~select.POLLOUT:
-                    continue
-            self._receive()
-            while (frame := self._reader.take()) is not None:
-                kind, _, _, payload = frame
-                if kind == Kind.WATCH_EVENT:
-                    self._keep_event(kind, payload)
-                else:
-                    pipe.answers[settled].settle(kind, payload)
-                    settled += 1
+        todo = list(range(len(pipe.answers)))
+        while todo:
+            done, sent = 0, 0
+            try:
+                for done, sent in pipe.settling(todo, self._link, self._keep_event):  # noqa: B007 - kept for the error
+                    pass
+            except OSError as error:
+                self._return(error)
+                todo = [*pipe.cut_off(todo[done:sent]), *todo[sent:]]
+            else:
+                return
 
 
 class Transaction:
@@ -249,22 +314,23 @@ class Transaction:
 
     def __init__(self, client: Client, number: int) -> None:
         self._client, self.number = client, number
+        self._generation = client.generation
 
     def read(self, path: str) -> bytes:
         """As Client.read."""
-        return self._ask(Kind.READ, string(path), path)
+        return self.ask(Kind.READ, string(path), path)
 
     def write(self, path: str, value: bytes) -> None:
         """As Client.write."""
-        self._ask(Kind.WRITE, string(path) + value, path)
+        self.ask(Kind.WRITE, string(path) + value, path)
 
     def mkdir(self, path: str) -> None:
         """As Client.mkdir."""
-        self._ask(Kind.MKDIR, string(path), path)
+        self.ask(Kind.MKDIR, string(path), path)
 
     def rm(self, path: str) -> None:
         """As Client.rm."""
-        self._ask(Kind.RM, string(path), path)
+        self.ask(Kind.RM, string(path), path)
 
     def exists(self, path: str) -> bool:
         """As Client.exists."""
@@ -276,18 +342,24 @@ class Transaction:
 
     def list(self, path: str) -> Names:
         """As Client.list."""
-        return listing(self._client.ask, path, self.number)
+        return listing(self._of_listing, path, self.number)
 
     def get_permissions(self, path: str) -> Names:
         """As Client.get_permissions."""
-        return names(self._ask(Kind.GET_PERMS, string(path), path))
+        return names(self.ask(Kind.GET_PERMS, string(path), path))
 
     def set_permissions(self, path: str, entries: Names) -> None:
         """As Client.set_permissions."""
-        self._ask(Kind.SET_PERMS, b"".join(map(string, (path, *entries))), path)
+        self.ask(Kind.SET_PERMS, b"".join(map(string, (path, *entries))), path)
 
-    def _ask(self, kind: int, payload: bytes, path: str) -> bytes:
-        return self._client.ask(kind, payload, self.number, path)
+    def ask(self, kind: int, payload: bytes, subject: str = "") -> bytes:
+        """As Client.ask, in here; TransactionLostError if it went with its connection."""
+        if self._client.generation != self._generation:
+            raise TransactionLostError(NAMES.get(kind, str(kind)), subject)
+        return self._client.ask(kind, payload, self.number, subject)
+
+    def _of_listing(self, kind: int, payload: bytes, _: int, path: str) -> bytes:
+        return self.ask(kind, payload, path)
 
 
 class Watch:

@@ -59,14 +59,18 @@ def run(
     called: str = "",
     mode: str = "",
     socket: str | None = None,
+    reconnect: float = 0,
 ) -> int:
-    """Carry out a tool: its exit status. `called` is the program's path, `mode` what its usage has after the name."""
+    """Carry out a tool: its exit status. `called` is the program's path, `mode` what its usage has after the name.
+
+    `reconnect` as `Client` has it, for `watch`.
+    """
     console = Console(PurePath(called).name or f"{_PREFIX}{tool}", out, err)
     try:
         status = (
             _controlled(words, called, console, socket)
             if tool == CONTROL
-            else _run(tool, words, mode, console, out, socket)
+            else _run(tool, words, mode, console, out, socket, reconnect)
         )
         console.flush()
     except Ended as ended:
@@ -95,11 +99,13 @@ def _controlled(words: list[str], called: str, console: Console, socket: str | N
         return control(client, words, console)
 
 
-def _run(tool: str, words: list[str], mode: str, console: Console, out: BinaryIO, socket: str | None) -> int:
+def _run(
+    tool: str, words: list[str], mode: str, console: Console, out: BinaryIO, socket: str | None, reconnect: float
+) -> int:
     kind = KINDS[tool]
     chosen, operands = _chosen(kind, words, mode, console)
     try:
-        client = Client(socket_path(socket))
+        client = Client(socket_path(socket), reconnect=reconnect if tool == "watch" else 0)
     except OSError as error:
         console.fail(f"xs_open: {error.strerror or error}")
     with client:

@@ -1,4 +1,4 @@
-"""watch: the paths that change, a line each, the watched ones first."""
+"""watch: the paths that change, a line each, the watched ones first, and again where the client connects again."""
 
 from __future__ import annotations
 
@@ -25,8 +25,13 @@ def watch(client: Client, chosen: Chosen, paths: list[str], console: Console) ->
         except RequestError:
             console.fail(f"Unable to add watch on {path}\n")
     left = integer(chosen["n"]) if "n" in chosen else -1
+    generation = client.generation
     while left == -1 or left > 0:
-        console.put(os.fsencode(client.next_event() + "\n"))
+        event = client.next_event()
+        if client.generation != generation:
+            generation = client.generation
+            console.tell("the daemon was gone; watching again, and what changed meanwhile is not told")
+        console.put(os.fsencode(event + "\n"))
         console.flush()
         left -= left > 0
     return 0
