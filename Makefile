@@ -4,10 +4,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUNDIR ?= run
 COPY := build/compiled
+RIG ?= $(HOME)/.cache/rrdstore-rig
+OVERLAY ?= $(RIG)/overlay
 EXAMPLE := XENSTORED_PATH=$(abspath $(RUNDIR))/socket
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo lint bench figures docs compiled test-compiled clean
+.PHONY: help run test demo lint bench figures docs compiled test-compiled realxen realxen-overlay clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -56,6 +58,16 @@ compiled:  ## a copy in build/compiled whose hot modules are compiled by mypyc: 
 
 test-compiled: compiled  ## the whole suite over that copy
 	$(MAKE) -C $(COPY) test TESTS="--ignore=tests/repository $(TESTS)"
+
+# The overlay is what a Debian 12 host gets over its root (docs/xenstore.md). The rig needs qemu-system-x86, cpio and a
+# gigabyte outside of the repository, and is not part of the tests.
+realxen-overlay: .venv/stamp-test  ## the daemon, its dependencies and its unit for a Xen host, in OVERLAY
+	rm -rf $(OVERLAY)
+	tests/realxen/overlay.sh $(OVERLAY)
+
+realxen: realxen-overlay  ## scenarios under the real hypervisor, emulated in RIG: half an hour (SCENARIOS="host kill")
+	OUT=$(RIG) tests/realxen/build.sh
+	OUT=$(RIG) tests/realxen/scenarios.sh $(SCENARIOS)
 
 clean:  ## all that make has made, the store in ./run excepted
 	rm -rf .venv build dist *.egg-info .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache

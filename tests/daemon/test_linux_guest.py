@@ -59,6 +59,19 @@ def test_many_requests_on_their_way_are_all_answered(machine):
     assert {answer.payload for answer in answers} == {b"OK\0", value}
 
 
+def test_domain_0s_own_ring_is_not_begun_anew_by_a_daemon_that_goes_on():
+    with short_directory() as directory, LinuxGuest(directory, 0) as kernel:
+        options = ("-N", "--size=16MiB", "--event=9", "--simulated-xen", str(directory))
+        with running(directory, *options, program="xsadapter.cli.xenstored"):
+            assert kernel.ask("WATCH", b"/x\0token\0") == b"OK\0"
+            assert kernel.message().payload == b"/x\0token\0"
+        with running(directory, *options, program="xsadapter.cli.xenstored") as daemon:
+            with daemon.client() as toolstack:
+                toolstack.write("/x", b"")
+            assert kernel.message().payload == b"/x\0token\0"
+            assert daemon.stop() == 0
+
+
 @pytest.fixture
 def ring(daemon, introduced):
     guest, told = Guest(), []

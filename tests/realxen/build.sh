@@ -1,6 +1,6 @@
 #!/bin/bash
 # build.sh [OVERLAY_DIR...]
-# Builds everything from Debian packages under $OUT (default: this directory):
+# Builds everything from Debian packages under $OUT:
 #   xen.elf       Xen 4.17 hypervisor (uncompressed, multiboot1)
 #   vmlinux       Debian 6.1 kernel ELF (dom0 and domU), taken out of vmlinuz: saves ~5 s of xz under TCG
 #   dom0.cpio     dom0 root file system (uncompressed newc cpio)
@@ -9,7 +9,7 @@
 # Overlays can also be given per run: see run.sh -o.
 set -euo pipefail
 HERE=$(cd "$(dirname "$0")" && pwd)
-OUT=${OUT:-$HERE}
+OUT=${OUT:?a directory outside of the repository}
 DEBS=$OUT/debs ROOT=$OUT/root GROOT=$OUT/groot X=$OUT/x
 KPKG=${KPKG:-$(apt-cache depends linux-image-amd64 | awk '/Depends: linux-image/{print $2}')}
 KVER=${KPKG#linux-image-}
@@ -66,8 +66,8 @@ copymods() { # destroot mods...
   cp "$SRC/modules.builtin" "$SRC/modules.order" "$d/" 2>/dev/null || true
 }
 copymods "$ROOT" $MODS; "$BB" depmod -b "$ROOT" "$KVER"
-install -m755 "$HERE/dom0-init" init
-install -m755 "$HERE/xenlib.sh" dom0/xenlib.sh
+install -m755 "$HERE/dom0/init" init
+install -m755 "$HERE/dom0/xenlib.sh" dom0/xenlib.sh
 chroot "$ROOT" /usr/sbin/ldconfig 2>/dev/null || /sbin/ldconfig -r "$ROOT"
 # ---- guest ------------------------------------------------------------------
 cd "$GROOT"; mkdir -p usr/bin usr/sbin usr/lib/x86_64-linux-gnu usr/lib64 proc sys dev run tmp guest
@@ -78,7 +78,7 @@ cp -L "$ROOT/lib64/ld-linux-x86-64.so.2" usr/lib64/
 for t in xenstore xenstore-read xenstore-write xenstore-ls xenstore-list xenstore-rm xenstore-exists xenstore-watch xenstore-chmod; do
   s=$(find "$ROOT/usr/bin" "$ROOT/usr/sbin" -name $t | head -1); [ -n "$s" ] && cp -a "$s" usr/bin/; done
 copymods "$GROOT" xenfs xen-evtchn xen-gntdev xen-gntalloc xen-privcmd; "$BB" depmod -b "$GROOT" "$KVER"
-install -m755 "$HERE/guest-init" init
+install -m755 "$HERE/guest/init" init
 for c in poweroff reboot; do printf '#!/bin/sh\nexec /usr/bin/busybox %s -f\n' $c > usr/sbin/$c; chmod 755 usr/sbin/$c; done
 mkcpio() { (cd "$1" && find . -print0 | sort -z | cpio --null -o -H newc --quiet -R 0:0); }
 command -v cpio >/dev/null || mkcpio() { (cd "$1" && find . | sort | "$BB" cpio -o -H newc -R 0:0 2>/dev/null); }

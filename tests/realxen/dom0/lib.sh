@@ -1,0 +1,35 @@
+# Sourced by the scenarios, in dom0: what they say and how they look at the daemon. $DAEMON is `ours` or `c`.
+. /dom0/xenlib.sh
+SCENARIO=/dom0/scenario CONSOLES=/var/log/xen/console SEEN=0
+STORE=/var/run/xenstored/history.rrdb
+
+result() { echo "== $*"; }  # the same with every daemon
+figure() { echo "-- $*"; }  # a time, or whatever else may differ
+
+start_daemon() {
+  case $DAEMON in
+    ours) xsadapter-xenstored --pid-file /run/xenstored.pid --size 32MiB --keep 'last:6000 1s:1h *:64' --trace-file /out/audit 2>>/out/daemon.log;;
+    c) start_cxenstored;;
+  esac
+}
+pid_of_daemon() { cat /run/xenstored.pid; }
+cpu() { awk '{ printf "%.2f", ($14 + $15) / 100 }' "/proc/$(pid_of_daemon)/stat"; }
+
+start_host() { # everything but the daemon
+  init_dom0 >/dev/null; result "xen-init-dom0 $?"
+  start_consoled; result "xenconsoled $?"
+  xenstore-watch @introduceDomain @releaseDomain >/tmp/events & wait_for 10 grep -q release /tmp/events
+}
+events() { # what the toolstack's watches told since the last call
+  local told; sleep 2; told=$(tail -n +$((SEEN + 1)) /tmp/events | tr '\n' ' '); SEEN=$(wc -l </tmp/events)
+  result "events after $1: $told"
+}
+create() { # NAME SCRIPT [TYPE]
+  local began; mkguest "$2" "/tmp/$1.cpio"; guestcfg "$1" "/tmp/$1.cpio" "/tmp/$1.cfg" "${3:-pv}"
+  began=$(now); timeout 120 xl create "/tmp/$1.cfg" >/dev/null 2>"/out/xl-$1.log"; result "xl create $1: $?"
+  figure "xl create $1 took $(($(now) - began)) s"
+}
+log_of() { tr -d '\r' <"$CONSOLES/guest-$1.log" 2>/dev/null; }
+said() { log_of "$1" | grep -aq "$2"; } # NAME PATTERN
+names() { timeout 20 xl list | awk 'NR > 1 { print $1 }' | tr '\n' ' '; }
+shown() { result "xl list: $(names)"; }
