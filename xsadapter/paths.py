@@ -23,6 +23,8 @@ from typing import Final
 from xsadapter.errors import RequestError
 
 ABSOLUTE_MAX: Final = 3072
+NAME: Final = re.compile(rb"[A-Za-z0-9_@-]+")
+"""One level of a path."""
 _ABSOLUTE: Final = re.compile(rb"/|(?:/[A-Za-z0-9_@-]+)+")
 _SPECIAL: Final = re.compile(rb"@[A-Za-z0-9_@-]*(?:/[A-Za-z0-9_@-]+)*")
 

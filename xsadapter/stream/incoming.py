@@ -21,7 +21,7 @@ from xsadapter.engine.permissions import DEFAULT, Entry, pack
 from xsadapter.engine.quotas import ALIASES, QUOTAS
 from xsadapter.engine.state import ConnectionState, DomainState, State, TransactionState, WatchState
 from xsadapter.errors import RequestError
-from xsadapter.paths import canonical, canonical_or_special, is_special, parent
+from xsadapter.paths import ABSOLUTE_MAX, NAME, canonical, canonical_or_special, is_special, parent
 from xsadapter.stream import beyond
 from xsadapter.stream.outgoing import Carriers
 from xsadapter.stream.records import (
@@ -35,6 +35,7 @@ from xsadapter.stream.records import (
     Foreign,
     Global,
     Node,
+    Permission,
     Quotas,
     Ring,
     Socket,
@@ -60,6 +61,9 @@ class Heard:
         self._peer = peer
         self.nodes: dict[str, tuple[bytes, bytes]] = {}
         """Value and list of each node and special name, parents first; none: the tree is in the store."""
+        self._metas: dict[tuple[Permission, ...], bytes] = {}
+        self._there: set[bytes] = set()
+        """The paths of nodes, as they are spelled."""
         self._shared = Global()
         self._limits: tuple[tuple[str, int], ...] = ()
         self._beyond: beyond.Beyond | None = None
@@ -114,18 +118,32 @@ class Heard:
     def _node(self, record: Node) -> None:
         if record.transaction:
             return
+        above, _, name = record.path.rpartition(b"/")
+        if NAME.fullmatch(name) and len(record.path) <= ABSOLUTE_MAX and above in self._there:
+            # Below a path that was looked at: of half a million nodes all but a few.
+            self._put(record.path.decode("ascii"), record)
+            return
         try:
             path = record.path.decode("ascii") if record.path.startswith(b"@") else canonical(record.path, "/")
         except (RequestError, UnicodeDecodeError):
             raise self._wrong(NODE, f"path {record.path!r}", "an absolute path") from None
         if path != "/" and not is_special(path) and parent(path) not in self.nodes:
             raise self._wrong(NODE, f"{path} without its parent", "its parent before it")
-        entries = tuple(Entry(_RIGHTS[entry.letter], entry.domid, entry.stale) for entry in record.permissions)
-        self.nodes[path] = record.value, pack(entries) if entries else DEFAULT
+        self._put(path, record)
+
+    def _put(self, path: str, record: Node) -> None:
+        self._there.add(record.path)
+        meta = self._metas.get(record.permissions)
+        if meta is None:
+            entries = tuple(Entry(_RIGHTS[entry.letter], entry.domid, entry.stale) for entry in record.permissions)
+            meta = self._metas[record.permissions] = pack(entries) if entries else DEFAULT
+        self.nodes[path] = record.value, meta
 
     def take(self, record: Record) -> None:
         """The next record; StreamError."""
         match record:
+            case Node():
+                self._node(record)
             case Global():
                 self._shared = record
             case Connection():
@@ -134,8 +152,6 @@ class Heard:
                 self._watch(record)
             case Transaction():
                 self._transaction(record)
-            case Node():
-                self._node(record)
             case Quotas():
                 self._limits = _limits(record.per_domain)
             case Domain():

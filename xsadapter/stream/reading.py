@@ -50,10 +50,11 @@ _PLACES: Final = (12, 10, 8)
 class _Body:
     """A record's body, and how far it has been read."""
 
-    __slots__ = ("_data", "_end", "_start", "at", "name", "order")
+    __slots__ = ("_data", "_end", "_name", "_start", "at", "order")
 
-    def __init__(self, data: bytes, start: int, end: int, order: str, name: str) -> None:
-        self._data, self._start, self._end, self.order, self.name = data, start, end, order, name
+    def __init__(self, data: bytes, start: int, end: int, order: str, name: tuple[int, int]) -> None:
+        """`name`: of the record, its number and its type."""
+        self._data, self._start, self._end, self.order, self._name = data, start, end, order, name
         self.at = 0
 
     @property
@@ -64,19 +65,24 @@ class _Body:
     def rest(self) -> bytes:
         return self._data[self._start + self.at : self._end]
 
+    def ahead(self, count: int) -> bytes:
+        """The next bytes, as far as there are any, which stay to be read."""
+        begin = self._start + self.at
+        return self._data[begin : min(begin + count, self._end)]
+
     def wrong(self, found: str, expected: str, at: int | None = None) -> StreamError:
-        return StreamError(self.name, self._start + (self.at if at is None else at), found, expected)
+        return StreamError(_named(*self._name), self._start + (self.at if at is None else at), found, expected)
 
     def numbers(self, form: str) -> tuple[int, ...]:
         """Integers, as `struct` spells them."""
-        cut = struct.Struct(self.order + form)
-        found: tuple[int, ...] = cut.unpack(self.take(cut.size))
+        form = self.order + form
+        found: tuple[int, ...] = struct.unpack(form, self.take(struct.calcsize(form)))
         return found
 
     def take(self, count: int) -> bytes:
-        if count > self.left:
-            raise self.wrong(f"{self.left} bytes", f"{count}")
         begin = self._start + self.at
+        if begin + count > self._end:
+            raise self.wrong(f"{self.left} bytes", f"{count}")
         self.at += count
         return self._data[begin : begin + count]
 
@@ -123,24 +129,27 @@ def _records(data: bytes, order: str, version: int) -> Iterator[Record]:
         if len(data) - at < RECORD_HEADER:
             raise StreamError(f"record {number}", at, f"{len(data) - at} bytes", "a record, the last one END")
         kind, length = header.unpack_from(data, at)
-        name = f"record {number} ({NAMES[kind] if kind < len(NAMES) else f'type {kind:#x}'})"
         start = at + RECORD_HEADER
         at = start + padded(length)
         if at > len(data):
-            raise StreamError(name, start, f"{len(data) - start} bytes", f"{padded(length)}")
-        body = _Body(data, start, start + length, order, name)
+            raise StreamError(_named(number, kind), start, f"{len(data) - start} bytes", f"{padded(length)}")
         if kind == records.END:
             if length or at != len(data):
-                raise StreamError(name, start, f"{len(data) - start} bytes after it", "none")
+                raise StreamError(_named(number, kind), start, f"{len(data) - start} bytes after it", "none")
             return
         read = _READERS.get(kind)
         if read is None:
             yield Foreign(kind, data[start : start + length])
         else:
+            body = _Body(data, start, start + length, order, (number, kind))
             found = read(body, version)
             body.ends()
             yield found
         number += 1
+
+
+def _named(number: int, kind: int) -> str:
+    return f"record {number} ({NAMES[kind] if kind < len(NAMES) else f'type {kind:#x}'})"
 
 
 def _global(body: _Body, _: int) -> Global:
@@ -200,7 +209,15 @@ def _node(body: _Body, _: int) -> Node:
     connection, transaction, path, value, access, count = body.numbers("IIHHHH")
     if access > 2 or (access and not transaction):
         raise body.wrong(f"access {access}", "0, or in a transaction 1 or 2", 12)
-    entries = tuple(_entry(body) for _ in range(count))
+    alike = body.order, body.ahead(4 * count)
+    entries = _ALIKE_LISTS.get(alike)
+    if entries is None:
+        entries = tuple(_entry(body) for _ in range(count))
+        if len(_ALIKE_LISTS) >= _LISTS_MAX:
+            _ALIKE_LISTS.clear()
+        _ALIKE_LISTS[alike] = entries
+    else:
+        body.at += 4 * count
     return Node(body.text(path, "path"), body.take(value), entries, connection, transaction, access)
 
 
@@ -237,6 +254,9 @@ def _limits(body: _Body, count: int) -> tuple[tuple[str, int], ...]:
     return found
 
 
+_LISTS_MAX: Final = 1024
+_ALIKE_LISTS: Final[dict[tuple[str, bytes], tuple[Permission, ...]]] = {}
+"""Lists by their bytes: nodes that lie together mostly have the same."""
 _ALIKE_MAX: Final = 64
 _ALIKE: Final[dict[tuple[str, int, bytes], tuple[tuple[str, int], ...]]] = {}
 """Limits by the bytes that say them to their record's end: ten thousand domains mostly have the same."""

@@ -29,7 +29,7 @@ Lengths of paths and tokens count their NUL, that of a value is all of it. Names
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 HEADER_SIZE: Final = 16
 RECORD_HEADER: Final = 8
@@ -123,8 +123,7 @@ class Transaction:
     identifier: int
 
 
-@dataclass(frozen=True, slots=True)
-class Permission:
+class Permission(NamedTuple):
     """An entry of a node's list; a stale one names a domain that is gone."""
 
     letter: str
@@ -132,8 +131,7 @@ class Permission:
     stale: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """A node of the tree, or what a transaction did to it (`access`: 1 read, 2 written, 0 removed)."""
 
     path: bytes
