@@ -283,10 +283,11 @@ def _way_cost(way: list[Any], more: int) -> int:
 class _Charges:
     """What some edits write, each thing once, however many of them touch it.
 
-    An edit below the place of the one before goes on from there: a chain costs its length, not its square.
+    An edit goes on from where its path leaves that of the one before: a chain costs its length, not its square, and
+    a subtree as many levels as it has nodes.
     """
 
-    __slots__ = ("_arrivals", "_entries", "_names", "_node", "_objects", "_path")
+    __slots__ = ("_arrivals", "_entries", "_names", "_objects", "_path", "_way")
 
     def __init__(self) -> None:
         self._objects: dict[object, int] = {}
@@ -295,8 +296,8 @@ class _Charges:
         """What each new or changed place adds to its bucket."""
         self._names: dict[str, tuple[int, int]] = {}
         """Of each directory that gets new names: how many it has, and gets."""
-        self._path, self._node = "", cast("Node | None", None)
-        """Where the last edit was, if it set something, and what is there in the tree."""
+        self._path, self._way = "", list[tuple[int, "Node | None"]]()
+        """Where the last edit was, if it set something, and what the tree has on the way: how long the path is there."""
         self._arrivals: dict[int, int] = {}
         """Of each set of a wide one, by identity, how many new names it gets at most."""
 
@@ -304,9 +305,12 @@ class _Charges:
         """One edit of the tree `root`."""
         path, sets = edit.path, edit.value is not None
         value = len(edit.value or b"") + len(edit.meta or b"")
-        at, node = 0, cast("Node | None", root)
-        if self._path and path.startswith(self._path) and path[len(self._path) : len(self._path) + 1] == "/":
-            at, node = len(self._path), self._node
+        way = self._way
+        while way and not (path.startswith("/", way[-1][0]) and path.startswith(self._path[: way[-1][0]])):
+            way.pop()
+        if not way:
+            way.append((0, root))
+        at, node = way[-1]
         for name in split(path[at:]):
             above, at = path[:at], at + 1 + len(name)
             last = at == len(path)
@@ -320,7 +324,10 @@ class _Charges:
                 inside = ENTRY + 4 * len(name) + (min(value, SMALL) if last else 0)
                 self._place(above, path[:at], inside, node, new=below is None)
             node = below
-        self._path, self._node = path if sets and at else "", node
+            way.append((at, node))
+        self._path = path
+        if not sets:
+            way.clear()
         if sets:
             held = 0 if node is None else len(node.meta) if edit.meta is None else 0
             if node is not None and node.kids is not None:

@@ -39,12 +39,13 @@ def plant(daemon: Daemon, boot: str, nodes: Mapping[str, tuple[bytes, bytes]], u
         for name, meta in private.SPECIAL_LISTS.items():
             change.set(private.special_place(name), b"", meta=meta)
     for some in _in_pieces(nodes):
-        with daemon.branch.transaction(message=_MESSAGE, author=lives.AUTHOR) as change:
-            for path, (value, meta) in some.items():
-                if not is_special(path):
-                    change.set(path, value, meta=meta)
-                elif path in private.SPECIAL_NAMES:
-                    change.set(private.special_place(path), b"", meta=meta)
+        edits = [
+            (private.special_place(path), b"", meta) if is_special(path) else (path, value, meta)
+            for path, (value, meta) in some.items()
+            if path in private.SPECIAL_NAMES or not is_special(path)
+        ]
+        if edits:
+            daemon.branch.change(edits, message=_MESSAGE, author=lives.AUTHOR)
     named = {domid for meta in {meta for _, meta in nodes.values()} for domid in listed(meta).named} | set(uniques)
     with daemon.branch.transaction(message=_MESSAGE, author=lives.AUTHOR) as change:
         for domid in sorted(named - {0, ANY_DOMAIN}):
