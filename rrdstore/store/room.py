@@ -297,7 +297,7 @@ class _Charges:
         self._names: dict[str, tuple[int, int]] = {}
         """Of each directory that gets new names: how many it has, and gets."""
         self._path, self._way = "", list[tuple[int, "Node | None"]]()
-        """Where the last edit was, if it set something, and what the tree has on the way: how long the path is there."""
+        """Where the last edit was, if it set something, and what the tree has on the way there, each with its place."""
         self._arrivals: dict[int, int] = {}
         """Of each set of a wide one, by identity, how many new names it gets at most."""
 

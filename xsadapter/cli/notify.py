@@ -1,6 +1,8 @@
 """Telling the service manager: one datagram to the address in $NOTIFY_SOCKET, if there is one.
 
-Rule: a message that cannot be delivered is not worth failing for; the service manager has its own time-outs.
+Rule: a message that cannot be delivered is not worth failing for; the service manager has its own time-outs. But those
+that say what the daemon is at are waited for while the manager is busy, for some seconds: without its READY=1 it would
+be killed.
 """
 
 from __future__ import annotations
@@ -12,17 +14,18 @@ import time
 from typing import Final
 
 _MICROSECONDS: Final = 1_000_000
+_PATIENCE: Final = 5.0
 
 
-def notify(message: str) -> None:
-    """Send, for example, `READY=1`; nothing happens without a service manager."""
+def notify(message: str, patience: float = _PATIENCE) -> None:
+    """Send, for example, `READY=1`; nothing happens without a service manager, or if it takes nothing so long."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
         return
     if address.startswith("@"):
         address = "\0" + address[1:]
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.setblocking(False)
+        manager.settimeout(patience)
         manager.sendto(message.encode(), address)
 
 
@@ -49,5 +52,5 @@ class Watchdog:
 
     def turn(self, _: object) -> None:
         """Tell it."""
-        notify("WATCHDOG=1")
+        notify("WATCHDOG=1", 0.0)
         self.at = time.monotonic() + self._every
