@@ -21,11 +21,12 @@ import gc
 import logging
 import select
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-import rrdstore
 from xsadapter.engine import lives
 from xsadapter.errands import Errands
+from xsadapter.reporting import report
 from xsadapter.signals import Signals
 from xsadapter.ticking import Ticking
 from xsadapter.transport.listener import Listeners
@@ -115,7 +116,10 @@ class Server:
             try:
                 ready()
                 while not self._signals.stopping:
-                    self._once()
+                    try:
+                        self._once()
+                    except MemoryError:
+                        self._daemon.relieve()
             finally:
                 gc.enable()
 
@@ -126,14 +130,11 @@ class Server:
             self._end(client)
         if self._going_on is not None:
             self._going_on.close()
-        self._report()
+        report(self._daemon.notices)
         self._write_down()
         self._epoll.close()
         self._signals.close()
-        try:
-            self._daemon.tick()
-        except (OSError, rrdstore.StoreError) as error:
-            _log.error("not everything can be stored: %s", error)
+        self._ticking.last()
 
     def _once(self) -> None:
         fired = self._epoll.poll(self._patience(), _EVENTS)
@@ -181,7 +182,7 @@ class Server:
         if journal is not None:
             journal.flushed()
         if self._daemon.notices:
-            self._report()
+            report(self._daemon.notices)
         if flow.trail.records or self._signals.reopening:
             self._write_down()
         self._timers(bool(busy))
@@ -202,7 +203,11 @@ class Server:
         for client in self._listeners.entering(listener, self._daemon):
             if self._going_on is not None:
                 self._going_on.entered(client)
-            self._enter(client)
+            try:
+                self._enter(client)
+            except OSError as error:  # The poll takes no more.
+                _log.error("%s is sent away: %s", client.connection.author, error)
+                self._end(client)
 
     def _enter(self, client: StreamClient) -> None:
         self._clients[client.socket.fileno()] = client
@@ -359,7 +364,8 @@ class Server:
         descriptor = client.socket.fileno()
         if descriptor < 0:
             return
-        self._epoll.unregister(descriptor)
+        with suppress(OSError):
+            self._epoll.unregister(descriptor)
         del self._clients[descriptor]
         del self._of[client.connection.serial]
         self._ready.pop(client.connection.serial, None)
@@ -368,14 +374,6 @@ class Server:
         client.socket.close()
         self._daemon.disconnect(client.connection)
         self._listeners.left(client)
-
-    def _report(self) -> None:
-        for notice in self._daemon.notices:
-            if notice.fault is None:
-                _log.warning("%s", notice.text)
-            else:
-                _log.error("%s", notice.text, exc_info=notice.fault)
-        self._daemon.notices.clear()
 
     def _write_down(self) -> None:
         """Write the audit log, or forget what nobody wants to know."""

@@ -34,6 +34,13 @@ class Ticking:
         self.at: float | None = None
         self._again = _AGAIN
 
+    def last(self) -> None:
+        """Store what is left."""
+        try:
+            self._daemon.tick()
+        except (OSError, rrdstore.StoreError) as error:
+            _log.error("not everything can be stored: %s", error)
+
     def turn(self, now: float) -> None:
         """Store a slice, if one is due."""
         if self.at is None and self._daemon.store.unstored:

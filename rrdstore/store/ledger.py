@@ -32,7 +32,7 @@ from rrdstore.tree.edit import EMPTY
 from rrdstore.tree.tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from rrdstore.history.branch import Line, Meeting
@@ -44,6 +44,10 @@ if TYPE_CHECKING:
     from rrdstore.tree.node import Node
 
 log = logging.getLogger("rrdstore")
+
+
+def _nothing() -> None:
+    """Nobody has anything to give."""
 
 
 class Ledger:
@@ -63,6 +67,8 @@ class Ledger:
         """Whether another process, or the file system, keeps it from being written."""
         self.when_held: WhenHeld = "fail"
         self.when_unwritable: WhenHeld = "fail"
+        self.relieve: Callable[[], object] = _nothing
+        """Called when memory has run out, before more is taken to be again what was acknowledged."""
         self.closed = False
         self.config = Config()
         """What the program that opened it asks for."""
@@ -335,6 +341,8 @@ class Ledger:
 
     def follow(self, fault: BaseException) -> None:
         """After an interrupt (Ctrl-C) between storage and memory, memory follows; a typed error changed neither."""
+        if isinstance(fault, MemoryError):
+            self.relieve()
         if self.storage.forgets_trees and not isinstance(fault, (StoreError, OSError)):
             self.go_back()
 

@@ -31,6 +31,7 @@ from xsadapter.engine.planting import plant
 from xsadapter.errands import Errands
 from xsadapter.errors import RequestError
 from xsadapter.recovery.going_on import GoingOn
+from xsadapter.scarcity import Scarcity
 from xsadapter.server import Server
 from xsadapter.stream.outgoing import Carriers
 from xsadapter.tallying import AT_ONCE, Tallying
@@ -118,7 +119,14 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
             audit.open(str(settings.trace.path))
         heirs = Heirs(daemon, carriers, {str(each.confined or ""): each for each in listeners}, [])
         continued = _begin(daemon, heard, heirs, going_on, listeners, xen, refuge.head)
-        errands = Errands([Updating(daemon, settings, listeners, xen, going_on), Tallying(daemon), *Watchdog.wanted()])
+        errands = Errands(
+            [
+                Updating(daemon, settings, listeners, xen, going_on),
+                Tallying(daemon),
+                Scarcity(daemon),
+                *Watchdog.wanted(),
+            ]
+        )
         if going_on is not None:
             going_on.start(daemon, boot_id(), listeners, heirs.clients, xen, errands)
         refuge.serve(daemon, errands, going_on)

@@ -22,7 +22,8 @@ from xsadapter.commands import (
     transactions,
     watches,
 )
-from xsadapter.operations import OPERATIONS, Operation
+from xsadapter.errors import RequestError
+from xsadapter.operations import OPERATIONS, Kind, Operation
 
 if TYPE_CHECKING:
     from xsadapter.engine.connection import Connection
@@ -46,3 +47,15 @@ def _handler(operation: Operation) -> Handler:
 HANDLERS: Final[dict[int, tuple[Operation, Handler]]] = {
     operation.number: (operation, _handler(operation)) for operation in OPERATIONS
 }
+
+
+def _refused(*_: object) -> bytes:
+    raise RequestError("ENOMEM")
+
+
+_GROWING: Final = (
+    Kind.WRITE, Kind.MKDIR, Kind.SET_PERMS, Kind.WATCH, Kind.TRANSACTION_START, Kind.INTRODUCE, Kind.SET_TARGET,
+)  # fmt: skip
+
+SPARING: Final = HANDLERS | {kind: (HANDLERS[kind][0], _refused) for kind in _GROWING}
+"""The same where memory is short: what would take more of it is refused."""

@@ -55,6 +55,11 @@ class Counting:
         self._snapshot: rrdstore.Snapshot = daemon.branch.at(str(daemon.head.number))
         self._begin()
 
+    def moved(self) -> None:
+        """The daemon goes on in another store: begin anew there."""
+        self._snapshot = self._daemon.branch.at(str(self._daemon.head.number))
+        self._begin()
+
     def _begin(self) -> None:
         self._tally = Tally(self._daemon.domains)
         self._nodes: Iterator[tuple[str, rrdstore.Node]] = self._snapshot.tree.descend("/")

@@ -21,8 +21,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import rrdstore
-from xsadapter.commands import HANDLERS
-from xsadapter.engine import lives, private
+from xsadapter.commands import HANDLERS, SPARING
+from xsadapter.engine import lives, private, refusals
 from xsadapter.engine.accounts import Accounts
 from xsadapter.engine.connection import Connection, GuestConnection
 from xsadapter.engine.counting import Counting
@@ -47,7 +47,7 @@ from xsadapter.operations import NAMES, Kind, TransactionUse
 from xsadapter.wire import ERROR_PAYLOADS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from xsadapter.engine.counting import Dispatch
     from xsadapter.engine.domains import Charged
@@ -56,15 +56,6 @@ if TYPE_CHECKING:
     from xsadapter.engine.state import Told
 
 _INITIAL: Final = ("/tool", "/tool/xenstored")
-
-_STORE_ERRORS: Final[tuple[tuple[type[rrdstore.StoreError], str], ...]] = (
-    (rrdstore.StoreFull, "ENOSPC"),
-    (rrdstore.LimitReached, "ENOSPC"),
-    (rrdstore.TooLarge, "E2BIG"),
-    (rrdstore.Held, "EBUSY"),
-    (rrdstore.ReadOnly, "EROFS"),
-)
-"""What the store refuses, in names that clients know; any other of its errors is EIO."""
 
 
 class Daemon:
@@ -85,7 +76,9 @@ class Daemon:
         "listings",
         "metrics",
         "past_listings",
+        "relieve",
         "serial",
+        "short",
         "store",
         "troubles",
         "turns",
@@ -127,8 +120,18 @@ class Daemon:
         """The last one given to a connection."""
         self.update = Update()
         self._dispatch: Dispatch = HANDLERS
+        self.short = False
+        """Whether memory is short."""
+        self.relieve: Callable[[], object] = lambda: None
+        """Give back what memory the shell has in reserve."""
         self.counting: Counting | None = None
         """The count of the accounts, as long as there is one."""
+
+    def run_short(self, short: bool) -> None:
+        """Whether what takes more memory is refused."""
+        self.short = short
+        if self.counting is None:
+            self._dispatch = SPARING if short else HANDLERS
 
     @property
     def operations(self) -> int:
@@ -196,7 +199,8 @@ class Daemon:
         """Go on with the count of the accounts, if there is one; StoreError."""
         counting = self.counting
         if counting is not None and counting.go_on(nodes):
-            self.counting, self._dispatch = None, HANDLERS
+            self.counting = None
+            self.run_short(self.short)
             self.flow.resumed += counting.waited()
             lives.scan(self)
 
@@ -319,7 +323,13 @@ class Daemon:
                 self.flow.trail.refused(connection, operation, payload, error, self.flow.now)
             connection.reply(Kind.ERROR, request, transaction, failure)
         except rrdstore.StoreError as error:
-            failure = self._refused(connection, kind, error)
+            self.head.moved()
+            failure = refusals.told(connection, kind, error, flow)
+            connection.reply(Kind.ERROR, request, transaction, failure)
+        except MemoryError:
+            self.relieve()
+            connection.late.clear()
+            failure = ERROR_PAYLOADS["ENOMEM"]
             connection.reply(Kind.ERROR, request, transaction, failure)
         except Exception as error:  # noqa: BLE001 - rule 2: a bug must not take the other clients down
             what = f"conn {connection.serial}: type {kind} {escaped(payload[:80])}"
@@ -383,12 +393,3 @@ class Daemon:
             return handler(self, connection, view, arguments)
 
         return view.carry_out(request, len(payload), operation.prefix_varies)
-
-    def _refused(self, connection: Connection, kind: int, error: rrdstore.StoreError) -> bytes:
-        self.head.moved()
-        name = next((name for known, name in _STORE_ERRORS if isinstance(error, known)), "EIO")
-        fault = error if name == "EIO" and not isinstance(error, rrdstore.Unwritable) else None
-        # The connection may have ended while its request was carried out: then there is nobody to answer.
-        if not connection.closed and is_due(connection.domain, name, self.flow):
-            self.notices.append(Notice(f"conn {connection.serial}: type {kind}: answered {name}: {error}", fault))
-        return ERROR_PAYLOADS[name]

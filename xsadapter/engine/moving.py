@@ -54,6 +54,8 @@ def move(daemon: Daemon, store: rrdstore.Store) -> rrdstore.Store:
     daemon.branch = branch
     daemon.past_listings.clear()
     daemon.head.moved()
+    if daemon.counting is not None:
+        daemon.counting.moved()
     for connection in daemon.connections.values():
         for transaction in connection.transactions.values():
             transaction.moved()
