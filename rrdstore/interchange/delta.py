@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rrdstore.tree import edit
-from rrdstore.tree.node import Node, Wide, child, entries, new_node, part
+from rrdstore.tree.diff import inner
+from rrdstore.tree.node import Node, Wide, entries, new_node, part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -61,16 +62,16 @@ def _same(a: Shared | None, b: Shared | None) -> bool:
     return a is b or (a is not None and b is not None and a.number != 0 and a.number == b.number)
 
 
-def _differing(a: Kids | None, b: Kids | None) -> Iterator[tuple[str, Node | None, Node | None]]:
+def _differing(a: Kids | None, b: Kids | None, depth: int = 0) -> Iterator[tuple[str, Node | None, Node | None]]:
     """The names whose nodes are not one object, with both nodes."""
     if _same(a, b):
         return
     if isinstance(a, Wide) and isinstance(b, Wide):
         for index, (left, right) in enumerate(zip(a.slots, b.slots, strict=True)):
             if not _same(left, right):
-                yield from _differing(part(a, index), part(b, index))
+                yield from _differing(part(a, index), part(b, index), depth + 1)
         return
     olds, news = entries(a), entries(b)
     for name in olds.keys() | news.keys():
         if not _same(olds.get(name), news.get(name)):
-            yield name, child(a, name), child(b, name)
+            yield name, inner(a, name, depth), inner(b, name, depth)

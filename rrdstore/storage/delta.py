@@ -16,6 +16,7 @@ from struct import Struct, error
 from typing import TYPE_CHECKING, cast
 
 from rrdstore.errors import Corrupt
+from rrdstore.tree.diff import inner
 from rrdstore.tree.edit import EMPTY, new_edit
 from rrdstore.tree.node import FANOUT, Inode, Node, Wide, child, entries, new_node, part, with_child, without_child
 
@@ -62,22 +63,22 @@ def _same(here: Node | Kids | Stub | None, there: Node | Kids | Stub | None) -> 
 
 def _differing(kids: Kids | None, was: Kids | None) -> Iterator[tuple[str, Node | None, Node | None]]:
     """The names at which two containers have not the same node, with both nodes."""
-    stack: list[tuple[Kids | None, Kids | None]] = [(kids, was)]
+    stack: list[tuple[Kids | None, Kids | None, int]] = [(kids, was, 0)]
     while stack:
-        here, there = stack.pop()
+        here, there, depth = stack.pop()
         if _same(here, there):
             continue
         if here.__class__ is Wide and there.__class__ is Wide:
             unlike = (at for at in range(FANOUT) if not _same(here.slots[at], there.slots[at]))
-            stack += [(part(here, at), part(there, at)) for at in unlike]
+            stack += [(part(here, at), part(there, at), depth + 1) for at in unlike]
             continue
         news, olds = entries(here), entries(there)
         for name, node in news.items():
             if not _same(node, olds.get(name)):
-                yield name, child(here, name), child(there, name)
+                yield name, inner(here, name, depth), inner(there, name, depth)
         for name in olds:
             if name not in news:
-                yield name, None, child(there, name)
+                yield name, None, inner(there, name, depth)
 
 
 def edits(data: bytes) -> Iterator[tuple[tuple[str, ...], bytes | None, bytes | None]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from rrdstore.tree.node import Bucket, Node, Stub, Wide, child, entries, part
+from rrdstore.tree.node import BITS, FANOUT, Bucket, Node, Stub, Wide, child, entries, name_hash, part
 from rrdstore.tree.path import join
 
 if TYPE_CHECKING:
@@ -54,26 +54,35 @@ def same(a: Shared | None, b: Shared | None, *, foreign: bool = False) -> bool:
     return hashed is not None and hashed == cast("Node | Bucket | Wide", b).hashed
 
 
+def inner(kids: Kids | None, name: str, depth: int) -> Node | None:
+    """As `child`, of a set that lies `depth` sets below that of its node: of the name's hash the rest counts."""
+    left = name_hash(name) >> (BITS * depth)
+    while kids.__class__ is Wide:
+        kids = part(kids, left & (FANOUT - 1))
+        left >>= BITS
+    return child(kids, name)
+
+
 def differing(
-    a: Kids | None, b: Kids | None, *, foreign: bool = False
+    a: Kids | None, b: Kids | None, *, foreign: bool = False, depth: int = 0
 ) -> Iterator[tuple[str, Node | None, Node | None]]:
-    """The names whose nodes are not known to be the same, with both nodes; in no order."""
+    """The names whose nodes are not known to be the same, with both nodes; in no order. `depth` as in `inner`."""
     if same(a, b, foreign=foreign):
         return
     if a.__class__ is Wide and b.__class__ is Wide:
         left, right = a, b
         for index, (old_set, new_set) in enumerate(zip(left.slots, right.slots, strict=True)):
             if old_set is not new_set and not same(old_set, new_set, foreign=foreign):
-                yield from differing(part(left, index), part(right, index), foreign=foreign)
+                yield from differing(part(left, index), part(right, index), foreign=foreign, depth=depth + 1)
         return
     olds, news = entries(a), entries(b)
     for name, old in olds.items():
         new = news.get(name)
         if old is not new and not same(old, new, foreign=foreign):
-            yield name, child(a, name), child(b, name)
+            yield name, inner(a, name, depth), inner(b, name, depth)
     for name in news:
         if name not in olds:
-            yield name, None, child(b, name)
+            yield name, None, inner(b, name, depth)
 
 
 def diff(a: Node | None, b: Node | None, *, foreign: bool = False) -> Iterator[Change]:
