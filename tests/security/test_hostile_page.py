@@ -125,3 +125,17 @@ def test_a_guest_that_asks_to_begin_anew_for_ever():
     assert served.notified == 201
     assert not served.daemon.notices
     served.check()
+
+
+def test_of_a_ring_that_is_ignored_nothing_is_copied():
+    """Its indexes may be right again: what lies there is the guest's own until it begins anew."""
+    served = Served(None)
+    served.page.words[513] = served.page.words[512] + 5000
+    served.call("receive")
+    assert served.connection.ignored
+    told = len(served.daemon.notices)
+    served.page.words[513] = served.page.words[512] + 100
+    for name in CALL_NAMES:
+        served.call(name)
+    assert not served.connection.reader.pending
+    assert len(served.daemon.notices) == told
