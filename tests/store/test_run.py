@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import rrdstore
 from rrdstore.errors import InvalidPath, LeaseEnded
 from rrdstore.history.authors import AUTHORS
-from rrdstore.store.run import LONGEST, Run
+from rrdstore.store.run import LONGEST, STAYING, Run
 from rrdstore.testing import ManualClock
 from rrdstore.tree.edit import replaced
 from rrdstore.tree.node import SMALL
@@ -167,8 +167,8 @@ def test_whoever_looks_sees_what_there_would_be_without_runs(tmp_path_factory, i
     assert seen[0] == seen[1]
 
 
-@pytest.mark.parametrize("keep", ["last:5 1m:10", "last:3000"])
-def test_a_run_is_settled_before_it_is_too_long(tmp_path_factory, keep):
+@pytest.mark.parametrize(("keep", "most"), [("last:5 1m:10", LONGEST), ("last:512", LONGEST), ("last:3000", STAYING)])
+def test_a_run_is_settled_before_it_is_too_long(tmp_path_factory, keep, most):
     seen, longest = [], []
     for one in two(tmp_path_factory, False, keep):
         lengths = []
@@ -177,7 +177,7 @@ def test_a_run_is_settled_before_it_is_too_long(tmp_path_factory, keep):
             lengths.append(len(one.store.ledger.run.records))
         longest.append(max(lengths))
         seen.append(one.seen())
-    assert longest == [LONGEST, 0]
+    assert longest == [most, 0]
     assert seen[0] == seen[1]
 
 
