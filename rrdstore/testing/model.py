@@ -93,7 +93,10 @@ class ModelStore(Past):
         """Another policy for a branch, from what is kept of it now on; `once`: thinned by it, and its own goes on."""
         line, kept = self.line(name), self.kept()
         if once:
-            kept &= self.held() | retention.kept(keep, [key for key in line.offered if key[1] in kept])
+            own = [key for key in line.offered if key[1] in kept]
+            kept &= self.held() | retention.kept(keep, own)
+            if all(key[1] in kept for key in own):
+                return  # Nothing goes, and nothing changes.
         else:
             line.keep = keep
         line.offered, line.buried = [key for key in line.offered if key[1] in kept], set()
