@@ -57,8 +57,9 @@ class Ticking:
             self.at = time.monotonic() + self._again
             self._again = min(_LONGEST, 2 * self._again)
             return
-        self._again = _AGAIN
         now = time.monotonic()
         self._daemon.metrics.slices.took(now - began)
-        if not done:
+        if done:
+            self._again = _AGAIN
+        else:
             self.at = now + _PAUSE * (now - began)

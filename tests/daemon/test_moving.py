@@ -69,3 +69,17 @@ def test_of_two_transactions_the_one_that_was_used_is_to_be_done_again(daemon, p
     assert peer.ask("WRITE", b"/a\x002", unused) == b"OK\0"
     assert peer.ask("TRANSACTION_END", b"T\0", unused) == b"OK\0"
     assert peer.ask("READ", b"/a\0") == b"2"
+
+
+def test_a_store_that_takes_little_at_once_gets_it_in_pieces(daemon, peer, tmp_path):
+    for number in range(400):
+        peer.ask("WRITE", b"/a/%d/b\0" % number + bytes(500))
+    before = nodes(daemon.branch)
+    with rrdstore.create(tmp_path / "s.rrdb", "4MiB", "last:8") as small:
+        move(daemon, small).close()
+        assert nodes(small.branch("main")) == before
+        assert small.info().commits > 2
+        with rrdstore.memory() as last:
+            move(daemon, last)
+            assert nodes(last.branch("main")) == before
+    daemon.store = rrdstore.memory()

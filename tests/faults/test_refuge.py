@@ -201,3 +201,43 @@ def test_another_daemons_store_is_left_to_it(rundir):
         assert refused.returncode == 1
         assert f"written by process {first.process.pid}" in refused.stderr
         first.stop()
+
+
+def test_killed_while_changes_are_in_memory_only_it_is_what_the_journal_had_and_clients_know(rundir, disk):
+    path = disk.path / "store"
+    with daemon(rundir, path) as served, served.client() as client:
+        until(lambda: "commits-unstored 0\n" in client.control("metrics"), "a tick")
+        disk.fill()
+        random = Random(1)
+        for number in range(600):
+            client.write(f"/a/{number}", random.randbytes(1000))
+        until(lambda: "in memory only" in "".join(troubles(client)), "the journal's end")
+        assert "lost-by-a-kill 1\n" in client.control("metrics")
+        until(lambda: not (rundir / "state").exists(), "that nobody is to go on")
+        served.process.kill()
+        disk.empty()
+        with daemon(rundir, path) as again, again.client() as other:
+            assert 0 < len(other.list("/a")) < 600
+            with pytest.raises(OSError, match=r"closed|reset|Broken"):
+                client.read("/a")
+            again.stop()
+
+
+def test_told_to_end_in_the_midst_of_a_tick_it_stores_everything(rundir):
+    path = rundir / "history.rrdb"
+    with daemon(rundir, path) as served, served.client() as client:
+        with client.pipeline() as pipe:
+            for number in range(3000):
+                pipe.write(f"/a/{number}", b"%d" % number)
+        until(lambda: slices(client) > 1, "a tick")
+        assert "commits-unstored 0\n" not in client.control("metrics")
+        assert served.stop() == 0
+        assert "everything is stored" in served.log
+    with daemon(rundir, path) as again, again.client() as client:
+        assert len(client.list("/a")) == 3000
+        again.stop()
+
+
+def slices(client):
+    lines = client.control("metrics").splitlines()
+    return sum(map(int, next(line for line in lines if line.startswith("tick-slice")).split()[3:]))

@@ -10,8 +10,9 @@ Rules
 3. A daemon that serves leaves its file likewise when that is not in its place any more, when the store has closed
    itself, and when it takes nothing for ten seconds though there is room: who holds no file of a broken file system
    lets it be mended. A full one is waited for (`when_unwritable`), and nothing is lost from history.
-4. The log says all of it when it begins and when it ends, CONTROL as long as it lasts.
-5. With --strict none of it: the daemon says why and ends, or refuses changes. A store that another process writes, and
+4. While changes are in memory only, nobody is to go on from what is beside the tree: clients end with a kill, and know.
+5. The log says all of it when it begins and when it ends, CONTROL as long as it lasts.
+6. With --strict none of it: the daemon says why and ends, or refuses changes. A store that another process writes, and
    a mistaken option, end the start in any case.
 """
 
@@ -63,6 +64,8 @@ class Refuge:
         """Why it is in memory and should not be."""
         self.head: int | None = None
         """If it is, the number of the commit whose tree it began with."""
+        self._lost = False
+        """Whether changes are in memory only, of a store that has its file."""
         self._place: tuple[int, int] | None = None
         try:
             self.store = _mended(wanted)
@@ -103,6 +106,14 @@ class Refuge:
     def turn(self, _: Server) -> None:
         """See Errand: leave the file if it is of no use any more."""
         self.at = time.monotonic() + _LOOK
+        held = self.store.held
+        lost = held is not None and held.lost_since is not None
+        if lost is not self._lost and self._going_on is not None and not self.why:
+            self._lost = lost
+            if lost:
+                self._going_on.pause()
+            else:
+                self._going_on.resume()
         if not self.why:
             self.why = self._useless()
             if self.why and self._daemon is not None:
@@ -161,7 +172,7 @@ class Refuge:
             return False
         commits = left.info().commits
         left.close()
-        self.store, self.why, self._place = store, "", _place(self._wanted.path)
+        self.store, self.why, self._place, self._lost = store, "", _place(self._wanted.path), False
         _log.warning(
             "%s has the tree again, in one commit; the %d commits made in memory are lost from history",
             self._wanted.path, commits,

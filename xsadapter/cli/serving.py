@@ -30,7 +30,7 @@ from xsadapter.engine.index import DEFAULT as INDEXES
 from xsadapter.engine.planting import plant
 from xsadapter.errands import Errands
 from xsadapter.errors import RequestError
-from xsadapter.recovery.going_on import GoingOn
+from xsadapter.recovery.going_on import GoingOn, leave_nothing
 from xsadapter.scarcity import Scarcity
 from xsadapter.server import Server
 from xsadapter.stream.outgoing import Carriers
@@ -129,6 +129,8 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
         )
         if going_on is not None:
             going_on.start(daemon, boot_id(), listeners, heirs.clients, xen, errands)
+        elif heard is not None:
+            leave_nothing(settings.rundir)
         refuge.serve(daemon, errands, going_on)
         if left is not None:
             left.unlink(missing_ok=True)
@@ -195,7 +197,7 @@ def _begin(
 def _take_over(daemon: Daemon, heard: Heard, heirs: Heirs) -> bool:
     """Go on from the state of another process; OSError if its tree is not there."""
     boot, state = boot_id(), heard.state(daemon.domains.unique)
-    if heard.nodes:
+    if heard.nodes and heard.head != str(daemon.branch.head.id):
         plant(daemon, boot, heard.nodes, {domain.domid: domain.unique for domain in state.domains})
     known = heard.nodes or heard.head == str(daemon.branch.head.id)
     if not known:

@@ -177,7 +177,9 @@ class Updating:
     def _become(self, server: Server) -> None:
         settings, update = self._settings, self._daemon.update
         lossy = self._daemon.troubles.lossy(self._daemon.store.info())
-        whole = not update.ours or settings.store.path is None or lossy
+        # Other words may mean another store.
+        other = update.words is not None and tuple(update.words) != settings.words
+        whole = not update.ours or settings.store.path is None or lossy or other
         version = 2 if update.ours else update.version or 1
         path = settings.rundir / heritage.NAME
         ring = None if self._xen is None or update.owner is None else self._xen.client(update.owner)

@@ -184,9 +184,9 @@ class Daemon:
             elif not (counting := Counting(self, HANDLERS)).go_on(at_once):
                 self._dispatch = self.counting = counting
         if not self.head.indexes.marked(self.head.tree) or not (believed or self.counting):
-            with self.branch.transaction(message="START of the indexes", author=lives.AUTHOR) as change:
-                self.head.indexes.mend(change)
-            self.head.moved()
+            without = self.head.mend(lives.AUTHOR)
+            if without:
+                self.notices.append(Notice(without))
         if continued and resumed is not None:
             restore(self, *resumed)
             tell_again(self, told)

@@ -9,15 +9,22 @@ compares with it afterwards asks for `still`, and the next WRITE copies a path.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+import rrdstore
+from xsadapter.engine import private
+from xsadapter.engine.index import Indexes
 
 if TYPE_CHECKING:
-    import rrdstore
     from xsadapter.engine.accounts import Accounts
-    from xsadapter.engine.index import Indexes
     from xsadapter.engine.touched import Journal
     from xsadapter.engine.turns import Turns
     from xsadapter.engine.watches import Watches
+
+
+_AT_ONCE: Final = 50
+"""Values whose places are changed in one commit, where all are too many."""
 
 
 class Head:
@@ -50,6 +57,34 @@ class Head:
     def still(self) -> rrdstore.Tree:
         """The newest tree, which no commit changes. O(1)."""
         return self.branch.tree
+
+    def mend(self, author: str) -> str:
+        """Make the indexes what they have to be, in one commit, or in several if it is too large for one; StoreError.
+
+        If there is no room for them there are none from now on, and that is told.
+        """
+        without, message = "", "START of the indexes"
+        try:
+            with suppress(rrdstore.TooLarge):
+                with self.branch.transaction(message=message, author=author) as change:
+                    self.indexes.mend(change)
+                self.moved()
+                return ""
+            done = False
+            while not done:
+                with self.branch.transaction(message=message, author=author) as change:
+                    if private.INDEXED in change.tree:
+                        change.remove(private.INDEXED)
+                    done = self.indexes.mend(change, _AT_ONCE)
+        except (rrdstore.StoreFull, rrdstore.LimitReached, rrdstore.TooLarge) as error:
+            without = f"nobody is found at /@index until the daemon is started again: {error}"
+            self.indexes = Indexes(())
+            with self.branch.transaction(message="START without indexes", author=author) as change:
+                for place in (private.INDEXED, private.INDEX):
+                    if place in change.tree:
+                        change.remove(place)
+        self.moved()
+        return without
 
     def settle(self, before: rrdstore.Tree) -> None:
         """The branch has moved from `before` by a commit whose changes are not known one by one. O(changes)."""

@@ -179,9 +179,12 @@ class Indexes:
         places = [(projection.place(gone.value), domid) for projection, domid, gone in there if gone is not None]
         return [Move(place, domid, False) for place, domid in places if place]
 
-    def mend(self, change: rrdstore.Transaction) -> None:
-        """Make them what they have to be for this tree, and mark it; changes nothing if they are that. O(domains)."""
-        tree = change.tree
+    def mend(self, change: rrdstore.Transaction, most: int | None = None) -> bool:
+        """Make them what they have to be for this tree, and mark it; changes nothing if they are that. O(domains).
+
+        Of so many places at `most`; whether that was all, and the tree is marked.
+        """
+        tree, left = change.tree, -1 if most is None else most
         for name in _listed(tree, private.INDEX):
             if name not in self._projections:
                 change.remove(f"{private.INDEX}/{name}")
@@ -190,12 +193,16 @@ class Indexes:
                 change.set(projection.root, b"")
             have, wanted = _held(tree, projection), _wanted(tree, projection)
             for place in _differing(have, wanted):
+                if not left:
+                    return False
+                left -= 1
                 if place in have:
                     change.remove(place)
                 for number, domid in enumerate(wanted.get(place, ())):
                     change.set(f"{place}/{domid}" if number else place, domid.encode())
         if not self.marked(tree):
             change.set(private.INDEXED, self._mark, meta=PERMISSIONS)
+        return True
 
     def marked(self, tree: rrdstore.Tree) -> bool:
         """Whether a daemon has made these very indexes in this tree. O(1)."""

@@ -14,14 +14,15 @@ Cost: O(nodes).
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
+import rrdstore
 from xsadapter.engine import lives, private
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    import rrdstore
     from xsadapter.engine.daemon import Daemon
 
 _CHANGES: Final = 2000
@@ -32,20 +33,21 @@ _MESSAGE: Final = "MOVE from another store"
 def move(daemon: Daemon, store: rrdstore.Store) -> rrdstore.Store:
     """Have the daemon go on in `store`; the one it leaves, which is the caller's to close. StoreError, OSError."""
     branch = store.branch("main")
-    changes = _net(store.diff(branch.tree, daemon.head.still()))
-    pieces = list(_pieces(changes))
-    whole = len(pieces) < 2
-    for number, piece in enumerate(pieces):
-        with branch.transaction(message=_MESSAGE, author=lives.AUTHOR) as commit:
-            if number == 0 and not whole and private.BOOT in branch.tree:
-                commit.set(private.BOOT, b"")
-            for change in piece:
-                if change.path == private.BOOT and not whole:
-                    continue
-                if change.new is None:
-                    commit.remove(change.path)
-                else:
-                    commit.set(change.path, change.new.value, meta=change.new.meta)
+    pieces = deque(_pieces(_net(store.diff(branch.tree, daemon.head.still()))))
+    whole, begun = len(pieces) < 2, False
+    while pieces:
+        piece = pieces.popleft()
+        try:
+            with branch.transaction(message=_MESSAGE, author=lives.AUTHOR) as commit:
+                _made(commit, piece, mark=whole, unmark=not whole and not begun and private.BOOT in branch.tree)
+        except rrdstore.TooLarge:
+            if len(piece) < 2:
+                raise
+            half = len(piece) // 2
+            pieces.extendleft((piece[half:], piece[:half]))
+            whole = False
+        else:
+            begun = True
     boot = daemon.head.tree.get(private.BOOT)
     if not whole and boot is not None:
         branch.set(private.BOOT, boot.value, meta=boot.meta, message=_MESSAGE, author=lives.AUTHOR)
@@ -60,6 +62,18 @@ def move(daemon: Daemon, store: rrdstore.Store) -> rrdstore.Store:
         for transaction in connection.transactions.values():
             transaction.moved()
     return left
+
+
+def _made(commit: rrdstore.Transaction, piece: list[rrdstore.Change], *, mark: bool, unmark: bool) -> None:
+    if unmark:
+        commit.set(private.BOOT, b"")
+    for change in piece:
+        if change.path == private.BOOT and not mark:
+            continue
+        if change.new is None:
+            commit.remove(change.path)
+        else:
+            commit.set(change.path, change.new.value, meta=change.new.meta)
 
 
 def _net(changes: Iterable[rrdstore.Change]) -> Iterator[rrdstore.Change]:
