@@ -10,6 +10,7 @@ PYTHON=${PYTHON:-$ROOT/.venv/bin/python}
 PACKAGES=$OVERLAY/usr/local/lib/python3.11/dist-packages
 mkdir -p "$PACKAGES" "$OVERLAY/usr/local/bin" "$OVERLAY/etc/systemd/system"
 
+rm -rf "$ROOT"/build/lib "$ROOT"/build/bdist.*  # what an earlier build left would be taken along
 wheels=$(mktemp -d); trap 'rm -rf "$wheels"' EXIT
 "$PYTHON" -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir "$wheels" "$ROOT"
 "$PYTHON" -m pip install --quiet --disable-pip-version-check --no-warn-script-location --upgrade --target "$PACKAGES" \

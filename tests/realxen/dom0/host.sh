@@ -6,27 +6,27 @@ result "xl info: $(timeout 30 xl info | awk '/^xen_version/ { print $3 }')"
 shown; events start
 
 create pv1 $SCENARIO/guest/day.sh; events create
-wait_for 90 said pv1 'script rc'; log_of pv1 | grep -a '^=='
+said pv1 'script rc' 90; log_of pv1 | grep -a '^=='
 home=/local/domain/1
 result "dom0 reads $(timeout 10 xenstore-read $home/data/a), writes $(timeout 10 xenstore-write $home/data/from dom0; echo $?)"
 result "permissions $(timeout 10 xenstore-ls -p -f $home | grep '/data/a')"
 
 create pv2 $SCENARIO/guest/second.sh; events create
-wait_for 90 said pv2 'waits'; log_of pv2 | grep -a '^=='; shown
+said pv2 'waits' 90; log_of pv2 | grep -a '^=='; shown
 ALIVE=$(date -u +%Y-%m-%dT%H:%M:%SZ); sleep 2
 
 timeout 90 xl shutdown -w pv1 >/dev/null; result "xl shutdown -w pv1: $?"; events shutdown; shown
 timeout 10 xenstore-write /local/domain/2/data/crash 1
-wait_for 60 sh -c 'xl list pv2 | grep -q -e "---c--"'; result "pv2 crashed: $(xl list pv2 | awk 'NR > 1 { print $5 }')"; events crash
+wait_for 60 sh -c 'xl list pv2 | grep -q -e "c-  *[0-9.]*$"'; result "pv2 crashed: $(xl list pv2 | awk 'NR > 1 { print $5 }')"; events crash
 timeout 60 xl destroy pv2; result "xl destroy pv2: $?"; events destroy; shown
 
-create pv3 $SCENARIO/guest/second.sh; wait_for 90 said pv3 'waits'
+create pv3 $SCENARIO/guest/second.sh; said pv3 'waits' 90
 timeout 60 xl destroy pv3; result "xl destroy pv3: $?"; events "destroy of a running one"; shown
 
 create pvh1 $SCENARIO/guest/day.sh pvh
-wait_for 150 said pvh1 'script rc'; log_of pvh1 | grep -a '^=='
+said pvh1 'script rc' 150; log_of pvh1 | grep -a '^=='
 timeout 60 xl destroy pvh1; result "xl destroy pvh1: $?"; events "destroy of a PVH one"; shown
-timeout 20 xenstore-ls -f | sed 's/ = .*//; s/^/== left: /'
+timeout 20 xenstore-ls -f | sed 's/ = .*//; s/^/== left: /' | sort
 figure "daemon's CPU $(cpu) s, in $(now) s since boot"
 
 if [ $DAEMON = ours ]; then

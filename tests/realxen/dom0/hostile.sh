@@ -1,8 +1,8 @@
 # Scenario 5: a guest whose ring is full of garbage. Dom0 and the other guest go on.
 . /dom0/scenario/dom0/lib.sh || exit 1
 start_daemon; start_host
-create good $SCENARIO/guest/count.sh; wait_for 90 said good counts
-create bad $SCENARIO/guest/hostile.sh; wait_for 90 said bad asks
+create good $SCENARIO/guest/count.sh; said good counts 90
+create bad $SCENARIO/guest/hostile.sh; said bad asks 90
 for what in indexes frame noise reconnect noise indexes; do
   before=$(timeout 20 xenstore-read /local/domain/1/data/n)
   timeout 60 python3 $SCENARIO/dom0/scribble.py 2 $what; status=$?
@@ -12,7 +12,7 @@ for what in indexes frame noise reconnect noise indexes; do
   timeout 20 xsadapter control domains 2 | sed 's/^/-- /'
 done
 timeout 60 xl destroy bad; result "xl destroy bad: $?"; sleep 3; shown
-create pv3 $SCENARIO/guest/second.sh; wait_for 90 said pv3 waits; result "pv3 $(said pv3 waits && echo lives)"
-timeout 20 xenstore-write /local/domain/1/data/stop 1; wait_for 60 said good 'script rc'; log_of good | grep -a '^==\|^--'
+create pv3 $SCENARIO/guest/second.sh; said pv3 waits 90; result "pv3 $(said pv3 waits && echo lives)"
+timeout 20 xenstore-write /local/domain/1/data/stop 1; said good 'script rc' 60; log_of good | grep -a '^==\|^--'
 figure "daemon's CPU $(cpu) s"
 cp -r $CONSOLES /out/

@@ -8,14 +8,15 @@ figure() { echo "-- $*"; }  # a time, or whatever else may differ
 
 start_daemon() {
   case $DAEMON in
-    ours) xsadapter-xenstored --pid-file /run/xenstored.pid --size 32MiB --keep 'last:6000 1s:1h *:64' --trace-file /out/audit 2>>/out/daemon.log;;
+    ours) xsadapter-xenstored --pid-file /run/xenstored.pid --size 64MiB --keep 'last:6000 1s:1h *:64' --trace-file /out/audit 2>>/out/daemon.log;;
     c) start_cxenstored;;
   esac
 }
 pid_of_daemon() { cat /run/xenstored.pid; }
 cpu() { awk '{ printf "%.2f", ($14 + $15) / 100 }' "/proc/$(pid_of_daemon)/stat"; }
 
-start_host() { # everything but the daemon
+start_host() { # everything but the daemon, which must be there
+  [ -s /run/xenstored.pid ] || { tail -5 /out/daemon.log; exit 1; }
   init_dom0 >/dev/null; result "xen-init-dom0 $?"
   start_consoled; result "xenconsoled $?"
   xenstore-watch @introduceDomain @releaseDomain >/tmp/events & wait_for 10 grep -q release /tmp/events
@@ -30,6 +31,7 @@ create() { # NAME SCRIPT [TYPE]
   figure "xl create $1 took $(($(now) - began)) s"
 }
 log_of() { tr -d '\r' <"$CONSOLES/guest-$1.log" 2>/dev/null; }
-said() { log_of "$1" | grep -aq "$2"; } # NAME PATTERN
+said() { # NAME PATTERN [SECONDS]: whether it says so in that time
+  local end=$(($(now) + ${3:-0})); until log_of "$1" | grep -aq "$2"; do [ "$(now)" -lt $end ] || return 1; sleep 0.3; done; }
 names() { timeout 20 xl list | awk 'NR > 1 { print $1 }' | tr '\n' ' '; }
 shown() { result "xl list: $(names)"; }

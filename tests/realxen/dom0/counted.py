@@ -1,4 +1,4 @@
-"""What history says of a path whose values are numbers, each one more than the last: `numbers.py STORE PATH`."""
+"""What history says of a path whose values are numbers, each one more than the last: `counted.py STORE PATH`."""
 
 import sys
 from itertools import pairwise
