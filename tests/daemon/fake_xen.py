@@ -207,8 +207,12 @@ class FakeXen:
         return 0
 
     def _hypercall(self, argument: bytearray) -> int:
-        number, address, *rest = struct.unpack("=6Q", argument)
-        assert (number, address, rest) == (36, 0xABC000, [0, 0, 0, 0])
+        number, first, second, *rest = struct.unpack("=6Q", argument)
+        assert rest == [0, 0, 0]
+        if number == 32:
+            assert (first, second) == (5, 0xABC000)
+            return self._status()
+        assert (number, first, second) == (36, 0xABC000, 0)
         command, version, asked = struct.unpack_from("=IIH", self.memory)
         assert self.memory[10:144] == bytes(134)
         if command == 90 and version == 0 and self.stable:
@@ -227,4 +231,14 @@ class FakeXen:
         flags = domain.dead | domain.shutdown << 2 | 3 << 16
         struct.pack_into("=HHI", self.memory, 16, found, 0, flags)
         self.memory[92:108] = domain.handle
+        return 0
+
+    def _status(self) -> int:
+        own, _, port = struct.unpack_from("=HHI", self.memory)
+        assert own == 0x7FF0
+        other = self.bound.get(port)
+        if isinstance(other, tuple):
+            struct.pack_into("=IIHHI", self.memory, 8, 2, 0, other[0], 0, other[1])
+        else:
+            struct.pack_into("=II", self.memory, 8, 4 if other == "virq" else 0, 0)
         return 0

@@ -249,9 +249,10 @@ def test_what_a_killed_daemon_had_is_bound_and_mapped_again(host):
 
 
 def test_a_process_that_takes_over_finds_the_channels_bound(host):
-    host.kernel.create(5)
-    host.toolstack.ask("INTRODUCE", b"5\x001\x001\0")
+    host.kernel.create(5, port=8)
+    host.toolstack.ask("INTRODUCE", b"5\x001\x008\0")
     connection = host.daemon.domains.get(5).connection
+    connection.port = 17  # as C xenstored's stream has it: the daemon's own end
     host.xen.part(leaving=True)
     [events] = host.xen.descriptors()
     before = dict(host.kernel.bound)
@@ -259,12 +260,23 @@ def test_a_process_that_takes_over_finds_the_channels_bound(host):
     after = Xen(host.kernel, events, {connection.serial: local})
     after.daemon = host.daemon
     after.resume(connection)
-    assert after.client(connection).port == local
+    assert (after.client(connection).port, connection.port) == (local, 8)
     assert host.kernel.bound == before | {after.virq: "virq"}
     # It did not become one, after all.
     after.part(leaving=True)
     host.xen.part(leaving=False)
     assert host.kernel.bound == before | {host.xen.virq: "virq"}
+
+
+def test_a_channel_that_is_bound_to_nobody_is_not_taken_over(host):
+    connection = host.daemon.connect("ring", 5, privileged=False)
+    host.kernel.create(5)
+    [events] = host.xen.descriptors()
+    host.xen.part(leaving=True)
+    after = Xen(host.kernel, events, {connection.serial: 99})
+    with pytest.raises(OSError, match="port 99 is bound to no domain"):
+        after.resume(connection)
+    assert host.kernel.granted == {}
 
 
 def test_closing_lets_go_of_everything(host):

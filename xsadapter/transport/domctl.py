@@ -1,7 +1,9 @@
-"""What the hypervisor says of domains: hypercalls through privcmd, with memory that is safe for them.
+"""What the hypervisor says of domains and of our event channels: hypercalls through privcmd, with memory safe for them.
 
     privcmd    HYPERCALL 0x00305000    u64 number, u64 argument[5]: the address, and zeros
     hypercall  mmap                    a page that neither moves nor faults while the hypervisor looks at it
+    status     number 32, command 5: the first argument, and the address the second; at it u16 0x7FF0: our own, u16 0,
+               u32 port, and out u32 state: 2 is bound to another domain's, u32 0, u16 that domain, u16 0, u32 its port
     domctl     number 36; at the address 144 bytes: u32 command, u32 version, u16 domain, 6 bytes, and at 16
 
     command                 version            at 16
@@ -38,6 +40,10 @@ if TYPE_CHECKING:
     from xsadapter.transport.system import System
 
 _HYPERCALL: Final = 0x00305000
+_EVENT_CHANNELS: Final = 32
+_STATUS: Final = 5
+_OWN: Final = 0x7FF0
+_INTERDOMAIN: Final = 2
 _DOMCTL: Final = 36
 _STATE: Final = 90
 _INFO: Final = 5
@@ -48,6 +54,7 @@ _PAGE: Final = 4096
 _SIZE: Final = 144
 _CALL: Final = struct.Struct("=6Q")
 _HEAD: Final = struct.Struct("=IIH6x")
+_CHANNEL: Final = struct.Struct("=HHIIIHHI")
 _STATE_AT: Final = struct.Struct("=HHIQ")
 _INFO_AT: Final = struct.Struct("=HHI68x16s")
 _BODY: Final = 16
@@ -92,6 +99,16 @@ class DomainStates:
         except ProcessLookupError:
             return None
 
+    def other_end(self, port: int) -> int:
+        """The port of the domain whose event channel's end is our `port`; OSError if it is none's."""
+        memory = self._memory.bytes
+        memory[: _CHANNEL.size] = _CHANNEL.pack(_OWN, 0, port, 0, 0, 0, 0, 0)
+        self._call(_EVENT_CHANNELS, _STATUS, self._memory.address)
+        *_, state, _, _, _, other = _CHANNEL.unpack(memory[: _CHANNEL.size])
+        if state != _INTERDOMAIN:
+            raise OSError(f"port {port} is bound to no domain")
+        return int(other)
+
     def close(self) -> None:
         """Let go of the device and the memory."""
         self._undo.close()
@@ -124,6 +141,8 @@ class DomainStates:
         """The answer's body; OSError."""
         memory = self._memory.bytes
         memory[:_SIZE] = _HEAD.pack(command, version, domid) + bytes(_SIZE - _HEAD.size)
-        call = bytearray(_CALL.pack(_DOMCTL, self._memory.address, 0, 0, 0, 0))
-        self._system.ioctl(self._privcmd, _HYPERCALL, call)
+        self._call(_DOMCTL, self._memory.address)
         return bytes(memory[_BODY:_SIZE])
+
+    def _call(self, number: int, first: int, second: int = 0) -> None:
+        self._system.ioctl(self._privcmd, _HYPERCALL, bytearray(_CALL.pack(number, first, second, 0, 0, 0)))

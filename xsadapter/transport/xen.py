@@ -163,6 +163,9 @@ class Xen:
             local = self._ports.pop(connection.serial, None)
             if local is None:
                 local = self._events.bind(domid, served.ring.port or port)
+            else:
+                # Another's stream says our end alone; the other is what it takes to bind it again.
+                connection.port = self._states.other_end(local)
         except OSError:
             if domid not in self._served:
                 served.page.close(served.ring)
