@@ -44,22 +44,31 @@ class Errands:
         """One less, if it is there."""
         self._all = tuple(each for each in self._all if each is not errand)
 
-    @property
-    def at(self) -> float | None:
-        """When the first of them is due."""
-        first = None
-        for errand in self._all:
-            at = errand.at
-            if at is not None and (first is None or at < first):
-                first = at
-        return first
-
-    def turn(self, server: Server, now: float) -> None:
-        """Do those that are due."""
+    def turn(self, server: Server, now: float) -> float | None:
+        """Do those that are due; when the next is."""
+        first, again = None, False
         for errand in self._all:
             at = errand.at
             if at is not None and now >= at:
                 errand.turn(server)
+                again = True
+            if at is not None and (first is None or at < first):
+                first = at
+        return min((at for errand in self._all if (at := errand.at) is not None), default=None) if again else first
+
+
+class EachSecond:
+    """What is called about once a second, with the monotonic time."""
+
+    def __init__(self, call: Callable[[float], None]) -> None:
+        self._call = call
+        self.at = 0.0
+
+    def turn(self, _: Server) -> None:
+        """See Errand."""
+        now = time.monotonic()
+        self.at = now + 1
+        self._call(now)
 
 
 _LEAST: Final = 1.0

@@ -37,6 +37,25 @@ _SEEN_LENGTH_MAX: Final = 256
 _seen: dict[bytes, str] = {}
 
 
+_named: dict[bytes, tuple[str, ...]] = {}
+
+
+def names(payload: bytes) -> tuple[str, ...] | None:
+    """The components of the absolute path that is all of a payload, NUL and all; None for anything else.
+
+    Cost: a look-up for one that was seen lately.
+    """
+    found = _named.get(payload)
+    if found is None and payload[-1:] == b"\0" and len(payload) <= _SEEN_LENGTH_MAX:
+        whole = payload[:-1]
+        if not _ABSOLUTE.fullmatch(whole):
+            return None
+        if len(_named) >= _SEEN_MAX:
+            _named.clear()
+        found = _named[payload] = tuple(whole.decode("ascii").split("/")[1:]) if len(whole) > 1 else ()
+    return found
+
+
 def canonical(raw: bytes, home: str) -> str:
     """The absolute path that `raw` names for a connection whose home is `home`; EINVAL."""
     found = _seen.get(raw)

@@ -1,4 +1,7 @@
-"""What the state machine wants logged, written to the log."""
+"""What the loop tells of what the state machine has collected: notices in the log, the trail in the audit log.
+
+Rule: a notice is told once, a fault with where it happened; what nobody wants to know is forgotten.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,9 @@ import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from xsadapter.audit import Audit
     from xsadapter.engine.notices import Notice
+    from xsadapter.engine.trail import Trail
 
 _log = logging.getLogger("xsadapter")
 
@@ -19,3 +24,13 @@ def report(notices: list[Notice]) -> None:
         else:
             _log.error("%s", notice.text, exc_info=notice.fault)
     notices.clear()
+
+
+def write_down(trail: Trail, audit: Audit | None, *, reopening: bool) -> None:
+    """Write the audit log, if there is one, and if that was asked for begin its file anew."""
+    if audit is None:
+        trail.records.clear()
+        return
+    audit.write()
+    if reopening:
+        audit.reopen()

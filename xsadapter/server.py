@@ -25,8 +25,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from xsadapter.engine import lives
-from xsadapter.errands import Errands
-from xsadapter.reporting import report
+from xsadapter.errands import EachSecond, Errands
+from xsadapter.reporting import report, write_down
+from xsadapter.rounds import go_round
 from xsadapter.signals import Signals
 from xsadapter.ticking import Ticking
 from xsadapter.transport.listener import Listeners
@@ -49,7 +50,6 @@ _IN: Final = select.EPOLLIN
 _OUT: Final = select.EPOLLOUT
 _GONE: Final = select.EPOLLHUP | select.EPOLLERR
 
-_ROUNDS: Final = 64
 _EVENTS: Final = 512
 _EXPIRY: Final = 1.0
 
@@ -71,7 +71,7 @@ class Server:
         going_on: GoingOn | None = None,
     ) -> None:
         """`clients`: those who were there before the daemon was started again, as are the rings that `xen` has."""
-        self._daemon, self._each_second, self._xen, self._audit = daemon, each_second, xen, audit
+        self._daemon, self._xen, self._audit = daemon, xen, audit
         self._errands, self._going_on = errands or Errands(), going_on
         self._epoll = select.epoll()
         self._listeners = Listeners(self._epoll, listeners)
@@ -84,7 +84,10 @@ class Server:
         """Rings touched in this turn, by port."""
         self._expire_at: float | None = None
         self._signals = Signals(shown=each_second is not None)
-        self._second_at = 0.0
+        if each_second is not None:
+            self._errands.add(EachSecond(each_second))
+        self._patience = 0.0
+        """Seconds that the next poll may last; -1 is for ever."""
         for descriptor in xen.descriptors() if xen is not None else ():
             self._epoll.register(descriptor, _IN)
         if going_on is not None:
@@ -98,17 +101,14 @@ class Server:
     @property
     def clients(self) -> list[StreamClient]:
         """Those of sockets."""
-        return list(self._clients.values())
+        return [*self._clients.values()]
 
     def stop(self) -> None:
         """Have `run` return after what it is at."""
         self._signals.stopping = True
 
     def run(self, ready: Callable[[], None]) -> None:
-        """Serve until `stop`, SIGTERM or SIGINT; then call `close`. `ready` is called when signals are heeded.
-
-        Only the main thread may call it: signals are its alone.
-        """
+        """Serve, in the main thread, until `stop`, SIGTERM or SIGINT; `ready` is called when signals are heeded."""
         with self._signals.heeded(self._epoll):
             gc.freeze()
             gc.disable()
@@ -120,6 +120,7 @@ class Server:
                         self._once()
                     except MemoryError:
                         self._daemon.relieve()
+                        self._patience = 0.0
             finally:
                 gc.enable()
 
@@ -137,42 +138,38 @@ class Server:
         self._ticking.last()
 
     def _once(self) -> None:
-        fired = self._epoll.poll(self._patience(), _EVENTS)
-        flow = self._daemon.flow
+        fired = self._epoll.poll(self._patience, _EVENTS)
+        daemon, ready = self._daemon, self._ready
+        flow = daemon.flow
         flow.now = time.monotonic()
-        busy = fired or self._ready or flow.resumed
+        busy = fired or ready or flow.resumed
         for ring in self._rings.values():
             # There is room by now for what there was none for at the end of the last turn.
             ring.send()
         for descriptor, events in fired:
             client = self._clients.get(descriptor)
-            if client is not None:
-                self._handle(client, events)
-            elif (listener := self._listeners.get(descriptor)) is not None:
-                self._accept(listener)
-            elif self._xen is not None and descriptor in self._xen.descriptors():
-                self._ports(self._xen)
-            elif self._going_on is not None and self._going_on.fired(descriptor):
-                continue
+            if client is None:
+                self._other(descriptor)
+            elif events == _IN and client.connection.serial not in ready:
+                self._received(client)
             else:
-                self._signals.woke(descriptor)
-        if self._daemon.turns.held:
-            self._daemon.turns.expire()
+                self._handle(client, events)
+        if daemon.turns.held:
+            daemon.turns.expire()
         if flow.resumed:
             self._resume()
-        if self._ready:
-            self._rounds()
-        journal = self._daemon.head.journal
-        if journal is not None:
+        if ready:
+            go_round(ready, self._step)
+        journal = daemon.head.journal
+        if journal is not None and flow.touched.any:
             journal.persist()
         if flow.trail.records:
             # Before the answers: what was answered is in the audit log though the daemon is killed.
             self._write_down()
-        waiting = self._daemon.waiting
-        if waiting:
+        if flow.waiting:
             self._flush()
         if self._expire_at is not None and time.monotonic() >= self._expire_at:
-            self._expire_at = time.monotonic() + _EXPIRY if self._daemon.expire() else None
+            self._expire_at = time.monotonic() + _EXPIRY if daemon.expire() else None
         if self._stalled:
             self._go_on()
         if flow.ended:
@@ -181,23 +178,21 @@ class Server:
             self._end_of(self._rings)
         if journal is not None:
             journal.flushed()
-        if self._daemon.notices:
-            report(self._daemon.notices)
+        if flow.notices:
+            report(flow.notices)
         if flow.trail.records or self._signals.reopening:
             self._write_down()
         self._timers(bool(busy))
 
-    def _patience(self) -> float:
-        """How long the poll may last, in seconds; -1 is for ever."""
-        if self._ready or self._daemon.flow.resumed:
-            return 0
-        second = None if self._each_second is None else self._second_at
-        turns = self._daemon.turns.deadline
-        timers = (self._ticking.at, self._listeners.wake, self._expire_at, self._errands.at, turns, second)
-        moments = [moment for moment in timers if moment is not None]
-        if not moments:
-            return -1
-        return max(0.0, min(moments) - time.monotonic())
+    def _other(self, descriptor: int) -> None:
+        """Something fired that is no client of a socket."""
+        xen = self._xen
+        if (listener := self._listeners.get(descriptor)) is not None:
+            self._accept(listener)
+        elif xen is not None and descriptor in xen.descriptors():
+            self._ports(xen)
+        elif self._going_on is None or not self._going_on.fired(descriptor):
+            self._signals.woke(descriptor)
 
     def _accept(self, listener: Listener) -> None:
         for client in self._listeners.entering(listener, self._daemon):
@@ -221,15 +216,17 @@ class Server:
             # It has requests left from the last rounds; what it sent since, its end included, comes after them.
             return
         if events & _IN:
-            received = client.receive()
-            if received is None:
-                self._end(client)
-            # The first round: everyone who sent something has one request carried out as it arrives. Those who
-            # share their turns come in the next.
-            elif received and (client.confined or (self._step(client) and client.connection.reader.pending)):
-                self._ready[client.connection.serial] = client
+            self._received(client)
         elif events & _GONE:
             self._end(client)
+
+    def _received(self, client: StreamClient) -> None:
+        received = client.receive()
+        if received is None:
+            self._end(client)
+        # The first round: one request as it arrives. Those who share their turns come in the next.
+        elif received and (client.confined or (self._step(client) and client.connection.reader.pending)):
+            self._ready[client.connection.serial] = client
 
     def _ports(self, xen: Host) -> None:
         for port in xen.fired():
@@ -248,26 +245,6 @@ class Server:
             elif client.connection.stalled:
                 # It has told us once; whatever stalls it may end without its doing.
                 self._stalled[client.connection.serial] = client
-
-    def _rounds(self) -> None:
-        """The other rounds, among those who have more bytes waiting."""
-        for _ in range(_ROUNDS):
-            served: set[int] = set()
-            alone = True
-            for serial, client in list(self._ready.items()):
-                if client.confined:
-                    if client.connection.domid in served or self._ready.pop(serial, None) is None:
-                        continue
-                    served.add(client.connection.domid)
-                    if self._step(client):
-                        # Behind the others of its domain.
-                        self._ready[serial] = client
-                else:
-                    alone = False
-                    if not self._step(client):
-                        self._ready.pop(serial, None)
-            if alone or not self._ready:
-                return
 
     def _resume(self) -> None:
         """Those whose request had to wait try again."""
@@ -294,16 +271,19 @@ class Server:
             return False
         if connection.closed:
             return False
-        if isinstance(client, RingClient):
+        if client.__class__ is RingClient:
             self._rings[client.port] = client
         elif not done:
-            self._mind(client)
+            self._mind(client)  # type: ignore[arg-type]  # it is a StreamClient
         if not connection.privileged and connection.stalled:
             self._stalled[connection.serial] = client
         return done
 
     def _mind(self, client: StreamClient) -> None:
         """Have the poll look for what the client is to be looked at for."""
+        if client.interest == _IN and not (client.left or client.confined) and client.connection.held is None:
+            # As nearly all are: it is read and nothing else.
+            return
         wanted = client.wanted
         if wanted != client.interest:
             client.interest = wanted
@@ -311,7 +291,7 @@ class Server:
 
     def _flush(self) -> None:
         """Send to everyone for whom something waits."""
-        waiting, xen = self._daemon.waiting, self._xen
+        waiting, xen = self._daemon.flow.waiting, self._xen
         for connection in waiting:
             client = self._of.get(connection.serial)
             if client is not None:
@@ -376,22 +356,26 @@ class Server:
         self._listeners.left(client)
 
     def _write_down(self) -> None:
-        """Write the audit log, or forget what nobody wants to know."""
-        reopening, self._signals.reopening = self._signals.reopening, False
-        if self._audit is None:
-            self._daemon.flow.trail.records.clear()
-            return
-        self._audit.write()
-        if reopening:
-            self._audit.reopen()
+        write_down(self._daemon.flow.trail, self._audit, reopening=self._signals.reopening)
+        self._signals.reopening = False
 
     def _timers(self, busy: bool) -> None:
-        now = time.monotonic()
+        """Do what is due by now, and find out how long the next poll may last."""
+        now, ticking = time.monotonic(), self._ticking
         if busy:
             self._daemon.metrics.turns.took(now - self._daemon.flow.now)
-        self._ticking.turn(now)
-        self._listeners.rest(now)
-        self._errands.turn(self, now)
-        if self._each_second is not None and now >= self._second_at:
-            self._second_at = now + 1
-            self._each_second(now)
+            ticking.served(now)
+        if ticking.at is not None and now >= ticking.at:
+            ticking.turn()
+        if self._listeners.wake is not None:
+            self._listeners.rest(now)
+        errand = self._errands.turn(self, now)
+        if self._ready or self._daemon.flow.resumed:
+            self._patience = 0.0
+            return
+        turns = self._daemon.turns.deadline if self._daemon.turns.held else None
+        first = ticking.at
+        for moment in (self._listeners.wake, self._expire_at, errand, turns):
+            if moment is not None and (first is None or moment < first):
+                first = moment
+        self._patience = -1.0 if first is None else max(0.0, first - now)

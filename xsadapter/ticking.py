@@ -1,7 +1,8 @@
 """When the store is ticked.
 
-Rule: a tick begins at most half a second after the first commit that is not stored, and not at all when there is
-none; it works in slices of 2 ms, with a pause after each in which the clients have nine tenths of the time.
+Rule: half a second after somebody was served it is looked whether there is a commit that is not stored, and if there
+is one a tick begins; it works in slices of 2 ms, with a pause after each in which the clients have nine tenths of the
+time.
 A store that cannot be written now keeps what was answered in its journal, or in memory, and is asked again after 1, 2,
 4 and at most every 30 seconds.
 """
@@ -31,7 +32,8 @@ class Ticking:
 
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
-        self.at: float | None = None
+        self._done = True
+        self.at: float | None = time.monotonic() + _AFTER
         self._again = _AGAIN
 
     def last(self) -> None:
@@ -41,16 +43,19 @@ class Ticking:
         except (OSError, rrdstore.StoreError) as error:
             _log.error("not everything can be stored: %s", error)
 
-    def turn(self, now: float) -> None:
-        """Store a slice, if one is due."""
-        if self.at is None and self._daemon.store.unstored:
+    def served(self, now: float) -> None:
+        """Somebody was served, so there may be something to store. O(1), as it is asked once a turn."""
+        if self.at is None:
             self.at = now + _AFTER
-        if self.at is None or now < self.at:
-            return
+
+    def turn(self) -> None:
+        """Store a slice: it is due."""
         self.at = None
+        if self._done and not self._daemon.store.unstored:
+            return
         began = time.monotonic()
         try:
-            done = self._daemon.tick(_SLICE)
+            self._done = self._daemon.tick(_SLICE)
         except (OSError, rrdstore.StoreError) as error:
             if self._again == _AGAIN:
                 _log.error("storing is put off: %s", error)
@@ -59,7 +64,7 @@ class Ticking:
             return
         now = time.monotonic()
         self._daemon.metrics.slices.took(now - began)
-        if done:
+        if self._done:
             self._again = _AGAIN
         else:
             self.at = now + _PAUSE * (now - began)

@@ -46,54 +46,56 @@ def pack(kind: int, request: int, transaction: int, payload: bytes) -> bytes:
 class FrameReader:
     """Cuts a stream of bytes into frames."""
 
-    __slots__ = ("_at", "_base", "_buffer")
+    __slots__ = ("_buffer", "at", "base")
 
     def __init__(self, base: int = 0) -> None:
         """`base`: how many bytes of the stream came before."""
         self._buffer = b""
-        self._at, self._base = 0, base
+        self.at, self.base = 0, base
+        """How many bytes are taken of what is here, and how many came before."""
 
     def feed(self, data: bytes) -> None:
         """Add what has arrived. O(data + what was left over)."""
-        at = self._at
+        at = self.at
         self._buffer = self._buffer[at:] + data if at < len(self._buffer) else data
-        self._base += at
-        self._at = 0
+        self.base += at
+        self.at = 0
 
     def take(self) -> Frame | None:
         """The next complete frame, or None; raises FrameError, then and ever after. O(payload)."""
-        start = self._at + HEADER_SIZE
-        if len(self._buffer) < start:
+        buffer, at = self._buffer, self.at
+        start, size = at + HEADER_SIZE, len(buffer)
+        if size < start:
             return None
-        kind, request, transaction, length = HEADER.unpack_from(self._buffer, self._at)
+        kind, request, transaction, length = HEADER.unpack_from(buffer, at)
         if length > PAYLOAD_MAX:
             raise FrameError(length)
         end = start + length
-        if len(self._buffer) < end:
+        if size < end:
             return None
-        self._at = end
-        return kind, request, transaction, self._buffer[start:end]
+        self.at = end
+        return kind, request, transaction, buffer[start:end]
 
     @property
     def taken(self) -> int:
         """How many bytes of the stream were taken in whole frames."""
-        return self._base + self._at
+        return self.base + self.at
 
     @property
     def partial(self) -> bool:
         """Whether what waits is the beginning of a frame, and no whole one."""
-        pending = len(self._buffer) - self._at
+        pending = len(self._buffer) - self.at
         if pending < HEADER_SIZE:
             return pending > 0
-        length: int = HEADER.unpack_from(self._buffer, self._at)[3]
+        length: int = HEADER.unpack_from(self._buffer, self.at)[3]
         return pending < HEADER_SIZE + length and length <= PAYLOAD_MAX
 
     @property
     def rest(self) -> bytes:
         """What waits for the rest of its frame or to be taken. O(bytes)."""
-        return self._buffer[self._at :]
+        return self._buffer[self.at :]
 
     @property
     def pending(self) -> int:
         """How many bytes wait for the rest of their frame or to be taken."""
-        return len(self._buffer) - self._at
+        return len(self._buffer) - self.at

@@ -314,7 +314,10 @@ class Journal:
     @property
     def due(self) -> bool:
         """Whether half of the ring is full, or some more where a tick was put off; now and then if none is written."""
-        return self.used > self._due if self.forgotten < 0 else not self.forgotten % _ASKED_EVERY
+        if self.forgotten >= 0:
+            return not self.forgotten % _ASKED_EVERY
+        used = self._at - self._begin  # As `used`, which is a call.
+        return (used if used >= 0 else used + self.size - START) > self._due
 
     def close(self) -> None:
         """Let go of the file and of its lock."""

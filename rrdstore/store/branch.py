@@ -84,8 +84,12 @@ class Branch:
         A tree that nobody keeps spares the next commit the copy of a path.
         """
         ledger = self._ledger
-        if ledger.run.branch == self._id and not ledger.closed:
-            return Tree(ledger.run.root, ledger.storage)
+        run = ledger.run
+        if run.branch == self._id and not ledger.closed:
+            shown = run.shown
+            if shown.root is not run.root:
+                shown = run.shown = Tree(run.root, ledger.storage)
+            return shown
         return ledger.tree(self._head)
 
     @property

@@ -268,10 +268,11 @@ def _way_cost(way: list[Any], more: int) -> int:
             inside += ENTRY * len(one.names) + (one.weighed if one.weighed >= 0 else weight(one))
             if one is lowest:
                 inside += more
-            cost += inside + FIXED if _LEAST <= inside <= PIECE else _object(inside)
+            cost += CHARGE if inside < _LEAST else inside + FIXED if inside <= PIECE else _object(inside)
             inside = 0
         elif kind is Wide:
-            cost += _object(inside + FANOUT * SET)
+            inside += FANOUT * SET
+            cost += inside + FIXED if _LEAST <= inside <= PIECE else _object(inside)
             inside = 0
         else:
             inside = len(one.value) + len(one.meta)

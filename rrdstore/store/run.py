@@ -26,6 +26,7 @@ from rrdstore.store.room import change_cost, creation_cost, leaf_cost
 from rrdstore.tree.edit import EMPTY, find, graft, grown, new_edit, replaced, way_to
 from rrdstore.tree.node import SMALL, Bucket, Node, Stub, Wide, shared_meta
 from rrdstore.tree.path import split
+from rrdstore.tree.tree import Tree
 from rrdstore.tree.undo import Undo, undo_of, undone
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class Run:
     """The run of one ledger. `branch` is whose it is, 0 if there is none."""
 
     __slots__ = (
+        "_author",
+        "_cut",
         "_edit",
         "_feeds",
         "_key",
@@ -61,6 +64,7 @@ class Run:
         "branch",
         "records",
         "root",
+        "shown",
     )
 
     def __init__(self, ledger: Ledger) -> None:
@@ -72,6 +76,10 @@ class Run:
         """The commits, oldest first."""
         self._undo: list[Undo] = []
         """What takes back each of them."""
+        self.shown = _NOTHING_SHOWN
+        """That tree, as it was given out last."""
+        self._author = self._cut = ""
+        """Who made the last one, as he was named, and as much of that as is kept."""
         self._released = 0
         """Of how many of them, the oldest, nothing is held any more, as they cannot stay."""
         self._weights: dict[int, int] = {}
@@ -115,7 +123,8 @@ class Run:
         if record is None:
             retention.unmade()
             return None
-        self._parting.go_on(1)
+        if self._parting.remains.parts:
+            self._parting.go_on(1)
         if ledger.storage.due and ledger.storage.forgets_trees:
             ledger.try_tick()
         if ledger.watches:
@@ -135,7 +144,9 @@ class Run:
         else:
             depth = sum([one.__class__ is not Bucket and one.__class__ is not Wide for one in way]) - 1
             fresh = _made(edits, names, depth, number, self._edit)
-        author, message = cut(author, AUTHOR_BYTES), cut(message, MESSAGE_BYTES)
+        if author is not self._author:
+            self._author, self._cut = author, cut(author, AUTHOR_BYTES)
+        author, message = self._cut, cut(message, MESSAGE_BYTES)
         parents = (self._key,)
         storage = ledger.storage
         bounded = storage.forgets_trees
@@ -258,9 +269,10 @@ class Run:
 
     def _forgotten(self) -> None:
         self.records, self._undo, self.root = [], [], EMPTY
-        self._weights, self._released = {}, 0
+        self._weights, self._released, self.shown = {}, 0, _NOTHING_SHOWN
 
 
+_NOTHING_SHOWN = Tree(EMPTY)
 _NOTHING = Undo((), -1, -1, EMPTY, made=False)
 
 

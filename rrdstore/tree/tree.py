@@ -30,6 +30,10 @@ class Tree:
         """The node at `path`, or None; O(depth)."""
         return find(self.root, split(path))
 
+    def reach(self, names: tuple[str, ...]) -> Node | None:
+        """As `get`, by the components of a path: for who has them already."""
+        return find(self.root, names)
+
     def stat(self, path: str) -> Node:
         """The node at `path`; NotFound if there is none. O(depth)."""
         node = find(self.root, split(path))

@@ -8,12 +8,15 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+import rrdstore
 from tests.compat.peers import short_directory
 from tests.daemon.processes import run, running, until
+from xsadapter.engine.daemon import Daemon
 from xsadapter.recovery import log
 from xsadapter.recovery.keeping import OwnKeeper
 from xsadapter.recovery.turn import Turn, decoded, encoded
 from xsadapter.recovery.words import DONE, RECEIVED, ROOM, Words
+from xsadapter.transport.stream import StreamClient
 
 paths = st.text("abc/", max_size=30)
 changes = st.tuples(
@@ -72,15 +75,28 @@ def test_of_a_log_that_is_cut_anywhere_whole_lines_count(tmp_path):
 def test_a_room_is_used_again_only_beyond_what_is_done(tmp_path):
     words = Words(tmp_path / "words", 1)
     room = words.take(9)
-    assert len(room.space(0, 0)) == ROOM
-    room.space(0, 0)[:ROOM] = bytes(range(256)) * (ROOM // 256)
-    room.set(RECEIVED, ROOM)
-    assert len(room.space(ROOM, 0)) == 0
-    assert len(room.space(ROOM, 100)) == 100
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    daemon = Daemon(rrdstore.memory())
+    client = StreamClient(daemon, ours, daemon.connect("peer"), None)
+    client.room = room
+    first, more = bytes(range(256)) * (ROOM // 256), b"m" * 200
+    theirs.sendall(first + more)
+    assert client.receive()
+    assert room.waiting() == first
+    assert client.receive() is False
+    assert room.get(RECEIVED) == ROOM
     room.set(DONE, 100)
-    room.space(ROOM, 100)[:100] = bytes(100)
-    room.set(RECEIVED, ROOM + 100)
-    assert room.waiting() == (bytes(range(256)) * (ROOM // 256))[100:] + bytes(100)
+    assert client.receive()
+    assert room.waiting() == first[100:] + more[:100]
+    assert client.receive() is False
+    room.set(DONE, ROOM - 50)
+    assert client.receive()
+    assert room.waiting() == first[-50:] + more
+    assert client.connection.input == first + more
+    assert words.call == 0
+    ours.close()
+    theirs.close()
     assert set(words.rooms()) == {9}
     words.give_back(room)
     assert words.rooms() == {}

@@ -103,7 +103,7 @@ class Shown:
                 main.merge(work)
             case "transaction":
                 with main.transaction() as tx:
-                    tx.set(path, tx.get("/f") + b".")
+                    tx.set(path, (tx.get("/f") if "/f" in tx else b"") + b".")
                     tx.set("/f", b"")
             case "tick":
                 store.tick()

@@ -155,7 +155,8 @@ def test_a_directory_grows_wide_and_shrinks_again(seed, most, one_edit) -> None:
 
 
 def test_names_whose_hashes_collide_share_one_bucket_at_the_last_level(monkeypatch) -> None:
-    monkeypatch.setattr("rrdstore.tree.node.name_hash", len)
+    for module in ("node", "edit"):
+        monkeypatch.setattr(f"rrdstore.tree.{module}.name_hash", len)
     root, model = grown(edit.EMPTY, EMPTY, wide("w", range(10, 80)))
     assert model_of(root) == model
     assert_shaped(root, len)

@@ -44,6 +44,11 @@ def _handler(operation: Operation) -> Handler:
     raise LookupError(f"{operation.name}: no family of commands defines {operation.handler!r}")
 
 
+AtOnce = Callable[["Daemon", bytes], bytes | None]
+AT_ONCE: Final[dict[int, AtOnce]] = {Kind.READ: nodes.read_at_once}
+"""What carries out the plainest of an operation's requests: a privileged client's, in no transaction, which change
+nothing and tell nobody. They raise nothing, and give None to whatever else it is."""
+
 HANDLERS: Final[dict[int, tuple[Operation, Handler]]] = {
     operation.number: (operation, _handler(operation)) for operation in OPERATIONS
 }

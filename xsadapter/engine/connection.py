@@ -138,7 +138,14 @@ class Connection:
             return
         if len(payload) > PAYLOAD_MAX:
             kind, payload = Kind.ERROR, _E2BIG
-        self._queue(HEADER.pack(kind, request, transaction, len(payload)) + payload, self.flow.cause)
+        message, cause = HEADER.pack(kind, request, transaction, len(payload)) + payload, self.flow.cause
+        if cause is None and self.privileged:
+            # As `_queue`, without its call.
+            if not self.output:
+                self.flow.waiting.append(self)
+            self.output.append(message)
+        else:
+            self._queue(message, cause)
         if self.late:
             for message in self.late:
                 self._queue(message, None)

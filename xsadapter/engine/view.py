@@ -104,7 +104,7 @@ class Live:
             named = [*edits(head.tree, moves), (path, value, None)]
             head.moved(head.branch.change(named, message=f"{operation} {path}", author=self.author))
         else:
-            head.moved(head.branch.set(path, value, message=f"{operation} {path}", author=self.author))
+            head.moved(head.branch.set(path, value, None, f"{operation} {path}", self.author))
         more = len(value) - len(old.value)
         if more:
             head.accounts.grew(old.meta, more)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from xsadapter.recovery.log import Step
 
 _NOBODY: Final = (0, 0, 0)
+_NO_NOTE: Final = (-1, 0, 0)
 
 
 class Journal:
@@ -49,10 +50,10 @@ class Journal:
         self._overflown = self._in_log = False
         self._before = -1
         """The number of the head before the last change that was announced; -1 if there is none to take back."""
-        self._last: tuple[int, int] | None = None
+        self._last: tuple[int, tuple[int, int, int]] | None = None
         """Whose it is, and what was noted of what it is sent before that."""
-        self._noted: dict[int, int] = {}
-        """Up to where the announcements have what a client is sent."""
+        self._noted: dict[int, tuple[int, int, int]] = {}
+        """What the announcements have of what a client is sent: from where up to where, and in how many messages."""
         self.rewriting = False
         """The log is to be written anew, whatever its size."""
         self._log: Log
@@ -75,25 +76,41 @@ class Journal:
 
     def change(self, connection: Connection, effects: Iterable[Effect]) -> None:
         """See the Protocol."""
-        self.persist()
+        daemon = self._daemon
+        if daemon.flow.touched.any:
+            self.persist()
         serial = connection.serial
-        self._last = serial, self._noted.get(serial, 0)
-        start, output = connection.written, b""
-        if connection.output:
-            output = b"".join(connection.output)
-            end = start + len(output)
-            noted = max(start, connection.logged, self._last[1])
-            start, output, self._noted[serial] = noted, output[noted - start :], end
-        before = self._before = self._daemon.head.number
-        asked = connection.asked[:3]
-        self._announce(encoded(before, serial, connection.done, start, asked, output, effects))
+        start, waits, output = connection.written, connection.output, b""
+        last = self._noted.get(serial, _NO_NOTE)
+        self._last = serial, last
+        if waits:
+            sent, end, count = last
+            if sent == start and end > connection.logged:
+                # What was noted before is not looked at again.
+                start, output = end, b"".join(waits[count:])
+            else:
+                output = b"".join(waits)
+                noted = max(start, connection.logged, end)
+                start, output = noted, output[noted - start :]
+            self._noted[serial] = connection.written, start + len(output), len(waits)
+        before = self._before = daemon.head.number
+        reader = connection.reader
+        done = reader.base + reader.at if connection.held is None else connection.done
+        data = encoded(before, serial, done, start, connection.asked[:3], output, effects)
+        if self._turn.append(data):
+            self._in_log = False
+        else:
+            self._overflow(data)
 
     def burial(self, effects: Sequence[Effect]) -> None:
         """See the Protocol."""
         self.persist()
         self._last = None
         before = self._before = self._daemon.head.number
-        self._announce(encoded(before, 0, 0, 0, _NOBODY, b"", effects))
+        data = encoded(before, 0, 0, 0, _NOBODY, b"", effects)
+        self._in_log = False
+        if not self._turn.append(data):
+            self._overflow(data)
 
     def undo(self) -> None:
         """See the Protocol."""
@@ -110,6 +127,7 @@ class Journal:
     def began(self, connection: Connection) -> None:
         """See the Protocol."""
         self._log.append([["began", connection.serial]])
+        self._noted.pop(connection.serial, None)
         self.words.ring_is(connection.domid, 0, 0)
         connection.written = connection.logged = connection.let_go = 0
 
@@ -148,6 +166,7 @@ class Journal:
     def cut(self, connection: Connection) -> None:
         """Some of what it was to be sent is dropped."""
         self.flushed()
+        self._noted.pop(connection.serial, None)
         connection.logged = connection.written
         self._log.append([["cut", connection.serial], self._output(connection)])
 
@@ -157,7 +176,8 @@ class Journal:
 
     def flushed(self) -> None:
         """Everybody was sent what waited."""
-        self.persist()
+        if self._daemon.flow.touched.any:
+            self.persist()
         if self._stuck:
             self._still_unsent()
         if self._overflown:
@@ -167,7 +187,7 @@ class Journal:
             self._turn.forget()
             if self._noted:
                 self._noted.clear()
-        if self.rewriting or self._log.due:
+        if self.rewriting or self._log.size > self._log.due:
             self._rewritten()
 
     @property
@@ -219,11 +239,10 @@ class Journal:
         self._log.close()
         self.words.close()
 
-    def _announce(self, data: bytes) -> None:
-        self._in_log = not self._turn.append(data)
-        if self._in_log:
-            self._overflown = True
-            self._log.append([["change", data.decode("latin-1")]])
+    def _overflow(self, data: bytes) -> None:
+        """There is no room for a change among the words."""
+        self._in_log = self._overflown = True
+        self._log.append([["change", data.decode("latin-1")]])
 
     def _output(self, connection: Connection) -> Step:
         start, data = self._unlogged(connection)

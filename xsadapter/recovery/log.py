@@ -105,16 +105,12 @@ class Log:
             with suppress(OSError):
                 new.unlink()
             raise
-        self._due = max(_LEAST, _FACTOR * self.size)
-
-    @property
-    def due(self) -> bool:
-        """Whether it is to be written anew."""
-        return self.size > self._due
+        self.due = max(_LEAST, _FACTOR * self.size)
+        """The size beyond which it is to be written anew."""
 
     def put_off(self) -> None:
         """That could not be: it is due again when it has grown some more."""
-        self._due = self.size + max(_LEAST, self._due // _FACTOR)
+        self.due = self.size + max(_LEAST, self.due // _FACTOR)
 
     def append(self, steps: Iterable[Step]) -> None:
         """Write a batch; if that cannot be, the file is gone, and `broke` is called once."""
@@ -126,7 +122,7 @@ class Log:
     def breaks(self, error: OSError) -> None:
         """It is not what is so any more, for this reason; only the first one counts."""
         if self.broken is None:
-            self.broken, self._due = error, _NEVER
+            self.broken, self.due = error, _NEVER
             self.close()
             with suppress(OSError):
                 self._path.unlink()

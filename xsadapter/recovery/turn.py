@@ -59,11 +59,11 @@ def encoded(
     effects: Iterable[Effect],
 ) -> bytes:
     """A change but for size and crc; its length is a multiple of 8."""
-    parts = [output]
+    parts = [b"", output]
     for path, removed in effects:
         parts += (_EFFECT.pack(removed, len(path)), path.encode("ascii"))
-    head = _HEAD.pack(before, serial, done, start, *asked, len(output), len(parts) >> 1, 0)
-    data = head + b"".join(parts)
+    parts[0] = _HEAD.pack(before, serial, done, start, *asked, len(output), (len(parts) >> 1) - 1, 0)
+    data = b"".join(parts)
     return data + _PADDING[-len(data) % 8]
 
 

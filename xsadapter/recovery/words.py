@@ -33,9 +33,10 @@ ROOMS: Final = 4096
 CHANGES_AT: Final = 790528
 CHANGES: Final = 4 << 20
 SERIAL, RECEIVED, DONE, SENT = range(4)
+CALL: Final = 8
+"""Where `call` is."""
 
 _GENERATION: Final = 1
-_CALL: Final = 8
 _RINGS: Final = 4096 // 8
 _HEADS: Final = 528384 // 8
 _HEAD: Final = 8
@@ -83,11 +84,7 @@ class Words:
     @property
     def call(self) -> int:
         """The serial number of the client that a system call was made for; 0 is none."""
-        return self.words[_CALL]
-
-    def calls(self, serial: int) -> None:
-        """Say so; 0 is none."""
-        self.words[_CALL] = serial
+        return self.words[CALL]
 
     def ring(self, domid: int) -> tuple[int, int]:
         """A ring's req_cons and rsp_prod as they are to be."""
@@ -136,25 +133,21 @@ class Words:
 class Room:
     """One socket client's positions and bytes."""
 
-    __slots__ = ("_at", "_bytes", "_words", "number")
+    __slots__ = ("at", "bytes", "number", "words")
 
     def __init__(self, words: Words, number: int) -> None:
-        self.number, self._words = number, words.words
-        self._at = _HEADS + number * _HEAD
-        self._bytes = words.bytes[_ROOMS_AT + number * ROOM : _ROOMS_AT + (number + 1) * ROOM]
+        self.number, self.words = number, words.words
+        self.at = _HEADS + number * _HEAD
+        """Where its positions are in the words: whoever moves bytes stores them without a call."""
+        self.bytes = words.bytes[_ROOMS_AT + number * ROOM : _ROOMS_AT + (number + 1) * ROOM]
 
     def get(self, word: int) -> int:
         """One of SERIAL, RECEIVED, DONE, SENT."""
-        return self._words[self._at + word]
+        return self.words[self.at + word]
 
     def set(self, word: int, value: int) -> None:
         """Likewise, in one store."""
-        self._words[self._at + word] = value
-
-    def space(self, received: int, done: int) -> memoryview:
-        """Where the next bytes go: as many as fit before the room's end, none of those that are not done."""
-        start = received % ROOM
-        return self._bytes[start : min(ROOM, start + ROOM - (received - done))]
+        self.words[self.at + word] = value
 
     def waiting(self) -> bytes:
         """What came and is not done."""
@@ -166,15 +159,13 @@ class Room:
         first, last = start % ROOM, end % ROOM
         if start >= end:
             return b""
-        return (
-            bytes(self._bytes[first:last]) if first < last else bytes(self._bytes[first:]) + bytes(self._bytes[:last])
-        )
+        return bytes(self.bytes[first:last]) if first < last else bytes(self.bytes[first:]) + bytes(self.bytes[:last])
 
     def put(self, data: bytes, done: int, sent: int) -> None:
         """Have these bytes wait in an empty room, behind so many that are done, with so many sent."""
         first = done % ROOM
         fits = min(len(data), ROOM - first)
-        self._bytes[first : first + fits] = data[:fits]
-        self._bytes[: len(data) - fits] = data[fits:]
+        self.bytes[first : first + fits] = data[:fits]
+        self.bytes[: len(data) - fits] = data[fits:]
         for word, value in ((RECEIVED, done + len(data)), (DONE, done), (SENT, sent)):
             self.set(word, value)

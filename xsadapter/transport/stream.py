@@ -15,7 +15,7 @@ import select
 from socket import MSG_NOSIGNAL
 from typing import TYPE_CHECKING, Final
 
-from xsadapter.recovery.words import DONE, RECEIVED, SENT
+from xsadapter.recovery.words import CALL, DONE, RECEIVED, ROOM, SENT
 
 if TYPE_CHECKING:
     from socket import socket
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.daemon import Daemon
     from xsadapter.recovery.journal import Journal
-    from xsadapter.recovery.words import Room, Words
+    from xsadapter.recovery.words import Room
     from xsadapter.transport.listener import Listener
 
 _WAITING_MAX: Final = 1 << 20
@@ -34,13 +34,13 @@ class StreamClient:
     """One socket. `interest` is what the poll is asked for, `wanted` what it is to be asked for."""
 
     __slots__ = (
-        "_left",
         "backlog",
         "confined",
         "connection",
         "daemon",
         "interest",
         "journal",
+        "left",
         "listener",
         "room",
         "socket",
@@ -50,7 +50,8 @@ class StreamClient:
         self.daemon, self.socket, self.connection, self.listener = daemon, client, connection, listener
         self.confined = not connection.privileged
         self.interest: int = select.EPOLLIN
-        self.backlog = self._left = False
+        self.backlog = self.left = False
+        """Whether too much waits for it to be read, and whether anything does that the kernel did not take."""
         self.journal: Journal | None = None
         self.room: Room | None = None
 
@@ -59,42 +60,40 @@ class StreamClient:
         """Writing while something is left, reading unless it is not to be read now."""
         connection = self.connection
         deaf = self.backlog or connection.held is not None or connection.stalled
-        return (select.EPOLLOUT if self._left else 0) | (0 if deaf else select.EPOLLIN)
+        return (select.EPOLLOUT if self.left else 0) | (0 if deaf else select.EPOLLIN)
 
     def receive(self) -> bool | None:
         """Take what has come; whether there is something to carry out, None at the end of the stream."""
-        if self.room is not None and self.journal is not None:
-            return self._receive_into(self.room, self.journal.words)
-        try:
-            data = self.socket.recv(_READ)
-        except BlockingIOError:
-            return False
-        except OSError:
-            return None
+        room = self.room
+        if room is None:
+            try:
+                data = self.socket.recv(_READ)
+            except BlockingIOError:
+                return False
+            except OSError:
+                return None
+        else:
+            words, at = room.words, room.at
+            received = words[at + RECEIVED]
+            start = received % ROOM
+            # As many as fit before the room's end, over none of those that are not done.
+            space = min(ROOM - start, ROOM - received + words[at + DONE])
+            if not space:
+                return False
+            words[CALL] = self.connection.serial
+            try:
+                data = self.socket.recv(space)
+            except BlockingIOError:
+                words[CALL] = 0
+                return False
+            except OSError:
+                data = b""
+            room.bytes[start : start + len(data)] = data
+            words[at + RECEIVED] = received + len(data)
+            words[CALL] = 0
         if not data:
             return None
         self.connection.reader.feed(data)
-        return True
-
-    def _receive_into(self, room: Room, words: Words) -> bool | None:
-        connection = self.connection
-        received = room.get(RECEIVED)
-        space = room.space(received, room.get(DONE))
-        if not space:
-            return False
-        words.calls(connection.serial)
-        try:
-            count = self.socket.recv_into(space)
-        except BlockingIOError:
-            words.calls(0)
-            return False
-        except OSError:
-            count = 0
-        room.set(RECEIVED, received + count)
-        words.calls(0)
-        if not count:
-            return None
-        connection.reader.feed(bytes(space[:count]))
         return True
 
     def step(self) -> bool:
@@ -111,27 +110,28 @@ class StreamClient:
         if connection.closed or not output:
             return True
         data = output[0] if len(output) == 1 else b"".join(output)
-        room, journal = self.room, self.journal
-        if room is not None and journal is not None:
-            journal.words.calls(connection.serial)
+        room = self.room
+        if room is not None:
+            room.words[CALL] = connection.serial
         try:
             sent = self.socket.send(data, MSG_NOSIGNAL)
         except BlockingIOError:
             sent = 0
         except OSError:
             return False
-        if sent == len(data):
-            connection.sent_all()
-        else:
-            connection.sent(sent)
         left = len(data) - sent
-        if room is not None and journal is not None:
-            connection.written += sent
-            if left:
-                journal.unsent(connection)
-            room.set(SENT, connection.written)
-            room.set(DONE, connection.done)
-            journal.words.calls(0)
-        self._left = left > 0
+        if left:
+            connection.sent(sent)
+        else:
+            connection.sent_all()
+        if room is not None:
+            written = connection.written = connection.written + sent
+            if left and self.journal is not None:
+                self.journal.unsent(connection)
+            words, at, reader = room.words, room.at, connection.reader
+            words[at + SENT] = written
+            words[at + DONE] = reader.base + reader.at if connection.held is None else connection.done
+            words[CALL] = 0
+        self.left = left > 0
         self.backlog = left > _WAITING_MAX or (self.backlog and left > 0)
         return True

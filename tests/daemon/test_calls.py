@@ -1,0 +1,108 @@
+"""How many Python calls a request costs in the daemon's turn: what the hot path must not become dearer than unseen.
+
+Time is no test, but calls are: in pure Python they are most of what a request costs, and on a loaded machine they are
+counted all the same. A budget that has to be raised is to be raised with its reason, in docs/bench.md.
+"""
+
+import socket
+import sys
+import time
+from contextlib import ExitStack, suppress
+
+import pytest
+
+import rrdstore
+from rrdstore.testing import ManualClock
+from tests.compat.peers import short_directory
+from xsadapter.engine.daemon import Daemon
+from xsadapter.errands import Errands
+from xsadapter.operations import Kind
+from xsadapter.recovery.going_on import GoingOn
+from xsadapter.server import Server
+from xsadapter.transport.listener import Listener
+from xsadapter.transport.socket import listen
+from xsadapter.wire import pack
+
+COUNT = 640
+NEVER = 1e6
+BUDGETS = [
+    # operation, outstanding, kept in a file and by a journal, Python calls a request at most
+    (Kind.READ, 1, True, 29.5),
+    (Kind.READ, 64, True, 10.6),
+    (Kind.WRITE, 1, False, 55.1),
+    (Kind.WRITE, 1, True, 72),
+    (Kind.WRITE, 64, True, 51.6),
+]
+
+
+class Turns:
+    """A daemon whose loop is turned by hand, and one client of it."""
+
+    def __init__(self, undo, kept):
+        place = undo.enter_context(short_directory())
+        # A commit that begins another second ends a run, which takes many calls.
+        clock = ManualClock()
+        store = rrdstore.create(place / "s.rrdb", "16MiB", clock=clock) if kept else rrdstore.memory(clock=clock)
+        undo.callback(store.close)
+        self.daemon, errands = Daemon(store), Errands()
+        listener = Listener(undo.enter_context(listen(place / "socket")))
+        going_on = GoingOn(place) if kept else None
+        if going_on is None:
+            self.daemon.begin("a boot")
+        else:
+            # It ends with the loop.
+            undo.callback(going_on.keeper._child.wait)
+            going_on.restore(self.daemon, "a boot", [listener], [], None)
+            going_on.start(self.daemon, "a boot", [listener], [], None, errands)
+        self._server = Server(self.daemon, [listener], errands=errands, going_on=going_on)
+        # What is stored in slices depends on the time.
+        self._server._ticking.at = time.monotonic() + NEVER
+        undo.callback(self._server.close)
+        self.client = undo.enter_context(socket.socket(socket.AF_UNIX))
+        self.client.connect(str(place / "socket"))
+        self._server._once()
+
+    def exchange(self, asked, answer):
+        """Send some frames, and turn until all are answered with as many bytes each."""
+        self.client.sendall(b"".join(asked))
+        left = len(asked) * answer
+        while left:
+            self._server._once()
+            with suppress(BlockingIOError):  # Only a part of what came is answered in one turn.
+                left -= len(self.client.recv(1 << 20, socket.MSG_DONTWAIT))
+
+
+def calls(act):
+    """How many Python calls there are in it, itself not counted."""
+    count = 0
+
+    def note(_frame, event, _argument):
+        nonlocal count
+        count += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        act()
+    finally:
+        sys.setprofile(before)
+    return count - 1
+
+
+@pytest.mark.parametrize(("kind", "outstanding", "kept", "most"), BUDGETS)
+def test_a_request_takes_no_more_calls_than_its_budget(kind, outstanding, kept, most):
+    paths = [f"/local/domain/{number % 40}/device/vbd/51712/state".encode() for number in range(COUNT)]
+    with ExitStack() as undo:
+        turns = Turns(undo, kept)
+        for path in paths[:40]:
+            turns.exchange([pack(Kind.WRITE, 1, 0, path + b"\x004")], 16 + 3)
+        if kind == Kind.READ:
+            asked, answer = [pack(kind, 1, 0, path + b"\0") for path in paths], 16 + 1
+        else:
+            asked, answer = [pack(kind, 1, 0, path + b"\0" + b"5") for path in paths], 16 + 3
+        groups = [asked[at : at + outstanding] for at in range(0, COUNT, outstanding)]
+        turns.exchange(groups[0], answer)
+        operations = turns.daemon.operations
+        found = calls(lambda: [turns.exchange(group, answer) for group in groups]) / COUNT
+        assert turns.daemon.operations == operations + COUNT
+        assert 0.95 * most < found <= most
