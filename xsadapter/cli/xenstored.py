@@ -24,6 +24,7 @@ from xsadapter import address
 from xsadapter.cli import hypervisor
 from xsadapter.cli.heritage import could_take_over
 from xsadapter.cli.history import DEFAULT_SIZE, Wanted
+from xsadapter.cli.limits import raise_limits
 from xsadapter.cli.options import PATH_CAP, Bounds, Trace, bounds, client_socket, strict, takeover, trace
 from xsadapter.cli.pidfile import PidFileHeldError
 from xsadapter.cli.run import start_logging
@@ -184,6 +185,7 @@ def main(
         takes_over=live_update,
     )
     start_logging(logging.StreamHandler())
+    raise_limits()
     for name, given in older.items():
         if given:
             _log.info("--%s is accepted and ignored", name.replace("_", "-"))
