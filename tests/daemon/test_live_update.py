@@ -17,6 +17,7 @@ from xsadapter.tools.control import REFUSED
 
 PROGRAM = str(Path(sys.executable).parent / "xsadapter")
 OK = b"OK\0"
+STORE = ("--size", "8MiB", "--keep", "last:8")
 
 
 @pytest.fixture(params=["store", "memory"])
@@ -189,3 +190,40 @@ def test_c_xenstored_gets_no_state_without_domain_0_s_ring_at_which_it_would_end
     assert "domain 0 has no ring" in found
     with daemon.client() as client:
         client.write("/a", b"1")
+
+
+def test_to_one_that_keeps_nothing_the_tree_goes_along_and_nothing_is_left_beside_the_store():
+    with (
+        short_directory() as directory,
+        running(directory, *STORE) as process,
+        process.client() as client,
+        client.watch("/a") as watch,
+    ):
+        assert next(watch) == "/a"
+        client.write("/a", b"1")
+        assert next(watch) == "/a"
+        words = f"run --rundir {directory} --memory"
+        assert update(process, "-c", words, PROGRAM) == (0, "")
+        assert client.read("/a") == b"1"
+        client.write("/a", b"2")
+        assert next(watch) == "/a"
+        assert not (directory / "state").exists()
+        until(lambda: not (directory / "keeper").exists(), "the keeper is gone")
+
+
+def test_a_program_that_goes_in_between_leaves_all_that_is_kept():
+    """What was let go of for C's sake is taken back: the daemon can still be killed."""
+    with short_directory() as directory, running(directory, *STORE) as process, process.client() as client:
+        program = script(directory, "exit 0")
+        with process.client() as other:
+            assert other.control("live-update", "-f", program) == "OK"
+            Path(program).unlink()
+            assert "No such file or directory" in other.control("live-update", "-s")
+        client.write("/a", b"1")
+        with process.client() as last:
+            last.read("/a")
+        process.process.kill()
+        process.process.wait()
+        with running(directory, *STORE) as again:
+            assert client.read("/a") == b"1"
+            assert "going on with 1 clients" in again.log
