@@ -1,4 +1,4 @@
-"""A daemon for a very long time: `python -m bench.soak [--requests 10000000] [--every 200000] [--seed 1] [--keep FOLDER]`.
+"""A daemon for a very long time: `python -m bench.soak [--requests 10000000] [--every 200000] [--seed 1]`.
 
 One client asks without a pause, 64 requests on their way: reads, writes, nodes that come and go, watches, transactions,
 of a thousand domains of which some end and are introduced anew. Each `every` requests the daemon is killed, and started
@@ -10,7 +10,6 @@ is compared with the second: none of them may have grown by more than a tenth. P
 from __future__ import annotations
 
 import io
-import os
 import random
 import statistics
 import subprocess
@@ -52,6 +51,7 @@ DOMAINS = 1000
 SIZE = "32MiB"
 TOGETHER = 64
 PATIENCE = 120.0
+WATCH_EVENT = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,10 @@ def sample(host: Host) -> Sample:
     with Tool(host.place / "socket", timeout=PATIENCE) as tool:
         kept = int(tool.control("history", "info").split("kept ")[1].split()[0].rstrip(","))
     return Sample(
-        int((proc / "statm").read_text().split()[1]) * PAGE / 1e6, len(os.listdir(proc / "fd")), sum(files), kept
+        int((proc / "statm").read_text().split()[1]) * PAGE / 1e6,
+        sum(1 for _ in (proc / "fd").iterdir()),
+        sum(files),
+        kept,
     )
 
 
@@ -95,9 +98,13 @@ class Host:
 
     def kill(self) -> None:
         """Kill it, and start another."""
+        self.end()
+        self.start()
+
+    def end(self) -> None:
+        """Kill it."""
         self.process.kill()
         self.process.wait()
-        self.start()
 
     def update(self) -> None:
         """Have it become itself."""
@@ -189,9 +196,6 @@ class Asking:
         self.transactions += 1
 
 
-WATCH_EVENT = 15
-
-
 def grown(samples: list[Sample]) -> list[str]:
     """What has grown between the second third and the last, in words."""
     third = len(samples) // 3
@@ -219,7 +223,7 @@ def main(wanted: int, every: int, seed: int, keep: Path | None) -> None:
         place = stack.enter_context(peers.short_directory()) if keep is None else keep
         place.mkdir(exist_ok=True)
         host = Host(place)
-        stack.callback(lambda: host.process.kill())
+        stack.callback(host.end)
         asking = Asking(place, seed)
         began, samples, done = time.monotonic(), [], 0
         while done < wanted:
