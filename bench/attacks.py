@@ -160,14 +160,14 @@ def caught(attack: Attack) -> str:
         return failing(folder, attack.tests.split())
 
 
-def main() -> int:
-    given = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def main(attacks: tuple[Attack, ...] = ATTACKS, about: str = __doc__) -> int:
+    given = argparse.ArgumentParser(description=about.split("\n", maxsplit=1)[0])
     given.add_argument("--only", default="", help="those whose name has these words")
     given.add_argument("--since", default="", help="the first whose name has these words, and all behind it")
     given.add_argument("--list", action="store_true", help="only see that each can be made")
     asked = given.parse_args()
-    first = next(at for at, each in enumerate(ATTACKS) if asked.since in each.name)
-    wanted = [each for each in ATTACKS[first:] if asked.only in each.name]
+    first = next(at for at, each in enumerate(attacks) if asked.since in each.name)
+    wanted = [each for each in attacks[first:] if asked.only in each.name]
     wrong = [problem for each in wanted if (problem := missing(each))]
     print("| broken | caught by |\n|---|---|")
     for each in wanted if not asked.list and not wrong else ():

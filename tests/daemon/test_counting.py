@@ -139,6 +139,7 @@ def test_a_part_that_cannot_be_loaded_has_all_counted_anew():
     whole = second.counting._nodes
 
     second.counting._nodes = chain([next(whole)], map(broken, whole))
+    assert Peer(second).ask("WRITE", b"/new\0") == OK
     with pytest.raises(Corrupt):
         second.count(1000)
     assert second.counting is not None
