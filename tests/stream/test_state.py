@@ -1,5 +1,6 @@
 """A daemon's state as a stream, and a stream as a daemon's state."""
 
+import random
 from dataclasses import replace
 
 import pytest
@@ -193,6 +194,11 @@ WRONG = {
     "a node at no path": [stream.Node(b"a", b"", NOBODY)],
     "a record of ours that is no JSON": [stream.Foreign(beyond.KIND, b"{nojson}")],
     "a record of ours with other values": [stream.Foreign(beyond.KIND, b'{"clients":5}   ')],
+    "a transaction of one number": [stream.Foreign(beyond.KIND, b'{"clients":{"1":{"transactions":[[1]]}}}')],
+    "a domain that is no number": [stream.Foreign(beyond.KIND, b'{"domains":{"%":{}}}')],
+    "a truth that is a number": [stream.Foreign(beyond.KIND, b'{"counted":1}')],
+    "places that are a list": [stream.Foreign(beyond.KIND, b'{"domains":{"1":{"places":[1]}}}')],
+    "a negative number": [stream.Foreign(beyond.KIND, b'{"domains":{"1":{"nodes":-1}}}')],
 }
 
 
@@ -229,3 +235,32 @@ def test_accounts_are_told_and_not_counted_again(house, whole):
     house.daemon.counting = "not yet"
     assert hear(stream.decode(house.left(whole=whole, ours=True)), str).charges is None
     assert hear(stream.decode(house.left(whole=True, ours=False)), str).charges is None
+
+
+def test_whatever_becomes_of_its_bytes_a_stream_is_read_or_refused(house):
+    lived_in(house)
+    whole = [house.left(whole=True, ours=True), house.left(whole=True, ours=False), WRITTEN_BY_C]
+    chance, read = random.Random(6), 0
+    for _ in range(3000):
+        data = bytearray(chance.choice(whole))
+        for _ in range(chance.randint(1, 3)):
+            at = chance.randrange(len(data) - 8)
+            match chance.randrange(4):
+                case 0:
+                    data[at] ^= 1 << chance.randrange(8)
+                case 1:
+                    data[at : at + 4] = chance.choice((0, 1, 0x7FFF, 0xFFFF, 0xFFFFFFFF)).to_bytes(4, "little")
+                case 2:
+                    del data[at : at + chance.randint(1, 8)]
+                case _:
+                    other = chance.choice(whole)
+                    data[at:at] = other[chance.randrange(len(other)) :][: chance.randint(1, 40)]
+        try:
+            heard = hear(stream.decode(bytes(data)), str)
+        except stream.StreamError:
+            continue
+        heard.state(lambda _: 0)
+        heard.carriers()
+        assert heard.charges is None or heard.head is not None
+        read += 1
+    assert 30 < read < 2900

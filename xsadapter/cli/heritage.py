@@ -98,7 +98,9 @@ def _who(descriptor: int) -> str:
 def could_take_over(path: Path) -> None:
     """Read a state and do no more; click.ClickException says why that cannot be."""
     try:
-        read(path)
+        heard = read(path)
+        heard.state(lambda _: 0)
+        heard.carriers()
     except (OSError, StreamError) as error:
         raise click.ClickException(str(error)) from None
 

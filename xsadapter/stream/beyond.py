@@ -3,7 +3,8 @@
 Rules
 1. The body is JSON in ASCII, behind it NULs. A key that is not known is left out, one that is missing has its
    default: so an older and a newer version of ours understand each other. What is the default is not written.
-2. Only what another record does not say is here; so a stream of ours is read by others, who know less.
+2. A value of another kind than is expected, or a key of clients and domains that is no number, is refused.
+3. Only what another record does not say is here; so a stream of ours is read by others, who know less.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ from __future__ import annotations
 import json
 from dataclasses import MISSING, dataclass, field, fields
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from xsadapter.stream.records import Foreign, StreamError, padded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 KIND: Final = 0x72726462
+_DIGITS: Final = 10
+_MOST: Final = 1 << 64
 T = TypeVar("T")
 _NAME: Final = "record of ours"
 
@@ -83,18 +86,93 @@ def unpack(record: Foreign) -> Beyond:
     """What the record says; StreamError."""
     try:
         found = json.loads(record.body.rstrip(b"\0"))
-        found["clients"] = {name: _made(Client, each) for name, each in found.get("clients", {}).items()}
-        found["domains"] = {name: _made(Known, each) for name, each in found.get("domains", {}).items()}
+        found["clients"] = _numbered(found.get("clients", {}), Client)
+        found["domains"] = _numbered(found.get("domains", {}), Known)
         return _made(Beyond, found)
     except (ValueError, TypeError, AttributeError) as error:
         raise StreamError(_NAME, 0, f"{record.body[:80]!r}", f"an object of JSON with our keys ({error})") from None
 
 
 def _made(kind: type[T], found: Mapping[str, Any]) -> T:
-    known = _DEFAULTS[kind]
-    if found.keys() <= known.keys():
-        return kind(**found)
-    return kind(**{name: value for name, value in found.items() if name in known})
+    shapes = _SHAPES[kind]
+    for name, value in found.items():
+        if name in shapes and not shapes[name](value):
+            raise ValueError(f"{name} is {value!r:.40}")
+    return kind(**{name: value for name, value in found.items() if name in shapes})
+
+
+def _numbered(found: Mapping[str, Any], kind: type[T]) -> dict[str, T]:
+    for name in found:
+        if not (name.isascii() and name.isdigit() and len(name) <= _DIGITS):
+            raise ValueError(f"key {name:.40}")
+    return {name: _made(kind, each) for name, each in found.items()}
+
+
+def _truth(value: object) -> bool:
+    return value.__class__ is bool
+
+
+def _text(value: object) -> bool:
+    return value.__class__ is str
+
+
+def _number(value: object) -> bool:
+    return value.__class__ is int and 0 <= value < _MOST
+
+
+def _perhaps(value: object) -> bool:
+    return value is None or _number(value)
+
+
+def _pairs(value: object) -> bool:
+    return value.__class__ is list and all(
+        each.__class__ is list and len(each) == 2 and all(map(_number, each)) for each in cast("list[list[int]]", value)
+    )
+
+
+def _numbers(value: object) -> bool:
+    return value.__class__ is list and all(map(_number, cast("list[int]", value)))
+
+
+def _counts(value: object) -> bool:
+    return value.__class__ is dict and all(map(_number, cast("dict[str, int]", value).values()))
+
+
+def _any(_: object) -> bool:
+    return True
+
+
+_SHAPES: Final[dict[type[Any], dict[str, Callable[[object], bool]]]] = {
+    Client: {
+        "domid": _number,
+        "peer": _text,
+        "privileged": _truth,
+        "port": _number,
+        "ignored": _truth,
+        "next_transaction": _number,
+        "transactions": _pairs,
+        "listener": _text,
+        "cuts": _numbers,
+    },
+    Known: {
+        "unique": _number,
+        "target": _perhaps,
+        "shut": _truth,
+        "nodes": _number,
+        "stored": _number,
+        "places": _counts,
+    },
+    Beyond: {
+        "head": _text,
+        "serial": _number,
+        "clients": _any,
+        "domains": _any,
+        "listeners": _counts,
+        "pipe": _perhaps,
+        "counted": _truth,
+    },
+}
+"""What each key may be; those of clients and domains are looked at one by one."""
 
 
 def _defaults(kind: type[Any]) -> Mapping[str, Any]:
