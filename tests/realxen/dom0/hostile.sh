@@ -3,16 +3,16 @@
 start_daemon; start_host
 create good $SCENARIO/guest/count.sh; said good counts 90
 create bad $SCENARIO/guest/hostile.sh; said bad asks 90
-for what in indexes frame noise reconnect noise indexes; do
+for what in indexes reconnect frame reconnect noise reconnect indexes; do
   before=$(timeout 20 xenstore-read /local/domain/1/data/n)
-  timeout 60 python3 $SCENARIO/dom0/scribble.py 2 $what; status=$?
+  timeout 60 python3 $SCENARIO/dom0/scribble.py 2 $what | sed 's/^/-- /'; status=${PIPESTATUS[0]}
   sleep 4
   wait_for 30 sh -c "[ \"\$(xenstore-read /local/domain/1/data/n)\" -gt $((before + 5)) ]"
   result "$what $status: the other guest goes on $?, dom0 $(timeout 20 xenstore-write /local/domain/0/x $what; echo $?)"
-  timeout 20 xsadapter control domains 2 | sed 's/^/-- /'
 done
 timeout 60 xl destroy bad; result "xl destroy bad: $?"; sleep 3; shown
 create pv3 $SCENARIO/guest/second.sh; said pv3 waits 90; result "pv3 $(said pv3 waits && echo lives)"
 timeout 20 xenstore-write /local/domain/1/data/stop 1; said good 'script rc' 60; log_of good | grep -a '^==\|^--'
+result "the daemon says: $(grep -o 'dom2 .*; ignored' /out/daemon.log | sed 's/conn [0-9]* //; s/[0-9]\{3,\}/N/g' | sort | uniq | tr '\n' ',')"
 figure "daemon's CPU $(cpu) s"
 cp -r $CONSOLES /out/

@@ -1,12 +1,14 @@
 """What a hostile guest may write into its own ring, written by dom0 through the same grant: `scribble.py DOMID WHAT`.
 
-The guest's kernel then tells the daemon, as soon as it asks for anything.
+A guest's own kernel mends its ring before it tells the daemon; so what its kernel watches is written once more, upon
+which the daemon looks at the ring as it was left.
 """
 
 import random
 import struct
 import sys
 
+from xsadapter.client import Client
 from xsadapter.transport.devices import Grants
 from xsadapter.transport.system import Linux
 
@@ -30,6 +32,10 @@ def main(domid: str, what: str) -> None:
             words[noise.randrange(1024)] = noise.getrandbits(32)
     elif what == "reconnect":
         words[_CONNECTION] = 1
+    with Client() as toolstack:
+        watched = f"/local/domain/{domid}/memory/target"
+        toolstack.write(watched, toolstack.read(watched))
+        print(*(line for line in toolstack.control("domains", domid).splitlines() if "domain" in line), sep="\n")
     words.release()
     page.close()
 
