@@ -6,8 +6,9 @@ A client does things to a store of 2 MiB at random and says what was acknowledge
 at its n-th call to the system on one of the store's files, half of a write done, or after some CPU time, wherever it is
 then, in the middle of commits, ticks, cleaning, recovery, creation, tuning, repair or changes of branches and tags. In
 a third of the rounds calls fail meanwhile: EIO, ENOSPC, short writes (tests/faults/faulty.c). Of another third a tape
-is kept, and three power cuts are made of it (tests/faults/tape.py). After each the store is opened, by a
-reader and half the time by a writer: it must be what was acknowledged, all its kept commits what they were when they
+is kept, and three power cuts are made of it (tests/faults/tape.py). In some rounds a foreign process reads in a
+transaction all the while, so that ticks cannot be stored and the journal takes nets. After each the store is opened, by
+a reader and half the time by a writer: it must be what was acknowledged, all its kept commits what they were when they
 were made, `check` clean, its files no larger than its size. After a power cut what the last tick stored must be there,
 or everything with sync="commit". The next round goes on from there. Prints the seed, which gives the same round again
 but for the clock.
@@ -24,7 +25,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
@@ -35,9 +36,10 @@ import rrdstore
 from rrdstore.storage import journal
 from rrdstore.storage.container import file_size
 from tests.faults.acknowledged import Branch, Said, State
-from tests.faults.client import MAIN_KEEPS, Client
+from tests.faults.client import MAIN_KEEPS, MOODS, Client
 from tests.faults.shim import EIO, ENOSPC, SHORT, TORN, WRITES, Faults, built, kill_after
 from tests.faults.tape import Disk, events
+from tests.storage.conftest import foreign
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -47,7 +49,10 @@ if TYPE_CHECKING:
 
 SIZE = 2 << 20
 ENDS = ("", "-wal", "-shm", "-ring")
-KINDS = {"all": 36, "refs": 14, "cleaning": 12, "tuning": 8, "deleting": 8, "recovery": 12, "creation": 6, "repair": 8}
+KINDS = {
+    "all": 36, "refs": 14, "cleaning": 12, "tuning": 8, "deleting": 8, "held": 12, "recovery": 12, "creation": 6,
+    "repair": 8,
+}  # fmt: skip
 """What a round is about, and how often."""
 CUTS = 3
 STEPS = 400
@@ -84,7 +89,12 @@ class Kills:
             self._life(kind, random)
 
     def _life(self, kind: str, random: Random) -> None:
-        mood, steps = (kind, STEPS) if kind != "recovery" else ("all", random.choice((0, 0, 1, 3)))
+        mood, steps = (kind, STEPS) if kind in MOODS else ("all", STEPS)
+        if kind == "recovery":
+            steps = random.choice((0, 0, 1, 3))
+        held = kind == "held"
+        if held:  # A net may be written over what the journal has: what is certain is stored.
+            rrdstore.open(self.path).close()
         how = random.choice(("plain", "faults", "power"))
         sync = random.choice(("tick", "tick", "commit"))
         faults = self._faults(self.path, random, how, calls=random.choice((30, 300, 1500)) if steps > 3 else 60)
@@ -96,9 +106,10 @@ class Kills:
         def live() -> None:
             Client(self.path, self.said, self.state, client_random, sync).live(mood, max(1, steps))
 
-        self._killed(live, faults, random)
+        with foreign(self.path) if held else nullcontext():
+            self._killed(live, faults, random)
         self.counted[how] += 1
-        heard = Said([self.state])
+        heard = Said([self.state], held=held)
         heard.hear(self.said.read_bytes())
         if heard.wrong:
             raise Wrong(f"the client ended with\n{heard.wrong}")
@@ -107,7 +118,7 @@ class Kills:
         self.counted["acknowledged"] += heard.done
         self.counted["refused"] += sum(heard.refused.values())
         if disk is not None:
-            self._power_cuts(disk, Path(faults.tape), random, sync)
+            self._power_cuts(disk, Path(faults.tape), random, sync, held=held)
         self.state = self._compared(self.path, heard.possible(power_cut=False), random)
         kept = {number for number in self.truth if number in self.kept}
         self.truth = {number: self.truth[number] for number in kept}
@@ -145,7 +156,7 @@ class Kills:
             raise Wrong(f"the client ended with status {status}")
         return False
 
-    def _power_cuts(self, disk: Disk, tape: Path, random: Random, sync: str) -> None:
+    def _power_cuts(self, disk: Disk, tape: Path, random: Random, sync: str, *, held: bool) -> None:
         """Some of those that could have been while a client lived; the first of each tape at its end."""
         told = events(tape)
         where = self.folder / "cut"
@@ -162,7 +173,7 @@ class Kills:
                 where.mkdir()
                 for end, data in disk.cut(random).items():
                     (where / f"s.rrdb{end}").write_bytes(data)
-                heard = Said([self.state])
+                heard = Said([self.state], held=held)
                 heard.hear(text)
                 with other_boot(random.randrange(1, 1 << 60)):
                     self._compared(str(where / "s.rrdb"), heard.possible(power_cut=sync == "tick"), random)

@@ -115,9 +115,12 @@ def _changed(state: State, verb: str, rest: Step) -> Content:
     return content
 
 
-def certain(step: Step) -> bool:
-    """Whether a step that is acknowledged has brought everything to the disk."""
-    return step[0] in CERTAIN or (step[0] == "set" and step[4] >= LARGE)
+def certain(step: Step, *, held: bool = False) -> bool:
+    """Whether a step that is acknowledged has brought everything to the disk.
+
+    Where another process may have `held` the store, what goes past the journal may be in a net there.
+    """
+    return step[0] in CERTAIN or (not held and step[0] == "set" and step[4] >= LARGE)
 
 
 @dataclass(slots=True)
@@ -134,6 +137,8 @@ class Said:
     wrong: str = ""
     """What it ended with, if that was no error of the store's."""
     done: int = 0
+    held: bool = False
+    """Whether another process may have held the store meanwhile."""
 
     def hear(self, text: bytes) -> None:
         """Some whole lines, and perhaps a part of one, which was not said then."""
@@ -149,7 +154,7 @@ class Said:
             elif self.under_way is not None:
                 self.states.append(after(self.states[-1], self.under_way, what))
                 self.done += 1
-                if certain(self.under_way):
+                if certain(self.under_way, held=self.held):
                     self.sure = len(self.states) - 1
                 self.under_way = None
 

@@ -179,4 +179,6 @@ class Client:
             return ["pin", branch] if unpinned else None
         if verb == "unpin":
             return ["unpin", random.choice(sorted(state.pins))] if state.pins else None
+        if verb == "compact":
+            return ["compact", branch, random.choice(FORK_KEEPS)]
         return ["slice", random.choice((0.0, 0.0005, 0.002))] if verb == "slice" else [verb]
