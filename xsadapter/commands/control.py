@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from xsadapter.commands import counters, history, inspection
+from xsadapter.commands.keeping import keep
 from xsadapter.commands.update import live_update
 from xsadapter.commands.walking import walk
 from xsadapter.engine.notices import Notice, escaped
@@ -98,6 +99,7 @@ VERBS: Final = {
     b"transactions": Verb(0, 1, _of_daemon(inspection.transactions), "transactions [<domid>]"),
     b"metrics": Verb(0, 2, _of_daemon(counters.metrics), "metrics [domains <from>]"),
     b"walk": Verb(0, 3, walk, "walk [<path> values|permissions [<when>]]"),
+    b"keep": Verb(0, 3, _of_daemon(keep), "keep [[what-if] [once] <policy>]"),
     b"history": Verb(1, 4, _of_daemon(history.answer), f"history {'|'.join(history.usages())}"),
 }
 
