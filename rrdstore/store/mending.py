@@ -43,7 +43,7 @@ class Lost:
     """One thing that a repair could not keep: what it is, which one, and what has become of it."""
 
     what: str
-    """commit, head, branch, name, tag, pin, merge base, tiers, authors, place, journal."""
+    """commit, head, branch, name, policy, tag, pin, merge base, tiers, authors, place, journal."""
     name: str
     why: str
 

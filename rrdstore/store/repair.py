@@ -105,7 +105,7 @@ def _problems(path: str) -> list[str]:
     except StoreError as fault:
         return [str(fault)]
     try:
-        held.state()
+        Ledger(held, SystemClock(), path)  # Policies and states of tiers are nothing to a storage.
         return [str(problem) for problem in held.check()]
     except StoreError as fault:
         return [str(fault)]

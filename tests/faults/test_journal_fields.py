@@ -208,3 +208,16 @@ def test_bytes_of_a_change_that_no_version_knows_are_named(store, monkeypatch):
         file.write(b"\x09")
     assert store.said()
     store.repaired()
+
+
+@pytest.mark.parametrize(("field", "value"), [("keep", "last:9x"), ("rings", b"no state"), ("picks", (999_999,))])
+def test_a_policy_that_does_not_fit_is_lost_by_a_repair_and_named(store, field, value):
+    at = next(at for at, entry in enumerate(store.entries) if isinstance(entry, Fitted))
+    wrong = Fitted(tuple(replace(fit, **{field: value}) for fit in store.entries[at].fits))
+    store.write([*store.entries[:at], wrong])
+    assert store.said()
+    lost = rrdstore.repair(store.path, clock=store.clock).lost
+    assert [(one.what, one.name) for one in lost] == [("policy", "main")]
+    with rrdstore.open(store.path, clock=store.clock) as again:
+        assert again.branch("main").keep == "last:12"
+        assert again.check() == []
