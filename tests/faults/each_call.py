@@ -2,7 +2,8 @@
 
     python tests/faults/each_call.py THING FOLDER KINDS STRIDE FIRST
 
-Whatever call it is that fails: the thing is done, or an error of the store says that nothing was. Then one more commit
+Whatever call it is that fails, alone or with all that follow: the thing is done, by another way if there is one, or an
+error of the store says that nothing was. Then one more commit
 is acknowledged, and the process could be killed: what a copy of the files holds is what was acknowledged, and `check`
 is clean. Prints how many calls failed, and how often the thing was refused.
 """
@@ -114,15 +115,17 @@ def main() -> int:
     path = folder + "/store"
     begun(path)
     failed = refused = 0
-    for nth in range(int(first), 5_000, int(stride)):
-        try:
-            there, has_failed, was_refused = once(thing, path, Faults(path, nth=nth, kinds=int(kinds), seed=nth))
-        except BaseException:
-            print(f"{thing}, call {nth} fails as {kinds}", file=sys.stderr)
-            raise
-        if not there:
-            break
-        failed, refused = failed + has_failed, refused + was_refused
+    for lasting in (False, True) if thing in OPEN else (False,):
+        for nth in range(int(first), 5_000, int(stride)):
+            faults = Faults(path, nth=nth, kinds=int(kinds), seed=nth, lasting=lasting)
+            try:
+                there, has_failed, was_refused = once(thing, path, faults)
+            except BaseException:
+                print(f"{thing}, call {nth} fails as {kinds}, {lasting=}", file=sys.stderr)
+                raise
+            if not there:
+                break
+            failed, refused = failed + has_failed, refused + was_refused
     print(failed, refused)
     return 0
 
