@@ -18,11 +18,11 @@ ROOT = Path(__file__).parents[2]
         ("set", EIO, 1),
         ("tag", EIO, 1),
         ("fork", EIO, 1),
-        ("compact", EIO, 2),  # among them the last barrier of a tick, whose transaction is in the log then
+        ("compact", EIO, 1),
         ("large", TORN, 5),
-        ("tick", EIO, 3),
+        ("tick", EIO, 2),  # among them the last barrier, when the transaction is in the log already
         ("delete", ENOSPC, 1),
-        ("tune", EIO, 7),
+        ("tune", EIO, 1),
         ("open", EIO, 3),
         ("close", ENOSPC, 9),
     ],
