@@ -35,3 +35,4 @@ said() { # NAME PATTERN [SECONDS]: whether it says so in that time
   local end=$(($(now) + ${3:-0})); until log_of "$1" | grep -aq "$2"; do [ "$(now)" -lt $end ] || return 1; sleep 0.3; done; }
 names() { timeout 20 xl list | awk 'NR > 1 { print $1 }' | tr '\n' ' '; }
 shown() { result "xl list: $(names)"; }
+check() { timeout 200 rrdstore -C $STORE check >/out/check.txt 2>&1; result "rrdstore check: $?"; sed 's/^/-- /' /out/check.txt; }
