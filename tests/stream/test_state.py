@@ -191,6 +191,7 @@ WRONG = {
     "a connection twice": [CONNECTION, CONNECTION],
     "a watch on no path": [CONNECTION, stream.Watch(1, b"/a/", b"t")],
     "a node without its parent": [ROOT, stream.Node(b"/a/b", b"", NOBODY)],
+    "a node of odd bytes": [ROOT, stream.Node(b"/a", b"", NOBODY), stream.Node(b"/a/b.c", b"", NOBODY)],
     "a node at no path": [stream.Node(b"a", b"", NOBODY)],
     "a record of ours that is no JSON": [stream.Foreign(beyond.KIND, b"{nojson}")],
     "a record of ours with other values": [stream.Foreign(beyond.KIND, b'{"clients":5}   ')],

@@ -77,6 +77,7 @@ class _Look:
             self._process.kill()
             self._process.wait()
             status = -1
+            self._said.write(f"\nnot at an end after {_PATIENCE:.0f} seconds".encode())
         self._said.seek(0)
         with self._said:
             return status, self._said.read(1 << 16).decode(errors="replace")
