@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,35 @@ class Disk:
 def tmpfs(path: Path, size: str) -> Iterator[Disk]:
     """A file system in memory."""
     with _mounted(path, "-t", "tmpfs", "-o", f"size={size}", "tmpfs") as disk:
+        yield disk
+
+
+class Ext4(Disk):
+    """One with a disk of its own, in a file beside it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.image = path.with_name(f"{path.name}.image")
+
+    def mended(self) -> None:
+        """Take it away, which nobody may hinder by an open file, look through it, and mount it again."""
+        _run("umount", str(self.path))
+        subprocess.run(["fsck.ext4", "-p", str(self.image)], check=False, capture_output=True)
+        _run("mount", *_LOOP, str(self.image), str(self.path))
+
+
+_LOOP = ("-t", "ext4", "-o", "loop,errors=remount-ro")
+
+
+@contextlib.contextmanager
+def ext4(path: Path, size: str) -> Iterator[Ext4]:
+    """A file system on a disk that is a file."""
+    disk = Ext4(path)
+    if shutil.which("mkfs.ext4") is None or shutil.which("fsck.ext4") is None:
+        pytest.skip("there is no mkfs.ext4 here")
+    subprocess.run(["truncate", "-s", size, str(disk.image)], check=True)
+    subprocess.run(["mkfs.ext4", "-q", str(disk.image)], check=True, capture_output=True)
+    with _mounted(path, *_LOOP, str(disk.image)):
         yield disk
 
 

@@ -2,15 +2,13 @@
 
 import os
 import socket
-import sys
-from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 import rrdstore
 from tests.compat.peers import short_directory
-from tests.daemon.processes import run, running, until
+from tests.daemon.processes import until
 from xsadapter.engine.daemon import Daemon
 from xsadapter.recovery import log
 from xsadapter.recovery.keeping import OwnKeeper
@@ -137,17 +135,3 @@ def _found(directory, keeping):
         return False
     keeping._socket = reached
     return True
-
-
-def test_a_daemon_that_takes_over_and_keeps_nothing_leaves_nothing():
-    with short_directory() as directory, running(directory, "--size", "8MiB", "--keep", "last:8") as process:
-        program = Path(sys.executable).parent / "xsadapter"
-        with process.client() as client:
-            client.write("/a", b"1")
-            assert {"state", "keeper"} <= {path.name for path in directory.iterdir()}
-            words = f"run --rundir {directory} --memory"
-            said = run("control", "--socket", str(process.socket), "live-update", "-c", words, str(program))
-            assert said.returncode == 0, said
-            assert client.read("/a") == b"1"
-            until(lambda: not [*directory.glob("state*"), *directory.glob("keeper")], "that nothing is left")
-        process.stop()

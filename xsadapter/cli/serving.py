@@ -30,7 +30,7 @@ from xsadapter.engine.index import DEFAULT as INDEXES
 from xsadapter.engine.planting import plant
 from xsadapter.errands import Errands
 from xsadapter.errors import RequestError
-from xsadapter.recovery.going_on import GoingOn, leave_nothing
+from xsadapter.recovery.going_on import GoingOn
 from xsadapter.scarcity import Scarcity
 from xsadapter.server import Server
 from xsadapter.stream.outgoing import Carriers
@@ -129,8 +129,6 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
         )
         if going_on is not None:
             going_on.start(daemon, boot_id(), listeners, heirs.clients, xen, errands)
-        elif heard is not None:
-            leave_nothing(settings.rundir)
         refuge.serve(daemon, errands, going_on)
         if left is not None:
             left.unlink(missing_ok=True)

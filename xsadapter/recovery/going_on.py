@@ -295,16 +295,6 @@ class GoingOn:
         return True
 
 
-def leave_nothing(directory: Path) -> None:
-    """A daemon that keeps nothing took over from one that did: nobody is to go on from what that has written down."""
-    with suppress(OSError):
-        reach(directory)[0].end()
-    for name in (log.NAME, f"{log.NAME}.[0-9]*"):
-        for left_behind in directory.glob(name):
-            with suppress(OSError):
-                left_behind.unlink()
-
-
 def _now(daemon: Daemon) -> float:
     return daemon.flow.now or time.monotonic()
 
