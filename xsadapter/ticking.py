@@ -2,8 +2,7 @@
 
 Rule: half a second after somebody was served it is looked whether there is a commit that is not stored, and if there
 is one a tick begins; it works in slices of 2 ms, with a pause after each in which the clients have nine tenths of the
-time. The next one lets nineteen times of what the last one took pass first, and at most five seconds: each stores the
-newest 256 commits one by one, which takes some 50 ms where many are made, so it is to be for more of them then.
+time.
 A store that cannot be written now keeps what was answered in its journal, or in memory, and is asked again after 1, 2,
 4 and at most every 30 seconds.
 """
@@ -26,8 +25,6 @@ _AGAIN: Final = 1.0
 _LONGEST: Final = 30.0
 _SLICE: Final = 0.002
 _PAUSE: Final = 9
-_REST: Final = 19
-_LONGEST_REST: Final = 5.0
 
 
 class Ticking:
@@ -38,8 +35,6 @@ class Ticking:
         self._done = True
         self.at: float | None = time.monotonic() + _AFTER
         self._again = _AGAIN
-        self._took = self._rested = 0.0
-        """How long the slices of the tick that is under way took together, and when the next one may begin."""
 
     def last(self) -> None:
         """Store what is left."""
@@ -51,7 +46,7 @@ class Ticking:
     def served(self, now: float) -> None:
         """Somebody was served, so there may be something to store. O(1), as it is asked once a turn."""
         if self.at is None:
-            self.at = max(now + _AFTER, self._rested)
+            self.at = now + _AFTER
 
     def turn(self) -> None:
         """Store a slice: it is due."""
@@ -69,9 +64,7 @@ class Ticking:
             return
         now = time.monotonic()
         self._daemon.metrics.slices.took(now - began)
-        self._took += now - began
         if self._done:
             self._again = _AGAIN
-            self._took, self._rested = 0.0, now + min(_LONGEST_REST, _REST * self._took)
         else:
             self.at = now + _PAUSE * (now - began)

@@ -2,8 +2,7 @@
 
 Rules
 1. It reads the store, not the daemon, so it works while the daemon runs and after it has ended, and costs the
-   daemon nothing; what it sees is everything older than half a second, or some seconds where
-   much is written.
+   daemon nothing; what it sees is everything older than about half a second.
 2. A kept commit stands for those before it that were thinned: the line says how many, in JSON also whose they were,
    and it is a domain's if any of them was.
 """
