@@ -3,7 +3,7 @@
 start_daemon; start_host
 create good $SCENARIO/guest/count.sh; said good counts 90
 create bad $SCENARIO/guest/hostile.sh; said bad asks 90
-for what in indexes reconnect frame reconnect noise reconnect indexes; do
+for what in indexes introduce frame introduce noise introduce reconnect; do
   before=$(timeout 20 xenstore-read /local/domain/1/data/n)
   timeout 60 python3 $SCENARIO/dom0/scribble.py 2 $what | sed 's/^/-- /'; status=${PIPESTATUS[0]}
   sleep 4

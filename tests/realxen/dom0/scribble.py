@@ -9,6 +9,7 @@ import struct
 import sys
 
 from xsadapter.client import Client
+from xsadapter.operations import Kind
 from xsadapter.transport.devices import Grants
 from xsadapter.transport.system import Linux
 
@@ -39,6 +40,10 @@ def main(domid: str, what: str) -> None:
     watched = f"/local/domain/{domid}/memory/target"
     with Client() as toolstack:
         target = toolstack.read(watched)
+        if what == "introduce":
+            # The way back from what came before: the ring begins anew.
+            port = toolstack.read(f"/local/domain/{domid}/store/port")
+            toolstack.ask(Kind.INTRODUCE, b"%b\0001\0%b\0" % (domid.encode(), port))
         for _ in range(40):
             scribble(page.bytes, words, what)
             toolstack.write(watched, target)
