@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -32,10 +35,14 @@ def started(rundir):
 
 
 def killed(daemon):
-    """Without its keeper, which ends as its place is gone."""
-    (daemon.rundir / "keeper").unlink()
+    """It, and then its keeper, which else would hold the sockets."""
+    pid = daemon.process.pid
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     daemon.process.kill()
     daemon.process.wait(PATIENCE)
+    assert children
+    for child in children:
+        os.kill(int(child), signal.SIGKILL)
 
 
 def patient(daemon):
