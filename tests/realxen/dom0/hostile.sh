@@ -13,6 +13,6 @@ done
 timeout 60 xl destroy bad; result "xl destroy bad: $?"; sleep 3; shown
 create pv3 $SCENARIO/guest/second.sh; said pv3 waits 90; result "pv3 $(said pv3 waits && echo lives)"
 timeout 20 xenstore-write /local/domain/1/data/stop 1; said good 'script rc' 60; log_of good | grep -a '^==\|^--'
-result "the daemon says: $(grep -o 'dom2 .*; ignored' /out/daemon.log | sed 's/conn [0-9]* //; s/[0-9]\{3,\}/N/g' | sort | uniq | tr '\n' ',')"
+figure "the audit log says: $(grep -ho '"what":"BROKE".*"why":"[^"]*' /out/audit* | sed 's/.*"why":"//' | sort | uniq -c | tr '\n' ',')"
 figure "daemon's CPU $(cpu) s"
 cp -r $CONSOLES /out/
