@@ -134,7 +134,7 @@ ATTACKS = (
     Attack("levels are looked for one by one", "engine/view.py", "        if run and not path.startswith(f\"{run[-1]}/\"):\n", "        if run:\n", "security/test_extremes.py"),
     Attack("soft memory is not told", "engine/domains.py", "if self.domid and (0 < self.limits", "if False and (0 < self.limits", "daemon/test_quotas.py"),
     Attack("soft memory is told at any pace", "engine/daemon.py", " and is_due(domain, \"soft-memory\", self.flow)", "", "daemon/test_quotas.py"),
-    Attack("quotas of the command line are forgotten", "cli/serving.py", "Daemon(store, xen, bounds.quotas, indexes)", "Daemon(store, xen, None, indexes)", "daemon/test_cli.py"),
+    Attack("quotas of the command line are forgotten", "cli/serving.py", "Daemon(store, xen, bounds.quotas, indexes)", "Daemon(store, xen, indexes=indexes)", "daemon/test_cli.py"),
     Attack("orphans go though they are to stay", "cli/serving.py", "    daemon.keep_orphans = bounds.keep_orphans\n", "", "daemon/test_cli.py"),
     Attack("a timeout of the command line is forgotten", "cli/serving.py", "daemon.flow.event_timeout = bounds.event_timeout", "pass", "daemon/test_cli.py"),
     Attack("a longer list is borne by no quota", "commands/permissions.py", "        bearing.bear(connection, view, place, packed, node.value, node)\n", "", "daemon/test_quotas.py security/test_serial.py"),

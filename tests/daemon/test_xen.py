@@ -101,6 +101,22 @@ def test_a_domain_that_xen_made_itself_has_its_port_in_the_page(host):
     guest.words[519] = 9
     assert host.toolstack.ask("INTRODUCE", b"5\x000\x001\0") == OK
     assert host.kernel.bound[host.kernel.local(5)] == (5, 9)
+    assert host.daemon.domains.get(5).connection.port == 9
+
+
+def test_what_a_guest_writes_there_later_is_not_believed(host):
+    """A guest that has written over its page can be introduced again, and be taken over."""
+    guest = host.kernel.create(5, port=8)
+    assert host.toolstack.ask("INTRODUCE", b"5\x001\x008\0") == OK
+    guest.words[519] = 0xDEAD
+    assert host.toolstack.ask("INTRODUCE", b"5\x001\x008\0") == OK
+    assert host.kernel.bound[host.kernel.local(5)] == (5, 8)
+    for descriptor in list(host.kernel.open_files):
+        host.kernel.close(descriptor)
+    again = Xen(host.kernel)
+    again.daemon = host.daemon
+    again.resume(host.daemon.domains.get(5).connection)
+    assert host.kernel.bound[host.kernel.local(5)] == (5, 8)
 
 
 def test_the_own_ring_goes_on_where_it_was(kernel):

@@ -39,7 +39,8 @@ class Hypervisor(Protocol):
     def connect(self, connection: Connection, port: int, features: int) -> None:
         """Map the domain's ring and bind its event channel; OSError if that cannot be done, and nothing is left.
 
-        `features` is what the ring page is to say; from then on the ring's bytes are the connection's.
+        `features` is what the ring page is to say; from then on the ring's bytes are the connection's. Whatever port
+        Xen has chosen instead becomes the connection's.
         """
         ...
 

@@ -62,12 +62,13 @@ def introduce(daemon: Daemon, domid: int, port: int) -> None:
         daemon.restart(connection)
         return
     connection = daemon.connect(RING, domid, privileged=domid == 0)
+    connection.port = port
     try:
         daemon.hypervisor.connect(connection, port, domain.features)
     except OSError as error:
         daemon.disconnect(connection)
         raise RequestError("EINVAL") from error
-    domain.connection, connection.port = connection, port
+    domain.connection = connection
     domain.shut = False
     daemon.domains.touched.domain(domid)
     daemon.flow.touched.connection(connection.serial)

@@ -119,7 +119,7 @@ class Xen:
 
     def connect(self, connection: Connection, port: int, features: int) -> None:
         """See Hypervisor."""
-        client = self._serve(connection, port)
+        client = self._serve(connection, port, first=True)
         if connection.domid == 0:
             client.join(features)
         else:
@@ -152,8 +152,11 @@ class Xen:
         found = None if served is None else served.client
         return found if found is not None and found.connection is connection else None
 
-    def _serve(self, connection: Connection, port: int) -> RingClient:
-        """The ring, mapped and bound; OSError, and what was not mapped before is not mapped."""
+    def _serve(self, connection: Connection, port: int, *, first: bool = False) -> RingClient:
+        """The ring, mapped and bound; OSError, and what was not mapped before is not mapped.
+
+        The page's word for the port counts at the `first` introduction alone: later it is what the guest has written.
+        """
         domid = connection.domid
         served = self._served.get(domid)
         if served is None:
@@ -162,7 +165,9 @@ class Xen:
         try:
             local = self._ports.pop(connection.serial, None)
             if local is None:
-                local = self._events.bind(domid, served.ring.port or port)
+                if first:
+                    port = connection.port = served.ring.port or port
+                local = self._events.bind(domid, port)
             else:
                 # Another's stream says our end alone; the other is what it takes to bind it again.
                 connection.port = self._states.other_end(local)
