@@ -48,7 +48,7 @@ TAKEOVERS = (
     Attack("C gets a confined client", "stream/outgoing.py", "(ours is not None or client.privileged)", "True", STATE),
     Attack("C gets no ring of domain 0", "cli/updating.py", "not (update.ours or own.introduced)", "False", UPDATE),
     Attack("a store's tree does not go to one in memory", "cli/updating.py", " or lossy or other\n", " or lossy\n", UPDATE),
-    Attack("what was kept is left to one in memory", "recovery/going_on.py", "                left_behind.unlink()\n", "                pass\n", UPDATE),
+    Attack("what was kept is left to one in memory", "cli/updating.py", "None if update.ours and not forgets else", "None if update.ours else", UPDATE),
     Attack("what was let go of is not taken back", "cli/updating.py", "                keeping.stay(server.clients)\n", "                pass\n", UPDATE),
     Attack("a line that is not whole counts", "recovery/log.py", '    if crc != b"%08x" % zlib.crc32(batch):\n        return None\n', "", WRITTEN),
     Attack("a change counts before its size", "recovery/turn.py", "zlib.crc32(data) != self._sizes[(at >> 2) + 1]", "False", WRITTEN),

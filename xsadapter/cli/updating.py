@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("xsadapter")
 
 CHECK: Final = "--check-takeover"
+_MEMORY: Final = "--memory"
 _PATIENCE: Final = 30.0
 """Seconds that a program has to be looked at."""
 _AGAIN: Final = 0.02
@@ -178,8 +179,9 @@ class Updating:
     def _become(self, server: Server) -> None:
         settings, update = self._settings, self._daemon.update
         lossy = self._daemon.troubles.lossy(self._daemon.store.info())
-        # Other words may mean another store.
+        # Other words may mean another store; who keeps nothing has no use for what is kept beside this one either.
         other = update.words is not None and tuple(update.words) != settings.words
+        forgets = _MEMORY in self._words()
         whole = not update.ours or settings.store.path is None or lossy or other
         version = 2 if update.ours else update.version or 1
         path = settings.rundir / heritage.NAME
@@ -198,7 +200,7 @@ class Updating:
         _log.info("live update: becoming %s", " ".join(words))
         reloading()
         here = Path.cwd()
-        keeping = None if update.ours else self._going_on
+        keeping = None if update.ours and not forgets else self._going_on
         try:
             if keeping is not None:
                 keeping.leave()
