@@ -96,7 +96,7 @@ ATTACKS = (
     Attack("the socket is closed to others too late", "transport/socket.py", "before = os.umask(0o177)", "before = os.umask(0)", RULES),
     Attack("quotas begin off", "engine/quotas.py", "quota.name: quota.default for quota in QUOTAS.values()", "quota.name: 0 for quota in QUOTAS.values()", RULES),
     Attack("clients confined to a domain have a turn each", "rounds.py", "if client.connection.domid in served or ready", "if ready", CONFINED),
-    Attack("confined clients take a whole turn", "rounds.py", "if alone or not ready:", "if not ready:", CONFINED),
+    Attack("confined clients take a whole turn", "rounds.py", "if alone or not ready:", "if not ready:", "daemon/test_rounds.py"),
     Attack("any user comes in", "transport/listener.py", "if confined.uid is not None and who.uid != confined.uid:", "if False:", CONFINED),
     Attack("any number comes in", "transport/listener.py", "self.clients >= _CONFINED_MAX", "False", CONFINED),
     Attack("nobody comes in again", "transport/listener.py", "        if listener.full:\n            self._poll.modify(listener.socket, select.EPOLLIN)\n        listener.clients", "        listener.clients", CONFINED),
