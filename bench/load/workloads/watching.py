@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 HOLDERS = 200
 """Connections that hold the watches: C compares each new one with all that its connection has."""
-PATH, TOKEN = b"/local/domain/1/name", b"t"
+PATH, TOKEN = b"/local/domain/1/memory/target", b"t"
+"""No name: to change that moves an index as well, in ours alone."""
 
 
 def unrelated(arena: Arena) -> None:
