@@ -20,6 +20,7 @@ TOP = {
     "LICENSE",
     "Makefile",
     ".ci",
+    ".gitattributes",
     ".gitignore",
     ".pre-commit-config.yaml",
 }
