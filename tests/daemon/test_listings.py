@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xsadapter.engine.listings import Listing, Listings, _spliced
+from xsadapter.engine.listings import _PLACES, Listing, Listings, _spliced
 
 NAMES = st.sets(st.text("abc-é", min_size=1, max_size=3), max_size=40)
 
@@ -38,10 +38,18 @@ def test_the_generation_is_one_of_the_names_and_of_nothing_else(order):
     assert listings.get("/p", tuple(sorted(there))) == anew(there)
 
 
-def test_what_changed_at_two_places_is_packed_anew():
-    first, then = ("a", "b", "d"), ("a", "c", "d")
-    assert _spliced(anew(first), then) is None
-    assert _spliced(anew(("b", "c", "x")), ("a", "b", "c", "y")) is None
+@given(NAMES, st.sets(st.text("abc-é", min_size=1, max_size=3), max_size=_PLACES))
+def test_a_few_names_that_came_and_went_are_spliced(names, changed):
+    then = names ^ changed
+    assert _spliced(anew(names), anew(then).names) == anew(then)
+
+
+def test_what_changed_at_many_places_is_packed_anew():
+    first, more = [f"n{n:02}" for n in range(20)], [f"n{n:02}a" for n in range(_PLACES + 1)]
+    assert _spliced(anew(first), tuple(sorted(first + more))) is None
+    assert _spliced(anew(first), tuple(sorted(first[1:] + more[:-1]))) is None
+    assert _spliced(anew(first), tuple(sorted(first[2:] + more[:-2]))) is None
+    assert _spliced(anew(first), tuple(sorted(first[2:] + more[:-3]))) is not None
 
 
 def test_a_hidden_name_is_in_neither_bytes_nor_generation():
