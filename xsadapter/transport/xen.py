@@ -5,7 +5,7 @@ Rules
 2. Domain 0's ring is its kernel's own, and its clients are processes of the host: it is never begun anew from
    here, but goes on at the indexes that it has; that it is told of then is what its kernel waits for.
 3. The event channel's other end is the port that Xen wrote into the page for a domain it made itself, or else the one
-   that INTRODUCE named.
+   that INTRODUCE named. The page is asked at the first introduction alone: later the guest has written there.
 4. What the kernel lets go of when a daemon is killed is bound and mapped again; what guests sent meanwhile has
    told nobody, so every ring is looked at.
 5. A ring is unmapped though the unbinding of its port fails: a domain whose page is mapped does not end.
@@ -155,7 +155,7 @@ class Xen:
     def _serve(self, connection: Connection, port: int, *, first: bool = False) -> RingClient:
         """The ring, mapped and bound; OSError, and what was not mapped before is not mapped.
 
-        The page's word for the port counts at the `first` introduction alone: later it is what the guest has written.
+        `first`: it is introduced (rule 3).
         """
         domid = connection.domid
         served = self._served.get(domid)
