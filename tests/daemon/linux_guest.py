@@ -42,12 +42,12 @@ class LinuxGuest(Guest):
                 self.take()
 
     def take(self) -> None:
+        """Whether that had filled the ring is asked after its room was given back: the daemon fills it meanwhile."""
         before = self.words[RSP_CONS]
-        full = ((self.words[RSP_PROD] - before) & _WRAP) >= HALF
         kick, self.kick = self.kick, lambda port=None: None  # type: ignore[method-assign]
         try:
             super().take()
         finally:
             self.kick = kick  # type: ignore[method-assign]
-        if full and self.words[RSP_CONS] != before:
+        if self.words[RSP_CONS] != before and ((self.words[RSP_PROD] - before) & _WRAP) >= HALF:
             self.kick()
