@@ -36,7 +36,7 @@ TEST_XENSTORE = XEN / "test-xenstore"
 PROGRAMS = Path(sys.executable).parent  # where rrdstore and xsadapter are installed
 SYSTEM_PYTHON = Path("/usr/bin/python3")  # Debian's pyxs is installed for this one
 
-PATIENCE = 30.0  # seconds until a daemon that does not answer is given up; it takes a fraction of one
+PATIENCE = 120.0  # seconds until a daemon that does not answer is given up; it takes a fraction of one
 
 READ = 2
 FRAME = struct.Struct("<4I")  # operation, request, transaction, length

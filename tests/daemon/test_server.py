@@ -190,7 +190,7 @@ def test_the_service_manager_is_told_of_the_end_too():
     ):
         (directory / "notify").unlink()
         notices.bind(str(directory / "notify"))
-        notices.settimeout(5)
+        notices.settimeout(PATIENCE)
         made.process.terminate()
         assert notices.recv(100) == b"STOPPING=1"
 

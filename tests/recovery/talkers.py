@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Asked = tuple[str, bytes, int]
 """Operation, payload, transaction."""
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 class Doubt(Exception):
