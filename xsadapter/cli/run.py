@@ -127,11 +127,11 @@ def run(
         raise click.ClickException(str(error)) from None
 
 
-def start_logging(handler: logging.Handler) -> None:
-    """Log a line each, with the time; to stderr, unless a status on the terminal has to be spared."""
+def start_logging(*handlers: logging.Handler) -> None:
+    """Log a line each, with the time, unless a handler has a form of its own."""
     logging.basicConfig(
         level=logging.INFO,
-        handlers=[handler],
+        handlers=handlers,
         format="%(asctime)s %(levelname)s %(message)s",
         datefmt="%Y-%m-%d %H:%M:%S",
     )

@@ -7,6 +7,8 @@ Rules
    service files keep working, and each that was given is noted in the log. Any other is an error, and so are a
    positional argument and what this daemon cannot do: run in another domain than 0.
 3. Of a quota that is given twice the last counts; --quota counts more than the option for that quota alone.
+4. In the background the log goes to the system's (`cli.syslog`), from the first line on, and until the daemon serves to
+   stderr too. A program that takes over goes to the background no more, and logs as if it had.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from xsadapter.cli.options import PATH_CAP, Bounds, Trace, bounds, client_socket
 from xsadapter.cli.pidfile import PidFileHeldError
 from xsadapter.cli.run import start_logging
 from xsadapter.cli.serving import Settings, serve
+from xsadapter.cli.syslog import Syslog
 from xsadapter.engine.quotas import VALUE_MAX
 
 if TYPE_CHECKING:
@@ -184,7 +187,8 @@ def main(
         began_in=str(Path.cwd()),
         takes_over=live_update,
     )
-    start_logging(logging.StreamHandler())
+    here = logging.StreamHandler()
+    start_logging(*((here,) if no_fork else (Syslog(),) if live_update else (here, Syslog())))
     raise_limits()
     for name, given in older.items():
         if given:
@@ -193,14 +197,14 @@ def main(
         if no_fork or live_update:
             serve(settings)
         else:
-            _in_background(settings)
+            _in_background(settings, here)
     except PidFileHeldError as error:
         _log.info("%s", error)
     except (OSError, rrdstore.StoreError) as error:
         raise click.ClickException(str(error)) from None
 
 
-def _in_background(settings: Settings) -> None:
+def _in_background(settings: Settings, here: logging.Handler) -> None:
     """Fork twice; the first process waits until the daemon is ready or has said why it is not."""
     told, tell = os.pipe()
     child = os.fork()
@@ -219,7 +223,7 @@ def _in_background(settings: Settings) -> None:
     os.chdir("/")
     status = 1
     try:
-        serve(settings, ready=lambda: _detach(tell))
+        serve(settings, ready=lambda: _detach(tell, here))
         status = 0
     except PidFileHeldError as error:
         _log.info("%s", error)
@@ -232,8 +236,9 @@ def _in_background(settings: Settings) -> None:
         os._exit(status)
 
 
-def _detach(tell: int) -> None:
-    """Tell the waiting process, and let go of its terminal."""
+def _detach(tell: int, here: logging.Handler) -> None:
+    """Tell the waiting process, and let go of its terminal, and of the log that goes there."""
+    logging.getLogger().removeHandler(here)
     os.write(tell, b"ready")
     os.close(tell)
     nowhere = os.open(os.devnull, os.O_RDWR)
