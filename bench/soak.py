@@ -1,10 +1,11 @@
 """A daemon for a very long time: `python -m bench.soak [--requests 10000000] [--every 200000] [--seed 1]`.
 
 One client asks without a pause, 64 requests on their way: reads, writes, nodes that come and go, watches, transactions,
-of a thousand domains of which some end and are introduced anew. Each `every` requests the daemon is killed, and started
-again, or becomes itself by a live update; the connection goes on, or is made anew if it was in doubt. Before that its
-memory, its descriptors, the bytes of its files and the commits that are kept are noted. At the end the last third
-is compared with the second: none of them may have grown by more than a tenth. Prints how it goes.
+of a thousand domains of which some end and are introduced anew. Each `every` requests the daemon is killed with
+requests on their way, and started again, or becomes itself by a live update; the connection goes on, or is made anew
+if it was in doubt. Before that its memory, its descriptors, the bytes of its files and the commits that are kept are
+noted. At the end the last third is compared with the second: none of them may have grown by more than a tenth. Prints
+how it goes. Nearly all of its time is the daemon's: 64 microseconds of CPU a request, where the client takes 5.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ from xsadapter import tools
 from xsadapter.client import Client as Tool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 DOMAINS = 1000
 SIZE = "32MiB"
@@ -165,20 +166,24 @@ class Asking:
         """So many requests."""
         done = 0
         while done < count:
-            try:
-                self._together()
-                self._transaction()
-            except (ConnectionError, BlockingIOError):
-                self.doubts += 1
-                self._client.close()
-                self._client = self._connected()
+            self.meanwhile(lambda: None)
             done += TOGETHER + 4
-            self._client.events.clear()
 
-    def _together(self) -> None:
-        some = [next(self._requests) for _ in range(TOGETHER)]
-        self._client.stream.sendall(b"".join(some))
-        for _ in some:
+    def meanwhile(self, something: Callable[[], None]) -> None:
+        """So many requests as go together, and `something` while they are on their way."""
+        try:
+            self._client.stream.sendall(b"".join(next(self._requests) for _ in range(TOGETHER)))
+            something()
+            self._hear()
+            self._transaction()
+        except (ConnectionError, BlockingIOError):
+            self.doubts += 1
+            self._client.close()
+            self._client = self._connected()
+        self._client.events.clear()
+
+    def _hear(self) -> None:
+        for _ in range(TOGETHER):
             while True:
                 kind, payload = self._client.message()
                 if kind == ERROR:
@@ -237,7 +242,8 @@ def main(wanted: int, every: int, seed: int, keep: Path | None) -> None:
                 f"{asking.errors} refused, {asking.doubts} connections in doubt, {asking.transactions} transactions"
             )
             if done < wanted:
-                (host.update if len(samples) % 3 == 0 else host.kill)()
+                asking.meanwhile(host.update if len(samples) % 3 == 0 else host.kill)
+                done += TOGETHER + 4
         with Tool(place / "socket", timeout=PATIENCE) as tool:
             click.echo(f"accounts and indexes: {tool.control('check')}")
         wrong = grown(samples)
