@@ -61,8 +61,11 @@ def test_nobody_notices(daemon):
         toolstack.ask(Kind.SET_QUOTA, b"5\0watches\x0077\0")
         assert guest.ask("WATCH", b"name\0mine\0") == OK
         assert guest.events() == [(b"name", b"mine")]
-        unused, used = guest.start(), guest.start()
-        assert guest.ask("WRITE", b"name\0lost", transaction=used) == OK
+        unused, used, stale = (guest.start() for _ in range(3))
+        assert guest.ask("READ", b"data/there\0", transaction=used) == "ENOENT"
+        assert guest.ask("WRITE", b"data/here\0kept too", transaction=used) == OK
+        assert guest.ask("READ", b"name\0", transaction=stale) == "ENOENT"
+        assert guest.ask("WRITE", b"data/lost\0x", transaction=stale) == OK
         with Client(daemon.rundir / "five") as confined, toolstack.watch("/tool") as watch:
             assert next(watch) == "/tool"
             for round_ in range(2):
@@ -80,8 +83,12 @@ def test_nobody_notices(daemon):
                 assert later_confined.read("name") == b"n1"
         assert guest.ask("WRITE", b"name\0kept", transaction=unused) == OK
         assert guest.ask("TRANSACTION_END", b"T\0", transaction=unused) == OK
-        assert guest.ask("TRANSACTION_END", b"T\0", transaction=used) == "EAGAIN"
+        assert guest.ask("READ", b"data/here\0", transaction=used) == b"kept too"
+        assert guest.ask("TRANSACTION_END", b"T\0", transaction=used) == OK
+        assert guest.ask("TRANSACTION_END", b"T\0", transaction=stale) == "EAGAIN"
         assert toolstack.read("/local/domain/5/name") == b"kept"
+        assert toolstack.list("/local/domain/5/data") == ["here"]
+        assert toolstack.read("/local/domain/5/data/here") == b"kept too"
         assert toolstack.ask(Kind.GET_QUOTA, b"5\0watches\0") == b"77\0"
         assert toolstack.control("check") == "OK"
     assert not (daemon.rundir / "state_dump").exists()

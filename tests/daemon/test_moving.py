@@ -60,15 +60,34 @@ def test_cut_short_it_is_no_tree_of_this_boot(daemon, peer, store, monkeypatch):
     left.close()
 
 
-def test_of_two_transactions_the_one_that_was_used_is_to_be_done_again(daemon, peer, store):
+def test_transactions_go_on_but_for_one_that_has_read_what_is_not_so_any_more(daemon, peer, store):
     peer.ask("WRITE", b"/a\x001")
-    used, unused = (peer.start() for _ in range(2))
-    assert peer.ask("READ", b"/a\0", used) == b"1"
+    stale, used, unused = (peer.start() for _ in range(3))
+    assert peer.ask("READ", b"/a\0", stale) == b"1"
+    assert peer.ask("WRITE", b"/stale\0x", stale) == b"OK\0"
+    assert peer.ask("READ", b"/b\0", used) == "ENOENT"
+    assert peer.ask("WRITE", b"/c\0x", used) == b"OK\0"
+    assert peer.ask("WRITE", b"/a\x003") == b"OK\0"
     move(daemon, store).close()
-    assert peer.ask("TRANSACTION_END", b"T\0", used) == "EAGAIN"
+    assert peer.ask("READ", b"/a\0", stale) == b"3"
+    assert peer.ask("READ", b"/stale\0", stale) == b"x"
+    assert peer.ask("TRANSACTION_END", b"T\0", stale) == "EAGAIN"
+    assert peer.ask("READ", b"/c\0", used) == b"x"
+    assert peer.ask("TRANSACTION_END", b"T\0", used) == b"OK\0"
     assert peer.ask("WRITE", b"/a\x002", unused) == b"OK\0"
     assert peer.ask("TRANSACTION_END", b"T\0", unused) == b"OK\0"
-    assert peer.ask("READ", b"/a\0") == b"2"
+    assert [peer.ask("READ", path) for path in (b"/a\0", b"/c\0", b"/stale\0")] == [b"2", b"x", "ENOENT"]
+
+
+def test_a_guest_s_transaction_is_charged_once(daemon, introduced, store):
+    usage = daemon.domains.get(5).usage
+    number = introduced.start()
+    assert introduced.ask("WRITE", b"data\0x", number) == b"OK\0"
+    before = usage.memory, usage.transactions
+    move(daemon, store).close()
+    assert (usage.memory, usage.transactions) == before
+    assert introduced.ask("TRANSACTION_END", b"T\0", number) == b"OK\0"
+    assert usage.transactions == 0
 
 
 def test_a_store_that_takes_little_at_once_gets_it_in_pieces(daemon, peer, tmp_path):

@@ -22,9 +22,9 @@ class House:
         self.daemon = Daemon(self.store, self.host)
         self.daemon.begin("boot")
 
-    def again(self, boot="boot", took=lambda _connection, _state: True):
-        """A daemon that takes over."""
-        state = describe(self.daemon)
+    def again(self, boot="boot", took=lambda _connection, _state: True, *, handed=False):
+        """A daemon that takes over, from one that was killed or that has `handed` over."""
+        state = describe(self.daemon, handed=handed)
         self.daemon = Daemon(self.store, self.host)
         self.daemon.begin(boot, (state, took))
         return state
@@ -125,7 +125,7 @@ def test_what_a_ring_holds_yet_is_read_there_again(house):
     assert (again.reader.rest, again.let_go - again.done) == (first[:18], 18)
 
 
-def test_an_unused_transaction_goes_on_and_a_used_one_ends_in_eagain(house):
+def test_after_a_kill_an_unused_transaction_goes_on_and_a_used_one_ends_in_eagain(house):
     peer = Peer(house.daemon)
     fresh, used = peer.start(), peer.start()
     assert peer.ask("WRITE", b"/half\0x", used) == OK
@@ -137,6 +137,103 @@ def test_an_unused_transaction_goes_on_and_a_used_one_ends_in_eagain(house):
     assert peer.ask("TRANSACTION_END", b"T\0", used) == "EAGAIN"
     assert peer.ask("DIRECTORY", b"/\0") == b"tool\0whole\0"
     assert peer.start() == used + 1
+
+
+def test_a_used_transaction_that_is_handed_over_goes_on_with_what_it_has_read_and_written(house):
+    peer = Peer(house.daemon)
+    number = peer.start()
+    assert peer.ask("READ", b"/absent\0", number) == "ENOENT"
+    assert peer.ask("DIRECTORY", b"/\0", number) == b"tool\0"
+    assert peer.ask("WRITE", b"/mine/a\0\xff\0", number) == OK
+    house.again(handed=True)
+    house.again(handed=True)
+    peer = house.peer(peer.connection.serial)
+    assert peer.ask("READ", b"/mine/a\0") == "ENOENT"
+    assert peer.ask("READ", b"/mine/a\0", number) == b"\xff\0"
+    assert Peer(house.daemon).ask("WRITE", b"/tool/later\0x") == OK
+    assert peer.ask("TRANSACTION_END", b"T\0", number) == OK
+    assert peer.ask("READ", b"/mine/a\0") == b"\xff\0"
+
+
+CONFLICTS = {
+    "a value": ("READ", b"/tool\0", ("WRITE", b"/tool\0x")),
+    "what is not there": ("READ", b"/absent\0", ("WRITE", b"/absent\0x")),
+    "a listing": ("DIRECTORY", b"/tool\0", ("MKDIR", b"/tool/new\0")),
+    "permissions": ("GET_PERMS", b"/tool\0", ("SET_PERMS", b"/tool\0n7\0")),
+}
+
+
+@pytest.mark.parametrize(("operation", "payload", "change"), CONFLICTS.values(), ids=CONFLICTS)
+def test_handed_over_after_a_conflict_it_shows_what_is_now_and_ends_in_eagain(house, operation, payload, change):
+    peer = Peer(house.daemon)
+    number = peer.start()
+    peer.ask(operation, payload, number)
+    assert peer.ask("WRITE", b"/mine\0x", number) == OK
+    Peer(house.daemon).ask(*change)
+    house.again(handed=True)
+    peer = house.peer(peer.connection.serial)
+    assert peer.ask("READ", b"/mine\0", number) == b"x"
+    assert peer.ask(operation, payload, number) == peer.ask(operation, payload)
+    house.again(handed=True)
+    peer = house.peer(peer.connection.serial)
+    assert peer.ask("TRANSACTION_END", b"T\0", number) == "EAGAIN"
+    assert peer.ask("READ", b"/mine\0") == "ENOENT"
+
+
+def test_a_guest_s_is_charged_as_before_and_its_quota_counts_on(house):
+    introduced(house)
+    guest = ring_of(house.daemon, 5)
+    number = guest.start()
+    for name in b"abc":
+        assert guest.ask("WRITE", b"%c\0value" % name, number) == OK
+    usage = house.daemon.domains.get(5).usage
+    before = usage.memory, usage.transactions
+    house.again(handed=True)
+    usage = house.daemon.domains.get(5).usage
+    assert (usage.memory, usage.transactions) == before
+    guest = ring_of(house.daemon, 5)
+    guest.request = 100
+    assert guest.ask("TRANSACTION_END", b"T\0", number) == OK
+    assert guest.ask("READ", b"b\0") == b"value"
+
+
+INSIDE = st.sampled_from(
+    [
+        ("READ", b"/a\0"),
+        ("READ", b"/a/b\0"),
+        ("DIRECTORY", b"/\0"),
+        ("DIRECTORY", b"/a\0"),
+        ("GET_PERMS", b"/a\0"),
+        ("WRITE", b"/a\x001"),
+        ("WRITE", b"/a/b\x002"),
+        ("WRITE", b"/c/d/e\x003"),
+        ("MKDIR", b"/a/m\0"),
+        ("RM", b"/a\0"),
+        ("RM", b"/c\0"),
+        ("SET_PERMS", b"/a\0n0\0r5\0"),
+    ]
+)
+
+
+@given(st.lists(INSIDE, max_size=6), st.lists(st.tuples(st.booleans(), INSIDE), max_size=8))
+@settings(max_examples=60)
+def test_handed_over_with_nothing_changed_meanwhile_it_is_answered_as_if_it_had_not_been(first, then):
+    said = []
+    for moves in (False, True):
+        house = House()
+        peer, other = Peer(house.daemon), Peer(house.daemon)
+        peer.ask("WRITE", b"/a\x000")
+        number = peer.start()
+        answers = [peer.ask(*request, number) for request in first]
+        if moves:
+            house.again(handed=True)
+            peer, other = house.peer(peer.connection.serial), house.peer(other.connection.serial)
+        answers += [peer.ask(*request, number) if inside else other.ask(*request) for inside, request in then]
+        answers.append(peer.ask("TRANSACTION_END", b"T\0", number))
+        tree = [(path, node.value, node.meta) for path, node in house.daemon.head.tree.descend("/")]
+        said.append((answers, tree))
+        house.store.close()
+    assert said[0] == said[1]
 
 
 def test_who_cannot_be_carried_ends_and_a_ring_is_ignored_until_its_domain_dies(house):

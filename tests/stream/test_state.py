@@ -46,7 +46,7 @@ class House:
     def left(self, *, whole, ours):
         tree = self.daemon.head.tree if whole else None
         head = str(self.daemon.branch.head.id) if ours else None
-        state = describe(self.daemon, charged=ours)
+        state = describe(self.daemon, handed=ours)
         return b"".join(stream.encode(told(state, self.carriers(), tree, head)))
 
     def taken_over(self, data, *, fresh):
@@ -99,7 +99,7 @@ def lived_in(house):
     assert toolstack.ask("WATCH", b"/\0all\0") == OK
     for peer in (guest, toolstack):
         assert peer.ask("TRANSACTION_START", b"\0") == b"1\0"
-    assert guest.ask("WRITE", b"name\0c", transaction=1) == OK
+    assert guest.ask("WRITE", b"name\0c\xff", transaction=1) == OK
     toolstack.connection.reader.feed(pack(NUMBERS["READ"], 9, 0, b"/a\0")[:7])
     house.daemon.connect("pid 1 (one)", 5, privileged=False)
     guest.connection.event("/local/domain/5/name", b"x")
@@ -117,6 +117,7 @@ def test_our_own_code_goes_on_where_it_was(house, whole):
     assert in_order(describe(other.daemon)) == in_order(before)
     assert other.tree() == house.tree()
     assert other.heard.carriers() == house.carriers()
+    assert describe(other.daemon, handed=True).connections == describe(house.daemon, handed=True).connections
     check(other.daemon)
 
 
@@ -198,6 +199,10 @@ WRONG = {
     "a transaction of one number": [stream.Foreign(beyond.KIND, b'{"clients":{"1":{"transactions":[[1]]}}}')],
     "a domain that is no number": [stream.Foreign(beyond.KIND, b'{"domains":{"%":{}}}')],
     "a truth that is a number": [stream.Foreign(beyond.KIND, b'{"counted":1}')],
+    "requests that are none": [stream.Foreign(beyond.KIND, b'{"clients":{"1":{"asked":{"1":[[2,"/a"]]}}}}')],
+    "a payload of more than bytes": [
+        stream.Foreign(beyond.KIND, b'{"clients":{"1":{"asked":{"1":[[2,"\\u0100","ENOENT"]]}}}}')
+    ],
     "places that are a list": [stream.Foreign(beyond.KIND, b'{"domains":{"1":{"places":[1]}}}')],
     "a negative number": [stream.Foreign(beyond.KIND, b'{"domains":{"1":{"nodes":-1}}}')],
 }

@@ -224,7 +224,7 @@ class Updating:
         self, server: Server, version: int, *, whole: bool, ours: bool, answer: bool = False
     ) -> Iterable[Record]:
         daemon = self._daemon
-        state = describe(daemon, charged=ours)
+        state = describe(daemon, handed=ours)
         if answer:
             state = self._answered(state)
         tree = daemon.head.tree if whole else None

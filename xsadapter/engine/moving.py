@@ -5,8 +5,8 @@ Rules
    between is only in the store that is left. More than one commit holds becomes several: the first takes away the
    mark that the tree is this boot's, the last gives it back, so who is killed meanwhile begins with a fresh tree, never
    with half of one.
-2. Nothing is told: no client sees a difference. A transaction that was used ends in EAGAIN, as what it has read is not
-   known in the other store; one that was not goes on.
+2. Nothing is told: no client sees a difference. A transaction goes on, with what was asked in it asked again; if it has
+   read what has changed since, it ends in EAGAIN (`repeating`).
 3. If the other store refuses, nothing has changed.
 
 Cost: O(nodes).

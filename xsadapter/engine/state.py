@@ -6,9 +6,9 @@ Rules
    when the log was told what).
 2. `describe` takes it between two requests and changes nothing; `restore` is for a daemon that has its tree and no
    clients yet. Quotas refuse nothing of what is restored; it is charged all the same.
-3. A transaction that nothing was asked in goes on from the tree as it is now. One that was used is doomed: its
-   requests are answered from the tree as it is now, and its END is EAGAIN, so that its client begins again
-   and never half of it is committed.
+3. A transaction that nothing was asked in goes on from the tree as it is now, and so does one whose requests are told
+   and have the same outcomes there (`repeating`). Any other is doomed: its requests are answered from the tree as it is
+   now, and its END is EAGAIN, so that its client begins again and never half of it is committed.
 4. Bytes are kept as they are: requests that were not carried out as `input`, with the one that waits for its turn
    before them, but for what a ring holds yet and will be read there; messages that were not sent as `output`, of
    which `begun` says that the first is the rest of one.
@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Final
 import rrdstore
 from xsadapter.engine.connection import RING
 from xsadapter.engine.events import tell
+from xsadapter.engine.repeating import Repeated, repeat, repeated
 from xsadapter.engine.transactions import Transaction
 from xsadapter.wire import FrameReader
 
@@ -58,10 +59,11 @@ class DomainState:
 
 @dataclass(frozen=True, slots=True)
 class TransactionState:
-    """An open transaction; `used` if anything was asked in it."""
+    """An open transaction; `used` if anything was asked in it, and what, if whoever is told is to ask it again."""
 
     number: int
     used: bool = False
+    asked: tuple[Repeated, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +130,15 @@ Resumed = tuple[State, Took]
 """What a daemon goes on with, and the shell's part in it."""
 
 
-def describe(daemon: Daemon, *, charged: bool = False) -> State:
-    """The state as it is now; with what each domain is `charged` for of this tree, if that is known."""
-    charged = charged and daemon.counting is None
+def describe(daemon: Daemon, *, handed: bool = False) -> State:
+    """The state as it is now.
+
+    `handed` over: with what was asked in transactions, and what each domain is charged for of this tree, if that is
+    known.
+    """
+    charged = handed and daemon.counting is None
     domains = tuple(domain_state(domain, charged=charged) for domain in daemon.domains)
-    connections = tuple(map(connection_state, daemon.connections.values()))
+    connections = tuple(connection_state(connection, handed=handed) for connection in daemon.connections.values())
     watches = sorted(
         (watch for connection in daemon.connections.values() for watch in connection.watches.values()),
         key=lambda watch: watch.serial,
@@ -162,7 +168,7 @@ def domain_state(domain: Domain, *, charged: bool = False) -> DomainState:
     )
 
 
-def connection_state(connection: Connection) -> ConnectionState:
+def connection_state(connection: Connection, *, handed: bool = False) -> ConnectionState:
     """One connection's part of it."""
     came = connection.input
     if connection.peer == RING:
@@ -176,7 +182,7 @@ def connection_state(connection: Connection) -> ConnectionState:
         connection.ignored,
         connection.next_transaction,
         tuple(
-            TransactionState(number, transaction.used or transaction.doomed)
+            TransactionState(number, transaction.used or transaction.doomed, repeated(transaction) if handed else ())
             for number, transaction in connection.transactions.items()
         ),
         came,
@@ -211,6 +217,13 @@ def restore(daemon: Daemon, state: State, took: Took) -> None:
             strip = len(connection.home) + 1 if watch.relative else 0
             daemon.watches.add(connection, watch.path, watch.token, watch.depth, strip)
     daemon.serial = max(daemon.serial, state.serial)
+    for client in state.connections:
+        connection = daemon.connections.get(client.serial)
+        if connection is not None:
+            for opened in client.transactions:
+                if opened.asked:
+                    same = repeat(daemon, connection, opened.number, opened.asked)
+                    connection.transactions[opened.number].doomed = not same
 
 
 def tell_again(daemon: Daemon, changes: Iterable[Told]) -> None:

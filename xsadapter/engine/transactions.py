@@ -27,9 +27,10 @@ Cost: START O(1); END O(read set + changes), after a conflict O(requests).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import rrdstore
 from rrdstore import Conflict
 from xsadapter.engine.accounts import ENTRY, NODE
 from xsadapter.engine.events import tell
@@ -41,11 +42,11 @@ from xsadapter.engine.view import along, reached
 from xsadapter.errors import RequestError
 
 if TYPE_CHECKING:
-    import rrdstore
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.head import Head
     from xsadapter.engine.index import Move
     from xsadapter.engine.view import What
+    from xsadapter.wire import Frame
 
 Request = Callable[["Transaction"], bytes]
 """One request, ready to be carried out on a transaction; raises RequestError."""
@@ -85,7 +86,7 @@ class Transaction:
         self._tx = head.branch.transaction(author=self.author)
         self._effects: dict[str, bool] = {}
         self._changes: list[str] = []
-        self._requests: list[tuple[Request, bool, bytes | str]] = []
+        self._requests: list[tuple[Request, bool, bytes | str, Frame]] = []
         self.touched: set[str] = set()
         """Every path that a request of it named or was decided by."""
         self._made: dict[str, None] = {}
@@ -93,7 +94,7 @@ class Transaction:
         self._memory = 0
         self._poisoned, self._ended = False, again
         self.doomed = False
-        """It was used before the daemon or its store was another, and what it has read is not known: END is EAGAIN."""
+        """It was used before the daemon or its store was another, and has other answers now: END is EAGAIN."""
         if connection.flow.trail.obj and not again:
             connection.flow.trail.object("CREATE", "transaction", connection)
         if guest is not None and not again:
@@ -106,18 +107,26 @@ class Transaction:
         """Whether anything was asked in it."""
         return bool(self._requests)
 
+    @property
+    def asked(self) -> list[tuple[int, bytes, bytes | str]]:
+        """Kind, payload and outcome of each request, in order; none if its END is an error whatever comes."""
+        if self.doomed or self._poisoned:
+            return []
+        return [(frame[0], frame[3], outcome) for _, _, outcome, frame in self._requests]
+
     def carry_out(self, request: Request, size: int, prefix_varies: bool) -> bytes:
         """Carry out a request of `size` bytes and remember its outcome; raises what it raises, ENOMEM."""
         self._bear_request(size)
         if not self._requests:
             self._connection.flow.touched.connection(self._connection.serial)
+        frame = self._connection.asked
         try:
             reply = request(self)
         except RequestError as error:
-            self._requests.append((request, prefix_varies, error.name))
+            self._requests.append((request, prefix_varies, error.name, frame))
             raise
         self._charge(len(reply))
-        self._requests.append((request, prefix_varies, _settled(reply, prefix_varies)))
+        self._requests.append((request, prefix_varies, settled(reply, prefix_varies), frame))
         return reply
 
     def commit(self) -> None:
@@ -145,10 +154,18 @@ class Transaction:
             tell(self._head.watches, done._effects.items(), before, self._head.tree)
 
     def moved(self) -> None:
-        """The head is another store's: it begins anew there, if nothing was asked in it."""
+        """The head is another store's: it begins anew there, with all that was asked in it (`repeating` 2)."""
         self._tx.abort()
-        self.doomed = self.doomed or self.used
         self._tx = self._head.branch.transaction(author=self.author)
+        self.touched, self._made, self._moves = set(), {}, {}
+        self._effects, self._changes = {}, []
+        ended, self._ended = self._ended, True  # What it has asked is charged already.
+        try:
+            # All of them: what it has changed itself is to be seen in it, whether or not it can be committed.
+            self.doomed = not all([*self._same(self)]) or self.doomed
+        except rrdstore.StoreError:
+            self.doomed = True
+        self._ended = ended
 
     def abort(self) -> None:
         """END with F, or the end of the connection; ending twice is no error."""
@@ -323,19 +340,23 @@ class Transaction:
     def _replayed(self, paths: Iterable[str]) -> Transaction:
         """The same requests on the head, if they have the same outcomes; raises RequestError EAGAIN."""
         again = Transaction(self._head, self._connection, again=True)
-        for request, prefix_varies, outcome in self._requests:
+        if not all(self._same(again)) or self._connection.closed:
+            again.abort()
+            self._head.turns.lost(self._connection, paths)
+            trail = self._connection.flow.trail
+            if trail.changes:
+                trail.conflict(self._connection, map(shown, paths), self.began, len(self._requests))
+            raise RequestError("EAGAIN")
+        return again
+
+    def _same(self, again: Transaction) -> Iterator[bool]:
+        """Ask each request of another one, in order, and whether the same comes of it."""
+        for request, prefix_varies, outcome, _ in self._requests:
             try:
-                found: bytes | str = _settled(request(again), prefix_varies)
+                found: bytes | str = settled(request(again), prefix_varies)
             except RequestError as error:
                 found = error.name
-            if found != outcome or self._connection.closed:
-                again.abort()
-                self._head.turns.lost(self._connection, paths)
-                trail = self._connection.flow.trail
-                if trail.changes:
-                    trail.conflict(self._connection, map(shown, paths), self.began, len(self._requests))
-                raise RequestError("EAGAIN")
-        return again
+            yield found == outcome
 
     def _message(self) -> str:
         """What was changed, in as much room as a commit's message has."""
@@ -352,5 +373,6 @@ def _is_owned(node: rrdstore.Node | None, domid: int) -> bool:
     return node is not None and owner(node.meta) == domid
 
 
-def _settled(reply: bytes, prefix_varies: bool) -> bytes:
+def settled(reply: bytes, prefix_varies: bool) -> bytes:
+    """What of an answer is the same wherever the tree is."""
     return reply.partition(b"\0")[2] if prefix_varies else reply

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 KIND: Final = 0x72726462
 _DIGITS: Final = 10
 _MOST: Final = 1 << 64
+_LAST: Final = "\xff"
 T = TypeVar("T")
 _NAME: Final = "record of ours"
 
@@ -42,6 +43,9 @@ class Client:
     """The client socket that it came by; empty for the daemon's own."""
     cuts: list[int] = field(default_factory=list)
     """How long each message is that was not sent."""
+    asked: dict[str, list[list[Any]]] = field(default_factory=dict)
+    """By transaction, kind, payload (a character for each byte) and outcome of each request, if they are to be asked
+    again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +142,19 @@ def _counts(value: object) -> bool:
     return value.__class__ is dict and all(map(_number, cast("dict[str, int]", value).values()))
 
 
+def _requests(value: object) -> bool:
+    return value.__class__ is dict and all(
+        each.__class__ is list and all(map(_request, each)) for each in cast("dict[str, Any]", value).values()
+    )
+
+
+def _request(value: object) -> bool:
+    match value:
+        case [kind, str() as payload, str()] if _number(kind):
+            return payload.isascii() or max(payload) <= _LAST
+    return False
+
+
 def _any(_: object) -> bool:
     return True
 
@@ -153,6 +170,7 @@ _SHAPES: Final[dict[type[Any], dict[str, Callable[[object], bool]]]] = {
         "transactions": _pairs,
         "listener": _text,
         "cuts": _numbers,
+        "asked": _requests,
     },
     Known: {
         "unique": _number,

@@ -13,12 +13,13 @@ Cost: O(stream).
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from xsadapter.engine.connection import RING
 from xsadapter.engine.domains import FEATURES, Charged
 from xsadapter.engine.permissions import DEFAULT, Entry, pack
 from xsadapter.engine.quotas import ALIASES, QUOTAS
+from xsadapter.engine.repeating import Repeated
 from xsadapter.engine.state import ConnectionState, DomainState, State, TransactionState, WatchState
 from xsadapter.errors import RequestError
 from xsadapter.paths import ABSOLUTE_MAX, NAME, canonical, canonical_or_special, is_special, parent
@@ -188,7 +189,10 @@ class Heard:
             known.port,
             known.ignored,
             known.next_transaction if self._beyond is not None else max(opened, default=0) + 1,
-            tuple(TransactionState(number, used.get(number, True)) for number in opened),
+            tuple(
+                TransactionState(number, used.get(number, True), _asked(known.asked.get(str(number), [])))
+                for number in opened
+            ),
             record.unread,
             _messages(record.unsent, record.begun, known.cuts),
             record.begun > 0,
@@ -237,6 +241,10 @@ def hear(records: Iterable[Record], peer: Callable[[int], str]) -> Heard:
 def _limits(told: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
     """Those that are known here, by our names."""
     return tuple((ALIASES.get(name, name), value) for name, value in told if ALIASES.get(name, name) in QUOTAS)
+
+
+def _asked(told: list[list[Any]]) -> tuple[Repeated, ...]:
+    return tuple(Repeated(kind, payload.encode("latin-1"), outcome) for kind, payload, outcome in told)
 
 
 def _messages(unsent: bytes, begun: int, cuts: list[int]) -> tuple[bytes, ...]:

@@ -146,4 +146,9 @@ def _client(client: ConnectionState, carriers: Carriers) -> beyond.Client:
         [[opened.number, int(opened.used)] for opened in client.transactions],
         carriers.came_by.get(client.serial, ""),
         [len(message) for message in client.output],
+        {
+            str(opened.number): [[each.kind, each.payload.decode("latin-1"), each.outcome] for each in opened.asked]
+            for opened in client.transactions
+            if opened.asked
+        },
     )
