@@ -9,6 +9,7 @@ from rrdstore.errors import Conflict, InvalidPath, NotFound, Thinned
 from rrdstore.history.commit import Edit
 from rrdstore.history.when import parse_when
 from rrdstore.store.commit import Commit
+from rrdstore.store.planting import plant
 from rrdstore.store.reports import own_keys
 from rrdstore.store.snapshot import Snapshot
 from rrdstore.store.transaction import Transaction
@@ -162,6 +163,26 @@ class Branch:
         if not isinstance(opaque, bytes):
             raise TypeError(f"opaque is bytes, not {type(opaque).__name__}")
         return self._change(made, message, author, opaque)
+
+    def plant(self, places: Iterable[tuple[str, bytes, bytes]], message: str = "", author: str = "") -> Commit:
+        """Make many new places: the path of each, its value and its meta; those above them are made as needed.
+
+        The same as to set them one by one, in a third of the time if parents come before their children. In one
+        commit, or in several if one would be larger than the store takes; the last of them. More than a thousand are
+        stored at once, past the journal. InvalidPath, Exists for a place that is there or comes twice, ValueError
+        for none at all: nothing was changed. StoreFull, TooLarge, Held: nothing of that commit was. O(places).
+        """
+        made = tuple([Edit(*one) for one in places])
+        if not made:
+            raise ValueError("no places: expected one at least")
+        for _, value, meta in made:
+            if not isinstance(value, bytes) or not isinstance(meta, bytes):
+                raise TypeError(f"value and meta are bytes, not {type(value).__name__} and {type(meta).__name__}")
+        line = self._line
+        self._ledger.check_writable()
+        record = plant(self._ledger, line, made, message, author)
+        self._ledger.run.begin(line, record)
+        return Commit(self._ledger, record)
 
     def _change(self, edits: tuple[Edit, ...], message: str, author: str, opaque: bytes) -> Commit:
         ledger = self._ledger

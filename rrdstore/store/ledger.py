@@ -145,10 +145,12 @@ class Ledger:
         root: Node | None = None,
         merged: Record | None = None,
         meeting: Meeting | None = None,
+        straight: int = 0,
     ) -> Record:
         """Make one commit of `edits` on a branch.
 
         `root` is the tree if it is known, `merged` a second parent and `meeting` what then becomes of the base.
+        What it costs, `straight`, is said if it is to be stored straight, past the journal.
         """
         storage = self.storage
         if self.closed or storage.readonly or self.leases.ended:
@@ -158,7 +160,7 @@ class Ledger:
         number, epoch = self.number + 1, self.epoch
         bounded = storage.forgets_trees
         # The cost first: the weights it asks for are then carried along.
-        cost = change_cost(before, edits) if bounded else 0
+        cost = straight or (change_cost(before, edits) if bounded else 0)
         if meeting is not None and meeting.crossing is not None:
             number += 1
             cost += self.branching.crossing_cost(meeting) if bounded else 0
@@ -175,7 +177,7 @@ class Ledger:
             if bounded:
                 entry = (number, epoch, line.id, parents, rt, wall, author, message, edits, opaque, meeting)
                 try:
-                    journalled = storage.append(tuple.__new__(Entry, entry))
+                    journalled = not straight and storage.append(tuple.__new__(Entry, entry))
                 except HINDERED as fault:
                     journalled = self.holding.append(Entry(*entry), fault)
                 self.room.reserve(cost)

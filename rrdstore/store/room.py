@@ -199,7 +199,8 @@ def tree_cost(root: Node, beside: Node | None) -> int:
             olds = was.names if was.__class__ is Bucket else {}
             pairs = [(node, olds.get(name)) for name, node in kids.names.items() if node.__class__ is not Node]
         else:
-            sets = was.slots if was.__class__ is Wide else [None] * FANOUT
+            # What was one set shares its names with each of those that it has become.
+            sets = was.slots if was.__class__ is Wide else [was] * FANOUT
             pairs = [(one, sets[at]) for at, one in enumerate(cast("Wide", kids).slots) if one is not None]
         # By content too would be wrong: what is not the same object is written.
         stack += [(one, old) for one, old in pairs if one is not old and not (old and 0 < one.number == old.number)]

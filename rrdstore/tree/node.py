@@ -308,7 +308,7 @@ def _in_bucket(bucket: Bucket | None, name: str, node: Node | Stub, edit: int, d
     names = bucket.names
     grew = name not in names
     if grew and len(names) >= FANOUT and depth < DEEPEST:
-        return _spread([*names.items(), (name, node)], depth, edit)
+        return spread([*names.items(), (name, node)], depth, edit)
     order = None if grew else bucket.order
     weighed = bucket.weighed
     if weighed >= 0:
@@ -383,7 +383,7 @@ def _owned(wide: Wide, edit: int) -> Wide:
     return Wide(wide.slots.copy(), wide.count, edit, 0, wide.order)
 
 
-def _spread(items: list[tuple[str, Node | Stub]], depth: int, edit: int) -> Wide:
+def spread(items: list[tuple[str, Node | Stub]], depth: int, edit: int) -> Wide:
     """More names than one bucket holds, in 32 sets; the sets by the same rule again."""
     sets: list[list[tuple[str, Node | Stub]]] = [[] for _ in range(FANOUT)]
     for name, node in items:
@@ -395,5 +395,5 @@ def _spread(items: list[tuple[str, Node | Stub]], depth: int, edit: int) -> Wide
         elif len(members) <= FANOUT or depth + 1 >= DEEPEST:
             slots.append(Bucket(dict(members), edit))
         else:
-            slots.append(_spread(members, depth + 1, edit))
+            slots.append(spread(members, depth + 1, edit))
     return Wide(slots, len(items), edit)

@@ -1,8 +1,8 @@
 """The tree of another daemon, taken over.
 
 Rules
-1. It replaces what clients can see, in commits of a bounded size: the first takes away what was there, the last
-   says that the tree is this boot's. So a daemon that is killed meanwhile begins with a fresh tree, never with half.
+1. It replaces what clients can see, in as few commits as the store can take: the first takes away what was there,
+   the last says that the tree is this boot's. So who is killed meanwhile begins with a fresh tree, never with half.
 2. Whoever owns a node or is named in a list by then is known by the unique id that he has now.
 
 Cost: O(nodes).
@@ -17,12 +17,10 @@ from xsadapter.engine.permissions import ANY_DOMAIN, DEFAULT, listed
 from xsadapter.paths import is_special
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from xsadapter.engine.daemon import Daemon
 
-_NODES: Final = 2000
-_BYTES: Final = 1 << 18
 _MESSAGE: Final = "START on the tree of another daemon"
 
 
@@ -34,18 +32,13 @@ def plant(daemon: Daemon, boot: str, nodes: Mapping[str, tuple[bytes, bytes]], u
     with daemon.branch.transaction(message=_MESSAGE, author=lives.AUTHOR) as change:
         for name in daemon.branch.tree.list("/"):
             change.remove(f"/{name}")
-        for path in ("/", private.ROOT):
-            change.set(path, b"", meta=DEFAULT)
+        change.set("/", *nodes.get("/", (b"", DEFAULT)))
+        change.set(private.ROOT, b"", meta=DEFAULT)
         for name, meta in private.SPECIAL_LISTS.items():
-            change.set(private.special_place(name), b"", meta=meta)
-    for some in _in_pieces(nodes):
-        edits = [
-            (private.special_place(path), b"", meta) if is_special(path) else (path, value, meta)
-            for path, (value, meta) in some.items()
-            if path in private.SPECIAL_NAMES or not is_special(path)
-        ]
-        if edits:
-            daemon.branch.change(edits, message=_MESSAGE, author=lives.AUTHOR)
+            change.set(private.special_place(name), b"", meta=nodes.get(name, (b"", meta))[1])
+    places = [(path, value, meta) for path, (value, meta) in nodes.items() if path != "/" and not is_special(path)]
+    if places:
+        daemon.branch.plant(places, message=_MESSAGE, author=lives.AUTHOR)
     named = {domid for meta in {meta for _, meta in nodes.values()} for domid in listed(meta).named} | set(uniques)
     with daemon.branch.transaction(message=_MESSAGE, author=lives.AUTHOR) as change:
         for domid in sorted(named - {0, ANY_DOMAIN}):
@@ -55,15 +48,3 @@ def plant(daemon: Daemon, boot: str, nodes: Mapping[str, tuple[bytes, bytes]], u
                 change.set(private.domain_place(domid), b"%d" % unique, meta=DEFAULT)
         change.set(private.BOOT, boot.encode(), meta=DEFAULT)
     daemon.head.moved()
-
-
-def _in_pieces(nodes: Mapping[str, tuple[bytes, bytes]]) -> Iterator[dict[str, tuple[bytes, bytes]]]:
-    piece: dict[str, tuple[bytes, bytes]] = {}
-    size = 0
-    for path, (value, meta) in nodes.items():
-        piece[path] = value, meta
-        size += len(path) + len(value)
-        if len(piece) >= _NODES or size >= _BYTES:
-            yield piece
-            piece, size = {}, 0
-    yield piece
