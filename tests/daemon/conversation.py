@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import rrdstore
 from xsadapter.engine.daemon import Daemon
-from xsadapter.engine.hypervisor import FIRST_RESERVED, Life
+from xsadapter.engine.hypervisor import FIRST_RESERVED, Life, each
 from xsadapter.wire import HEADER, pack
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from xsadapter.engine.connection import Connection
 
 NUMBERS = {
@@ -139,6 +141,9 @@ class Host:
 
     def life(self, domid: int) -> Life | None:
         return self.lives.get(domid, Life(1000 + domid)) if domid < FIRST_RESERVED else None
+
+    def living(self, domids: Collection[int]) -> dict[int, Life]:
+        return each(self.life, domids)
 
     def connect(self, connection: Connection, port: int, features: int) -> None:
         if connection.domid in self.refuses:

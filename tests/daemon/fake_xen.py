@@ -48,10 +48,15 @@ class Page:
 
 
 class FakeXen:
-    """`calls` are the ioctls, as device, number and argument; `stable` is a hypervisor of 4.21 or later."""
+    """`calls` are the ioctls, as device, number and argument; `stable` is a hypervisor of 4.21 or later.
 
-    def __init__(self, version: int = 0x15, *, stable: bool = False, missing: frozenset[str] = MISSING) -> None:
-        self.version, self.stable, self.missing = version, stable, missing
+    `listed` is the version of its list of domains, None if it refuses to tell that, and `takes` how many bytes one has.
+    """
+
+    def __init__(
+        self, version: int = 0x15, *, stable: bool = False, missing: frozenset[str] = MISSING, listed: int | None = 0x15
+    ) -> None:
+        self.version, self.stable, self.missing, self.listed, self.takes = version, stable, missing, listed, 112
         self.domains: dict[int, Domain] = {0: Domain(bytes(16), {OWN})}
         self.calls: list[tuple[str, int, bytes]] = []
         self.open_files: dict[int, str] = {}
@@ -63,7 +68,7 @@ class FakeXen:
         self.granted: dict[int, int] = {}
         """Mapped grants' domains, by index."""
         self.overflow = False
-        self.memory = bytearray(4096)
+        self.memory = bytearray(17 * 4096)
         self.unmapped: list[int] = []
         self._descriptor, self._port, self._index = 100, VIRQ - 1, 0
 
@@ -86,8 +91,8 @@ class FakeXen:
             self.granted.clear()
 
     def map(self, descriptor: int, size: int, offset: int) -> Page:
-        assert size == 4096
         device = self.open_files[descriptor]
+        assert size == (17 * 4096 if device == "hypercall" else 4096)
         if device == "gntdev":
             domain = self.domains[self.granted[offset]]
             return Page(0x1000, domain.guest.page, self.unmapped, offset)
@@ -212,6 +217,9 @@ class FakeXen:
         if number == 32:
             assert (first, second) == (5, 0xABC000)
             return self._status()
+        if number == 35:
+            assert (first, second) == (0xABC000, 0)
+            return self._list()
         assert (number, first, second) == (36, 0xABC000, 0)
         command, version, asked = struct.unpack_from("=IIH", self.memory)
         assert self.memory[10:144] == bytes(134)
@@ -227,10 +235,27 @@ class FakeXen:
         found = min((domid for domid in self.domains if domid >= asked), default=None)
         if found is None:
             raise refuse(errno.ESRCH)
-        domain = self.domains[found]
+        self._put_info(16, found)
+        return 0
+
+    def _put_info(self, at: int, domid: int) -> None:
+        domain = self.domains[domid]
         flags = domain.dead | domain.shutdown << 2 | 3 << 16
-        struct.pack_into("=HHI", self.memory, 16, found, 0, flags)
-        self.memory[92:108] = domain.handle
+        struct.pack_into("=HHI", self.memory, at, domid, 0, flags)
+        self.memory[at + 76 : at + 92] = domain.handle
+
+    def _list(self) -> int:
+        command, version, first, none, most, where = struct.unpack_from("=IIHHIQ", self.memory)
+        assert (command, none, where, self.memory[24:136]) == (6, 0, 0xABD000, bytes(112))
+        if version != self.listed:
+            raise refuse(errno.EACCES if self.listed else errno.EPERM)
+        found = [domid for domid in sorted(self.domains) if domid >= first][:most]
+        for number, domid in enumerate(found):
+            at = 4096 + number * self.takes
+            assert at + self.takes <= len(self.memory)
+            self.memory[at : at + self.takes] = bytes(self.takes)
+            self._put_info(at, domid)
+        struct.pack_into("=I", self.memory, 24, len(found))
         return 0
 
     def _status(self) -> int:

@@ -182,6 +182,10 @@ class Domains:
         """What the hypervisor says of it now."""
         return self._hypervisor.life(domid)
 
+    def living(self) -> Mapping[int, Life]:
+        """What the hypervisor says now of all that are known, those that are gone left out."""
+        return self._hypervisor.living(self._known)
+
     def forget(self, domain: Domain) -> None:
         """It is dead, and all that it had is gone."""
         del self._known[domain.domid]

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
     from xsadapter.engine.connection import Connection
 
 FIRST_RESERVED: Final = 0x7FF0
@@ -34,6 +36,10 @@ class Hypervisor(Protocol):
 
     def life(self, domid: int) -> Life | None:
         """None if there is no such domain."""
+        ...
+
+    def living(self, domids: Collection[int]) -> Mapping[int, Life]:
+        """Those of them that there are, looked at together."""
         ...
 
     def connect(self, connection: Connection, port: int, features: int) -> None:
@@ -60,12 +66,21 @@ class Hypervisor(Protocol):
         ...
 
 
+def each(life: Callable[[int], Life | None], domids: Collection[int]) -> dict[int, Life]:
+    """`Hypervisor.living` where each is asked for by itself."""
+    return {domid: found for domid in domids if (found := life(domid)) is not None}
+
+
 class Alone:
     """No hypervisor: every domid may be named, none can be introduced."""
 
     def life(self, domid: int) -> Life | None:
         """Any number that could be a domain's exists."""
         return Life(0) if domid < FIRST_RESERVED else None
+
+    def living(self, domids: Collection[int]) -> Mapping[int, Life]:
+        """See `life`."""
+        return each(self.life, domids)
 
     def connect(self, connection: Connection, _port: int, _features: int) -> None:
         """There are no rings."""

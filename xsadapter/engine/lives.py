@@ -124,12 +124,16 @@ def _keep(daemon: Daemon, domid: int, unique: bytes) -> None:
 
 
 def scan(daemon: Daemon) -> None:
-    """Look at every known domain, the hypervisor having said that some changed. O(known domains)."""
+    """Look at every known domain, the hypervisor having said that some changed. O(known domains).
+
+    Who changes after the look is what it says next.
+    """
     shut = daemon.unburied = False
+    lives = daemon.domains.living()
     for domain in daemon.domains:
         if not domain.domid or daemon.domains.get(domain.domid) is not domain:
             continue
-        life = daemon.domains.life(domain.domid)
+        life = lives.get(domain.domid)
         if life is None or life.unique != domain.unique:
             if daemon.counting is not None:
                 continue

@@ -8,7 +8,7 @@
 
     command                 version            at 16
     90 get_domain_state     0: it is stable    u16 state, u16 capabilities, u32 0, u64 unique id      Xen 4.21 and later
-     5 getdomaininfo        of each release    u16 domain, u16 0, u32 flags, 9 words of 64 bits and 3 of 32 ...
+     5 getdomaininfo        of each release    u16 domain, u16 0, u32 flags, 7 words of 64 bits and 3 of 32 ...
                                                ... of which at 92 the 16 bytes of the handle: its uuid
 
     state: 1 exists, 2 has shut down, 4 dying, 8 dead      flags: 1 dead, 4 has shut down, >> 16 the reason
@@ -23,6 +23,7 @@ Rules
 3. Where the hypervisor gives no unique ids, the first 63 bits of the handle tell a domain from another of its number.
    Who creates a domain sets it; one without a handle has the id 0.
 4. Domain 0 is always there, with the id 0: it sets its handle while it runs.
+5. All that are known are looked at together (`domain_list`), where the hypervisor has a list and gives no unique ids.
 
 Cost: a system call each.
 """
@@ -33,10 +34,13 @@ import struct
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
-from xsadapter.engine.hypervisor import FIRST_RESERVED, Life
+from xsadapter.engine.hypervisor import FIRST_RESERVED, Life, each
 from xsadapter.transport.devices import HYPERCALL, PRIVCMD, DeviceError, opened
+from xsadapter.transport.domain_list import INFO, PAGE, PAGES, DomainList
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from xsadapter.transport.system import System
 
 _HYPERCALL: Final = 0x00305000
@@ -50,13 +54,11 @@ _INFO: Final = 5
 _VERSIONS: Final = range(0x18, 0x0B, -1)
 """Of Xen 4.22 down to 4.8."""
 
-_PAGE: Final = 4096
 _SIZE: Final = 144
 _CALL: Final = struct.Struct("=6Q")
 _HEAD: Final = struct.Struct("=IIH6x")
 _CHANNEL: Final = struct.Struct("=HHIIIHHI")
 _STATE_AT: Final = struct.Struct("=HHIQ")
-_INFO_AT: Final = struct.Struct("=HHI68x16s")
 _BODY: Final = 16
 
 _STATE_SHUTDOWN, _STATE_DYING, _STATE_DEAD = 2, 4, 8
@@ -76,11 +78,12 @@ class DomainStates:
             undo.callback(system.close, self._privcmd)
             memory = opened(system, HYPERCALL)
             try:
-                self._memory = system.map(memory, _PAGE, 0)
+                self._memory = system.map(memory, PAGES * PAGE, 0)
             finally:
                 system.close(memory)
             undo.callback(self._memory.close)
             self._version = self._found()
+            self._list = DomainList(self._call, self._memory) if self._version else None
             self._undo = undo.pop_all()
 
     @property
@@ -98,6 +101,17 @@ class DomainStates:
             return self._state(domid) if self._version == 0 else self._info(domid)
         except ProcessLookupError:
             return None
+
+    def living(self, domids: Collection[int]) -> dict[int, Life]:
+        """Those of them that there are. O(domains of the host), or of `domids` where the hypervisor has no list."""
+        if self._list is None or self._list.version is None:
+            return each(self.life, domids)
+        try:
+            found = {domid: life for domid, flags, handle in self._list if (life := _told(flags, handle)) is not None}
+        except OSError:
+            return each(self.life, domids)
+        found[0] = _SELF
+        return {domid: found[domid] for domid in domids if domid in found}
 
     def other_end(self, port: int) -> int:
         """The port of the domain whose event channel's end is our `port`; OSError if it is none's."""
@@ -131,11 +145,9 @@ class DomainStates:
         return Life(unique, bool(state & _STATE_SHUTDOWN), bool(state & _STATE_DYING))
 
     def _info(self, domid: int) -> Life | None:
-        found, _, flags, handle = _INFO_AT.unpack(self._ask(_INFO, self._version, domid)[: _INFO_AT.size])
-        if found != domid or flags & _INFO_DEAD:
-            # The answer is the first domain from that number on.
-            return None
-        return Life(int.from_bytes(handle[:8], "big") & _UNIQUE, bool(flags & _INFO_SHUTDOWN))
+        found, _, flags, handle = INFO.unpack(self._ask(_INFO, self._version, domid)[: INFO.size])
+        # The answer is the first domain from that number on.
+        return _told(flags, handle) if found == domid else None
 
     def _ask(self, command: int, version: int, domid: int) -> bytes:
         """The answer's body; OSError."""
@@ -146,3 +158,9 @@ class DomainStates:
 
     def _call(self, number: int, first: int, second: int = 0) -> None:
         self._system.ioctl(self._privcmd, _HYPERCALL, bytearray(_CALL.pack(number, first, second, 0, 0, 0)))
+
+
+def _told(flags: int, handle: bytes) -> Life | None:
+    if flags & _INFO_DEAD:
+        return None
+    return Life(int.from_bytes(handle[:8], "big") & _UNIQUE, bool(flags & _INFO_SHUTDOWN))

@@ -29,12 +29,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from xsadapter.engine.hypervisor import FIRST_RESERVED, Life
+from xsadapter.engine.hypervisor import FIRST_RESERVED, Life, each
 from xsadapter.engine.ring import PAGE, Ring
 from xsadapter.transport.page import Mapping
 from xsadapter.transport.ring import RingClient
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.daemon import Daemon
     from xsadapter.recovery.journal import Journal
@@ -131,6 +133,10 @@ class SimulatedXen:
         if said is not None:
             self._lives[domid] = Life(int(said["unique"]), said["state"].startswith(b"shut"), said["state"] == b"dying")
         return self._lives.get(domid, Life(_FIRST_UNIQUE + domid))
+
+    def living(self, domids: Collection[int]) -> dict[int, Life]:
+        """See Hypervisor."""
+        return each(self.life, domids)
 
     def connect(self, connection: Connection, port: int, features: int) -> None:  # noqa: ARG002 - ports follow domids
         """See Hypervisor."""

@@ -25,7 +25,7 @@ from xsadapter.transport.ring import RingClient
 from xsadapter.transport.system import Linux
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.daemon import Daemon
@@ -116,6 +116,10 @@ class Xen:
     def life(self, domid: int) -> Life | None:
         """See Hypervisor."""
         return self._states.life(domid)
+
+    def living(self, domids: Collection[int]) -> dict[int, Life]:
+        """See Hypervisor."""
+        return self._states.living(domids)
 
     def connect(self, connection: Connection, port: int, features: int) -> None:
         """See Hypervisor."""
