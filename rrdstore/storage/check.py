@@ -14,9 +14,9 @@ from rrdstore.errors import Corrupt, StoreError
 from rrdstore.storage import cells, lineage, net, rows
 from rrdstore.storage.codec import decode
 from rrdstore.storage.container import file_size
-from rrdstore.storage.journal import SUFFIX
 from rrdstore.storage.kept import KeptTable
 from rrdstore.storage.layout import CHARGE, MIB, PAGE
+from rrdstore.storage.locking import SUFFIX
 from rrdstore.storage.objects import HEADER, Missing, header, unpack, whole
 from rrdstore.storage.protocol import Problem
 from rrdstore.storage.records import read_branches, read_dying, read_pins, read_tags

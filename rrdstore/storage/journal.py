@@ -29,17 +29,17 @@ Cost: 2 to 3 us a record of one edit, nothing to the disk before the tick, one m
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import mmap
 import os
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from rrdstore.errors import Corrupt, Held, Locked, Unwritable
+from rrdstore.errors import Corrupt, Held, Unwritable
 from rrdstore.storage.boot import boot
 from rrdstore.storage.entries import encode
 from rrdstore.storage.holder import UNKNOWN
+from rrdstore.storage.locking import SUFFIX
 from rrdstore.storage.ring import (
     HEAD,
     MAGIC,
@@ -63,7 +63,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("rrdstore")
 
-SUFFIX = "-ring"
 _GENERATION, _BOOT, _END = 5, 6, 7
 """Where in the head, in words of 64 bits."""
 _NET, _EPOCH = 7, 9
@@ -329,25 +328,6 @@ class Journal:
 
 
 # Files
-
-
-def lock(path: str, *, make: bool = False) -> int:
-    """A descriptor of the ring file, locked for one writer; Locked, Corrupt if there is none, Unwritable."""
-    flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if make else 0)
-    try:
-        descriptor = os.open(path, flags, 0o666)
-    except OSError as fault:
-        if isinstance(fault, FileNotFoundError) and not make:
-            raise Corrupt(path, "no file", "the journal of the store beside it") from fault
-        raise Unwritable(path, str(fault)) from fault
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as fault:
-        head = os.pread(descriptor, HEAD.size, 0)
-        os.close(descriptor)
-        pid = head_of(head).pid if len(head) == START else 0
-        raise Locked(path.removesuffix(SUFFIX), pid or None) from fault
-    return descriptor
 
 
 def fill(descriptor: int, path: str, size: int, uuid: bytes, generation: int) -> None:

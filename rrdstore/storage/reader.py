@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from rrdstore.errors import Corrupt, ReadOnly, Thinned
-from rrdstore.storage import cells, check, journal, netting
+from rrdstore.storage import cells, check, journal, locking, netting
 from rrdstore.storage.budget import Budget
 from rrdstore.storage.codec import decode, references
 from rrdstore.storage.container import file_size
@@ -229,7 +229,7 @@ class RingReader:
 
 def _ring(held: Container) -> journal.Journal:
     """The journal; an empty one where it may be missing, as it is beside a copy of a closed store."""
-    name, superblock = held.path + journal.SUFFIX, held.superblock()
+    name, superblock = held.path + locking.SUFFIX, held.superblock()
     if not superblock.clean or Path(name).exists():
         return journal.reader(name, held.layout.ring, held.uuid)
     descriptor = os.memfd_create("ring")
@@ -240,7 +240,7 @@ def _ring(held: Container) -> journal.Journal:
 def usage(held: Container, journal_used: int, budget: int) -> Usage:
     """Bytes and fill of an open file now."""
     layout, superblock, path = held.layout, held.superblock(), held.path
-    names = (path, path + "-wal", path + "-shm", path + journal.SUFFIX)
+    names = (path, path + "-wal", path + "-shm", path + locking.SUFFIX)
     return Usage(
         layout.size,
         {name.rpartition("/")[2]: file_size(name) for name in names},

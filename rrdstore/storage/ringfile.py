@@ -2,7 +2,9 @@
 
 Rule: what is created is there in full or not at all, and whoever writes holds the journal's lock from before
 the first look at the file until after the last. The files of store `host.rrdb`: `host.rrdb`, SQLite's own
-`host.rrdb-wal` and `host.rrdb-shm` while it is open, and the journal `host.rrdb-ring`.
+`host.rrdb-wal` and `host.rrdb-shm` while it is open, and the journal `host.rrdb-ring`. They lie beside the file itself
+and go by its whole name: not beside a symbolic link to it, which would give it two journals, and whatever becomes of
+the directory that the process is in.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rrdstore.errors import Corrupt, Exists, Locked, StoreError
-from rrdstore.storage import container, creation, journal
+from rrdstore.storage import container, creation, journal, locking
 from rrdstore.storage.layout import NO_SERIES, Layout, SeriesRoom, plan
 from rrdstore.storage.reader import RingReader
 from rrdstore.storage.writer import RingWriter
@@ -44,11 +46,11 @@ def create(
     is no store yet: what a creation that never got so far has left is written anew. `uuid` and `epoch` are those of the
     store that this one continues, if it does; `series` what is declared of series; `memory` the budget for trees.
     """
-    layout, uuid = plan(size, slots, series), uuid or secrets.token_bytes(16)
+    layout, uuid, path = plan(size, slots, series), uuid or secrets.token_bytes(16), real(path)
     _refuse(path)
-    ring = path + journal.SUFFIX
+    ring = path + locking.SUFFIX
     try:
-        descriptor = journal.lock(ring, make=True)
+        descriptor = locking.lock(ring, make=True)
     except Locked as fault:
         raise (Exists("file", path) if Path(path).exists() else fault) from fault
     try:
@@ -69,7 +71,7 @@ def _made(
     progress: Callable[[int, int], object] | None,
 ) -> None:
     """Both files, whole; nothing is left of a failure."""
-    ring = path + journal.SUFFIX
+    ring = path + locking.SUFFIX
     try:
         with container.faults(path):
             for end in (_NEW, "", "-wal", "-shm"):
@@ -94,10 +96,16 @@ def open(  # noqa: A001 - as the facade's
 
     `memory` is the budget for trees in bytes, 0 for none.
     """
+    path = real(path)
     if readonly:
         return RingReader(container.connect(path, readonly=True, durable=False), memory)
     container.present(path)
     return _writer(path, _ring(path), sync, memory)
+
+
+def real(path: str) -> str:
+    """The whole name of the file itself, which its other files go by."""
+    return os.path.realpath(path)
 
 
 def unfinished(path: str) -> bool:
@@ -122,10 +130,11 @@ def _refuse(path: str) -> None:
 
 def remove(path: str) -> None:
     """Remove a closed store's files; Locked, Unwritable."""
+    path = real(path)
     descriptor = _ring(path)
     try:
         with container.faults(path):
-            for end in ("", "-wal", "-shm", journal.SUFFIX):
+            for end in ("", "-wal", "-shm", locking.SUFFIX):
                 Path(path + end).unlink(missing_ok=True)
     finally:
         os.close(descriptor)
@@ -139,7 +148,7 @@ def _writer(path: str, descriptor: int, sync: str, memory: int) -> RingWriter:
         undo.callback(held.close)
         for where, found, expected in held.strangers():
             raise Corrupt(f"{path}, {where}", found, f"{expected}; it can be read, and written when it is repaired")
-        ring = journal.attach(descriptor, path + journal.SUFFIX, held.layout.ring, held.uuid, readonly=False)
+        ring = journal.attach(descriptor, path + locking.SUFFIX, held.layout.ring, held.uuid, readonly=False)
         undo.pop_all()  # The journal owns the descriptor now.
         undo.callback(held.close)
         undo.callback(ring.close)
@@ -150,17 +159,18 @@ def _writer(path: str, descriptor: int, sync: str, memory: int) -> RingWriter:
 
 def _ring(path: str) -> int:
     """The journal, locked. One that is missing is made again if nothing can have been in it."""
-    name = path + journal.SUFFIX
+    name = path + locking.SUFFIX
     try:
-        return journal.lock(name)
+        return locking.lock(name)
     except Corrupt:
         held = container.connect(path, readonly=True, durable=False)
         try:
             superblock = held.superblock()
             if not superblock.clean:
                 raise
-            descriptor = journal.lock(name, make=True)
-            journal.fill(descriptor, name, held.layout.ring, held.uuid, superblock.generation)
+            descriptor = locking.lock(name, make=True)
+            if not os.fstat(descriptor).st_size:  # Else another process has made it since, and used it.
+                journal.fill(descriptor, name, held.layout.ring, held.uuid, superblock.generation)
             return descriptor
         finally:
             held.close()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rrdstore.errors import Corrupt, NoStore, StoreError
-from rrdstore.storage import journal, schema, untying
+from rrdstore.storage import locking, schema, untying
 from rrdstore.storage.layout import GRAIN, LOCATIONS_A_ROW, MIB, ROW, Layout, plan
 from rrdstore.storage.names import Names
 from rrdstore.storage.objects import HEADER, Missing, assembled, header, unpack, whole
@@ -270,7 +270,7 @@ class Salvage:
     # The journal
 
     def _read_journal(self) -> None:
-        name, found = self.path + journal.SUFFIX, self.found
+        name, found = self.path + locking.SUFFIX, self.found
         try:
             data = Path(name).read_bytes()
         except OSError as wrong:

@@ -20,7 +20,7 @@ from rrdstore.errors import Corrupt, NoStore, StoreError, StoreFull
 from rrdstore.history.clock import SystemClock
 from rrdstore.history.commit import commit_id
 from rrdstore.policy import parse
-from rrdstore.storage import container, journal, ringfile
+from rrdstore.storage import container, locking, ringfile
 from rrdstore.storage.layout import FRAME, KIB, PAGE, plan
 from rrdstore.storage.refs import called
 from rrdstore.storage.salvage import Salvage
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     Rows = Mapping[str, Mapping[int, bytes]]
 
-_FILES = ("", "-wal", "-shm", journal.SUFFIX, "-journal")
+_FILES = ("", "-wal", "-shm", locking.SUFFIX, "-journal")
 _NEW, _OLD, _ASIDE = "-repaired", "-damaged", "-aside"
 
 
@@ -70,9 +70,9 @@ def repair(
     the places that cannot are listed. The old files are kept beside it as `PATH-damaged`. O(file).
     NoStore if there is nothing of a store in it, Locked if somebody writes it, Unwritable if there is no room.
     """
-    name, clock = os.fspath(path), clock or SystemClock()
+    name, clock = ringfile.real(os.fspath(path)), clock or SystemClock()
     container.present(name)
-    descriptor = journal.lock(name + journal.SUFFIX, make=True)
+    descriptor = locking.lock(name + locking.SUFFIX, make=True)
     try:
         with container.faults(name):
             _resumed(name)
@@ -195,12 +195,12 @@ def set_aside(path: str | Path) -> str:
     What is there is not looked at: so the place is free for another store. NoStore if there is nothing, Locked if
     somebody writes it, Unwritable. O(1), or a copy where the file system has no links.
     """
-    name = os.fspath(path)
+    name = ringfile.real(os.fspath(path))
     if not Path(name).is_file():
         raise NoStore(name, "a directory" if Path(name).is_dir() else "nothing")
     descriptor = -1
     with suppress(Corrupt):  # It has no journal.
-        descriptor = journal.lock(name + journal.SUFFIX)
+        descriptor = locking.lock(name + locking.SUFFIX)
     try:
         with container.faults(name):
             aside = next(each for each in _names(name, _ASIDE) if not Path(each).exists())
@@ -253,9 +253,9 @@ def _swapped(path: str) -> str:
             _linked(path + end, damaged + end)
     ringfile.synced(str(Path(path).absolute().parent))
     # Whoever opens meanwhile finds a journal that is locked.
-    fresh = journal.lock(path + _NEW + journal.SUFFIX)
+    fresh = locking.lock(path + _NEW + locking.SUFFIX)
     try:
-        Path(path + _NEW + journal.SUFFIX).rename(path + journal.SUFFIX)
+        Path(path + _NEW + locking.SUFFIX).rename(path + locking.SUFFIX)
         for end in ("-wal", "-shm", "-journal"):
             Path(path + end).unlink(missing_ok=True)
         Path(path + _NEW).rename(path)

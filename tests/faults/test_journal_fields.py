@@ -16,7 +16,7 @@ import pytest
 
 import rrdstore
 from rrdstore.history.commit import Key
-from rrdstore.storage import journal
+from rrdstore.storage import journal, locking
 from rrdstore.storage.protocol import Entry, Fitted
 from rrdstore.testing import ManualClock
 from tests.faults.life import content
@@ -88,8 +88,8 @@ class Journalled:
                 file.unlink()
         for end in ENDS:
             shutil.copyfile(self.path + ".saved" + end, self.path + end)
-        name = self.path + journal.SUFFIX
-        descriptor = journal.lock(name, make=True)
+        name = self.path + locking.SUFFIX
+        descriptor = locking.lock(name, make=True)
         journal.fill(descriptor, name, self.ring, self.uuid, self.generation)
         ring = journal.attach(descriptor, name, self.ring, self.uuid, readonly=False)
         ring.reset(self.generation)
@@ -201,7 +201,7 @@ def test_an_entry_that_is_gone_doubled_or_at_another_place(store, how):
 
 def test_bytes_of_a_change_that_no_version_knows_are_named(store, monkeypatch):
     store.write(store.entries)
-    with Path(store.path + journal.SUFFIX).open("r+b") as file:
+    with Path(store.path + locking.SUFFIX).open("r+b") as file:
         size = os.fstat(file.fileno()).st_size
         assert size == store.ring
         file.seek(journal.START + journal.PREFIX + 8)

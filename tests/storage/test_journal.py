@@ -12,7 +12,7 @@ from rrdstore.errors import Corrupt, Held, Locked
 from rrdstore.history.branch import Meeting, Reach
 from rrdstore.history.commit import Edit, Key
 from rrdstore.storage import entries as entries_bytes
-from rrdstore.storage import journal
+from rrdstore.storage import journal, locking
 from rrdstore.storage import ring as ring_records
 from rrdstore.storage.protocol import Begun, Ended, Entry, Fit, Fitted, Pinned, Tagged, Unpinned, Untagged
 
@@ -69,7 +69,7 @@ def entry(number, size=10):
 @pytest.fixture
 def path(tmp_path):
     path = str(tmp_path / "s-ring")
-    descriptor = journal.lock(path, make=True)
+    descriptor = locking.lock(path, make=True)
     journal.fill(descriptor, path, SIZE, UUID, generation=1)
     os.close(descriptor)
     return path
@@ -92,7 +92,7 @@ class Opened:
     """A journal open for writing, closed at the end."""
 
     def __init__(self, path):
-        self.journal = journal.attach(journal.lock(path), path, SIZE, UUID, readonly=False)
+        self.journal = journal.attach(locking.lock(path), path, SIZE, UUID, readonly=False)
 
     def __enter__(self):
         return self.journal
@@ -290,7 +290,7 @@ def test_a_full_ring_that_nobody_holds_asks_to_be_stored_straight(path):
 def test_one_writer(path):
     with Opened(path):
         with pytest.raises(Locked) as caught:
-            journal.lock(path)
+            locking.lock(path)
         assert caught.value.pid == os.getpid()
         assert caught.value.path == path.removesuffix("-ring")
         reader = journal.reader(path, SIZE, UUID)
@@ -326,7 +326,7 @@ def test_at_every_moment_what_no_tick_covers_is_recovered(steps):
     """Cuts, ticks that end and ticks that fail, round and round the ring; the oracle is a list."""
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/s-ring"
-        descriptor = journal.lock(path, make=True)
+        descriptor = locking.lock(path, make=True)
         journal.fill(descriptor, path, SIZE, UUID, generation=1)
         ring = journal.attach(descriptor, path, SIZE, UUID, readonly=False)
         where, pending, cut, number = (1, ring_records.START), [], None, 0
@@ -351,7 +351,7 @@ def test_at_every_moment_what_no_tick_covers_is_recovered(steps):
                 pending, cut = pending[cut:], None
             elif what == "reopen":
                 ring.close()
-                ring = journal.attach(journal.lock(path), path, SIZE, UUID, readonly=False)
+                ring = journal.attach(locking.lock(path), path, SIZE, UUID, readonly=False)
                 assert recovered(ring, *where) == pending
                 cut = None
             reader = journal.reader(path, SIZE, UUID)
