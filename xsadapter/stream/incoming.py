@@ -12,6 +12,7 @@ Cost: O(stream).
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 
     from xsadapter.stream.records import Record
 
+_PLAIN: Final = re.compile(NAME.pattern.decode()).fullmatch
 _RIGHTS: Final = {"n": 0, "r": 1, "w": 2, "b": 3}
 
 
@@ -63,8 +65,9 @@ class Heard:
         self.nodes: dict[str, tuple[bytes, bytes]] = {}
         """Value and list of each node and special name, parents first; none: the tree is in the store."""
         self._metas: dict[tuple[Permission, ...], bytes] = {}
-        self._there: set[bytes] = set()
-        """The paths of nodes, as they are spelled."""
+        self._permissions: tuple[Permission, ...] = ()
+        self._meta = DEFAULT
+        """Those of the node that came last: of nodes that lie together most have the same."""
         self._shared = Global()
         self._limits: tuple[tuple[str, int], ...] = ()
         self._beyond: beyond.Beyond | None = None
@@ -119,10 +122,11 @@ class Heard:
     def _node(self, record: Node) -> None:
         if record.transaction:
             return
-        above, _, name = record.path.rpartition(b"/")
-        if NAME.fullmatch(name) and len(record.path) <= ABSOLUTE_MAX and above in self._there:
+        spelled = record.path.decode("latin-1")
+        above, _, name = spelled.rpartition("/")
+        if above in self.nodes and above[0] == "/" and _PLAIN(name) and len(spelled) <= ABSOLUTE_MAX:
             # Below a path that was looked at: of half a million nodes all but a few.
-            self._put(record.path.decode("ascii"), record)
+            self._put(spelled, record)
             return
         try:
             path = record.path.decode("ascii") if record.path.startswith(b"@") else canonical(record.path, "/")
@@ -133,18 +137,22 @@ class Heard:
         self._put(path, record)
 
     def _put(self, path: str, record: Node) -> None:
-        self._there.add(record.path)
-        meta = self._metas.get(record.permissions)
-        if meta is None:
-            entries = tuple(Entry(_RIGHTS[entry.letter], entry.domid, entry.stale) for entry in record.permissions)
-            meta = self._metas[record.permissions] = pack(entries) if entries else DEFAULT
-        self.nodes[path] = record.value, meta
+        permissions = record.permissions
+        if permissions is not self._permissions:
+            meta = self._metas.get(permissions)
+            if meta is None:
+                entries = tuple(Entry(_RIGHTS[entry.letter], entry.domid, entry.stale) for entry in permissions)
+                meta = self._metas[permissions] = pack(entries) if entries else DEFAULT
+            self._permissions, self._meta = permissions, meta
+        self.nodes[path] = record.value, self._meta
 
     def take(self, record: Record) -> None:
         """The next record; StreamError."""
+        if record.__class__ is Node:
+            self._node(record)
+            self._number += 1
+            return
         match record:
-            case Node():
-                self._node(record)
             case Global():
                 self._shared = record
             case Connection():

@@ -123,7 +123,7 @@ def decode(data: bytes) -> Iterator[Record]:
 
 
 def _records(data: bytes, order: str, version: int) -> Iterator[Record]:
-    header = struct.Struct(order + "II")
+    header, node = struct.Struct(order + "II"), struct.Struct(order + "IIHHHH")
     at, number = HEADER_SIZE, 0
     while True:
         if len(data) - at < RECORD_HEADER:
@@ -138,7 +138,9 @@ def _records(data: bytes, order: str, version: int) -> Iterator[Record]:
                 raise StreamError(_named(number, kind), start, f"{len(data) - start} bytes after it", "none")
             return
         read = _READERS.get(kind)
-        if read is None:
+        if kind == records.NODE and (plain := _plain_node(data, start, length, order, node)) is not None:
+            yield plain
+        elif read is None:
             yield Foreign(kind, data[start : start + length])
         else:
             body = _Body(data, start, start + length, order, (number, kind))
@@ -203,6 +205,23 @@ def _extended(body: _Body, _: int) -> Watch:
 
 def _transaction(body: _Body, _: int) -> Transaction:
     return Transaction(*body.numbers("II"))
+
+
+def _plain_node(data: bytes, start: int, length: int, order: str, form: struct.Struct) -> Node | None:
+    """What nearly all records are, in one go: a node of the tree, with a list as one before; None for any other."""
+    lists = start + form.size
+    if length < form.size:
+        return None
+    connection, transaction, path, value, access, count = form.unpack_from(data, start)
+    begin = lists + 4 * count
+    end = begin + path
+    last = end + value
+    entries = _ALIKE_LISTS.get((order, data[lists:begin]))
+    if entries is None or transaction or access or not last <= start + length < last + records.ALIGNMENT:
+        return None
+    if data.find(0, begin, end) != end - 1:
+        return None
+    return tuple.__new__(Node, (data[begin : end - 1], data[end:last], entries, connection, 0, 0))
 
 
 def _node(body: _Body, _: int) -> Node:
