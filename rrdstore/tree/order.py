@@ -12,6 +12,8 @@ from bisect import bisect_left
 
 from rrdstore.native import mypyc_attr
 
+Notes = tuple[tuple[str, bool], ...]
+
 NOTES = 32
 """Notes that are carried at most: then they are worked in, asked or not."""
 
@@ -22,7 +24,7 @@ class Late:
 
     __slots__ = ("names", "notes")
 
-    def __init__(self, names: tuple[str, ...], notes: tuple[tuple[str, bool], ...]) -> None:
+    def __init__(self, names: tuple[str, ...], notes: Notes) -> None:
         self.names, self.notes = names, notes
 
 

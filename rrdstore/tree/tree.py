@@ -8,12 +8,14 @@ from rrdstore.errors import NotFound
 from rrdstore.tree.digest import digest
 from rrdstore.tree.edit import find
 from rrdstore.tree.node import Node, child, listing
+from rrdstore.tree.order import Late
 from rrdstore.tree.path import join, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rrdstore.tree.node import Source
+    from rrdstore.tree.order import Notes
 
 
 class Tree:
@@ -44,6 +46,16 @@ class Tree:
     def list(self, path: str) -> tuple[str, ...]:
         """The names below `path`, sorted; NotFound. O(depth), and O(n log n) the first time it is asked."""
         return listing(self.stat(path).kids)
+
+    def order(self, path: str) -> tuple[tuple[str, ...], Notes]:
+        """The same as they were sorted last, and which came (True) and went (False) since, in that order; NotFound.
+
+        For who carries along what he made of a listing: while little changes the names are the same tuple, and only
+        notes are added. O(depth), and O(n log n) the first time it is asked.
+        """
+        kids = self.stat(path).kids
+        found = None if kids is None else kids.order
+        return (found.names, found.notes) if found.__class__ is Late else (listing(kids), ())
 
     def walk(self, path: str) -> Iterator[Node]:
         """The nodes on the way to `path`: the root first, to the named node or its nearest ancestor that exists.

@@ -1,8 +1,10 @@
 """Names sorted once and carried along by notes are the names sorted anew."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rrdstore.errors import NotFound
 from rrdstore.tree import edit
 from rrdstore.tree.node import name_hash
 from rrdstore.tree.order import NOTES, Late, noted, settled
@@ -49,11 +51,28 @@ def test_every_version_lists_its_own_names(toggles, listed) -> None:
         else:
             present.add(name)
             root = edit.put(root, ("w", name), b"", None, 1, edit.new_edit())
+        before, notes = Tree(root).order("/w")
+        assert settled(Late(before, notes)) == tuple(sorted(present))
         if asked:
             assert Tree(root).list("/w") == tuple(sorted(present))
+            assert Tree(root).order("/w") == (tuple(sorted(present)), ())
         versions.append((Tree(root), tuple(sorted(present))))
     for tree, expected in reversed(versions):
         assert tree.list("/w") == expected
+
+
+def test_an_order_is_the_same_names_and_notes_while_little_changes() -> None:
+    root, mark = edit.EMPTY, edit.new_edit()
+    for number in range(100):
+        root = edit.put(root, ("w", f"n{number}"), b"", None, 1, mark)
+    names, notes = Tree(root).order("/w")
+    assert (len(names), notes) == (100, ())
+    root = edit.remove(edit.put(root, ("w", "m"), b"", None, 2, edit.new_edit()), ("w", "n7"), edit.new_edit())
+    assert Tree(root).order("/w") == (names, (("m", True), ("n7", False)))
+    assert Tree(root).order("/w")[0] is names
+    assert Tree(root).order("/w/m") == ((), ())
+    with pytest.raises(NotFound):
+        Tree(root).order("/w/n7")
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])) | st.integers(100, 300).map("long".__mul__))

@@ -45,7 +45,10 @@ def _handler(operation: Operation) -> Handler:
 
 
 AtOnce = Callable[["Daemon", bytes], bytes | None]
-AT_ONCE: Final[dict[int, AtOnce]] = {Kind.READ: nodes.read_at_once}
+AT_ONCE: Final[dict[int, AtOnce]] = {
+    Kind.READ: nodes.read_at_once,
+    Kind.DIRECTORY_PART: directory.directory_part_at_once,
+}
 """What carries out the plainest of an operation's requests: a privileged client's, in no transaction, which change
 nothing and tell nobody. They raise nothing, and give None to whatever else it is."""
 

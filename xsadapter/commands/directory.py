@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Final
 from xsadapter.arguments import number
 from xsadapter.commands.access import need, place
 from xsadapter.engine import index, permissions, private
-from xsadapter.engine.listings import EMPTY
 from xsadapter.errors import RequestError
+from xsadapter.paths import canonical
 from xsadapter.wire import PAYLOAD_MAX
 
 if TYPE_CHECKING:
@@ -44,8 +44,21 @@ def directory_part(daemon: Daemon, connection: Connection, view: View, arguments
     raw, text = arguments
     place(connection, raw)
     offset = number(text, _OFFSET_MAX)
-    _, names, number_of = _listing(daemon, connection, view, raw)
-    generation = b"%d\0" % number_of
+    return _part(_listing(daemon, connection, view, raw), offset)
+
+
+def directory_part_at_once(daemon: Daemon, payload: bytes) -> bytes | None:
+    """What DIRECTORY_PART of a privileged client, in no transaction, answers; None if there is more to it."""
+    raw, text, *more = payload.split(b"\0")
+    if more != [b""] or len(raw) < len("/a") or not raw.startswith(b"/"):
+        return None
+    path = canonical(raw, "")
+    return _part(daemon.listings.get(path, daemon.head.tree.order(path)), number(text, _OFFSET_MAX))
+
+
+def _part(listing: Listing, offset: int) -> bytes:
+    names = listing.packed
+    generation = b"%d\0" % listing.generation
     if offset >= len(names):
         return generation + b"\0"
     if offset and names[offset - 1]:
@@ -59,5 +72,8 @@ def directory_part(daemon: Daemon, connection: Connection, view: View, arguments
 def _listing(daemon: Daemon, connection: Connection, view: View, raw: bytes) -> Listing:
     path = place(connection, raw)
     need(connection, view, path, permissions.READ, "exists")
-    names = index.names(view, path) if index.is_index(path) else view.names(path)
-    return daemon.listings.get(path, names, private.NAME if path == "/" else "") if names else EMPTY
+    if index.is_index(path):
+        return daemon.listings.get(path, (index.names(view, path), ()))
+    if path == "/":
+        return daemon.listings.get(path, (view.names(path), ()), private.NAME)
+    return daemon.listings.get(path, view.order(path))

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.head import Head
     from xsadapter.engine.index import Move
-    from xsadapter.engine.view import What
+    from xsadapter.engine.view import Order, What
     from xsadapter.wire import Frame
 
 Request = Callable[["Transaction"], bytes]
@@ -206,6 +206,11 @@ class Transaction:
         """See View."""
         self._tx.note(path, "list")
         return self._tx.tree.list(path)
+
+    def order(self, path: str) -> Order:
+        """See View."""
+        self._tx.note(path, "list")
+        return self._tx.tree.order(path)
 
     def write(self, operation: str, path: str, value: bytes, old: rrdstore.Node) -> None:
         """See View."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _FEW: Final = 8
 """Levels of one creation that may be listed one by one, each with its whole path."""
 
+Order = tuple[tuple[str, ...], tuple[tuple[str, bool], ...]]
 What = Literal["exists", "value", "meta", "list"]
 
 
@@ -49,6 +50,10 @@ class View(Protocol):
 
     def names(self, path: str) -> tuple[str, ...]:
         """The names below a node that exists, sorted."""
+        ...
+
+    def order(self, path: str) -> Order:
+        """The same as they were sorted last, and what came and went since (`rrdstore.Tree.order`)."""
         ...
 
     def write(self, operation: str, path: str, value: bytes, old: rrdstore.Node) -> None:
@@ -91,6 +96,10 @@ class Live:
     def names(self, path: str) -> tuple[str, ...]:
         """See View."""
         return self._head.tree.list(path)
+
+    def order(self, path: str) -> Order:
+        """See View."""
+        return self._head.tree.order(path)
 
     def write(self, operation: str, path: str, value: bytes, old: rrdstore.Node) -> None:
         """See View."""
