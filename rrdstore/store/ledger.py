@@ -27,6 +27,7 @@ from rrdstore.store.moments import Found, by_id, find
 from rrdstore.store.redoing import redo
 from rrdstore.store.room import Room, change_cost
 from rrdstore.store.run import Run
+from rrdstore.store.shrinking import shrinks
 from rrdstore.store.ticks import SLICE, Ticks
 from rrdstore.tree.edit import EMPTY
 from rrdstore.tree.tree import Tree
@@ -166,8 +167,8 @@ class Ledger:
             cost += self.branching.crossing_cost(meeting) if bounded else 0
         after = applied(before, edits, number) if root is None else root
         if cost:
-            shrinks = not edits or edits[0].value is None
-            self.room.require(cost, shrinks=shrinks and all(step.value is None for step in edits))
+            short = storage.lacking(cost + self.room.reserved, shrinks=False) > 0
+            self.room.require(cost, shrinks=short and shrinks(before, edits))
         rt, wall = self.retention.stamp()
         parents = () if head is None else (head.key,) if merged is None else (head.key, merged.key)
         author, message = cut(author, AUTHOR_BYTES), cut(message, MESSAGE_BYTES)
