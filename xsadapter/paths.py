@@ -35,24 +35,20 @@ INDEX: Final = "/@index"
 _SEEN_MAX: Final = 16384
 _SEEN_LENGTH_MAX: Final = 256
 _seen: dict[bytes, str] = {}
+_named: dict[bytes, tuple[str, tuple[str, ...]]] = {}
 
 
-_named: dict[bytes, tuple[str, ...]] = {}
-
-
-def names(payload: bytes) -> tuple[str, ...] | None:
-    """The components of the absolute path that is all of a payload, NUL and all; None for anything else.
+def named(raw: bytes) -> tuple[str, tuple[str, ...]] | None:
+    """The absolute path that `raw` is, and its components; None for anything else.
 
     Cost: a look-up for one that was seen lately.
     """
-    found = _named.get(payload)
-    if found is None and payload[-1:] == b"\0" and len(payload) <= _SEEN_LENGTH_MAX:
-        whole = payload[:-1]
-        if not _ABSOLUTE.fullmatch(whole):
-            return None
+    found = _named.get(raw)
+    if found is None and len(raw) <= _SEEN_LENGTH_MAX and _ABSOLUTE.fullmatch(raw):
+        path = raw.decode("ascii")
         if len(_named) >= _SEEN_MAX:
             _named.clear()
-        found = _named[payload] = tuple(whole.decode("ascii").split("/")[1:]) if len(whole) > 1 else ()
+        found = _named[raw] = path, tuple(path.split("/")[1:]) if len(path) > 1 else ()
     return found
 
 

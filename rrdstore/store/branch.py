@@ -15,7 +15,7 @@ from rrdstore.store.snapshot import Snapshot
 from rrdstore.store.transaction import Transaction
 from rrdstore.store.watch import Watches
 from rrdstore.tree.diff import equal, same
-from rrdstore.tree.edit import find
+from rrdstore.tree.edit import find, way_to
 from rrdstore.tree.merge import NO_RULES
 from rrdstore.tree.path import split
 from rrdstore.tree.resolution import merge_rules
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rrdstore.history.commit import Record
     from rrdstore.store.ledger import Ledger
     from rrdstore.store.watch import Watch
+    from rrdstore.tree.edit import Way
     from rrdstore.tree.node import Node
     from rrdstore.tree.resolution import Given
 
@@ -139,6 +140,13 @@ class Branch:
             raise TypeError(f"value and meta are bytes, not {type(value).__name__} and {type(meta).__name__}")
         if not isinstance(opaque, bytes):
             raise TypeError(f"opaque is bytes, not {type(opaque).__name__}")
+        ledger = self._ledger
+        run = ledger.run
+        if meta is None and run.branch == self._id:
+            way = way_to(run.root, split(path))
+            record = run.replace(path, way, value, message, author, opaque)
+            if record is not None:
+                return Commit(ledger, record)
         return self._change((tuple.__new__(Edit, (path, value, meta)),), message, author, opaque)
 
     def change(
@@ -195,6 +203,25 @@ class Branch:
         record = ledger.commit(line, edits, message, author, opaque)
         run.begin(line, record)
         return Commit(ledger, record)
+
+    def way(self, names: tuple[str, ...]) -> Way | None:
+        """Where a path leads now, for a `replace` before all else; `node` is what is there, None if nothing.
+
+        None altogether if no `replace` can be now. O(depth).
+        """
+        run = self._ledger.run
+        return way_to(run.root, names) if run.branch == self._id else None
+
+    def replace(self, path: str, way: Way, value: bytes, message: str = "", author: str = "") -> int:
+        """Set a small leaf that is there to another small value, in one commit: its number; 0 if it is more than that.
+
+        For who has looked at it anyway, by `way`, of the components of this path. After 0 nothing has happened: `set`.
+        O(depth).
+        """
+        if not isinstance(value, bytes):
+            raise TypeError(f"value is bytes, not {type(value).__name__}")
+        record = self._ledger.run.replace(path, way, value, message, author)
+        return 0 if record is None else record.number
 
     def remove(self, path: str, message: str = "", author: str = "", opaque: bytes = b"") -> Commit:
         """Remove the subtree at `path` in one commit; NotFound, and InvalidPath for the root. O(depth)."""

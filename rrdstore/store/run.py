@@ -5,7 +5,7 @@ before anything was stored of them. So a commit that closes no bucket of any tie
 is not there is journalled and then only appended here, and the tree is changed in place. Before anything looks at
 history the run is settled: history is told of those that stay, as if of all, one by one; the others lived and went.
 A commit has its tree by undoing what came after it: only those that stay need one.
-A commit that does more, but little (`EDITS`, `NODES`), ends the edit and copies its paths; the tree before undoes it.
+A commit that does more, but little (`joining`), ends the edit and copies its paths; the tree before undoes it.
 What anyone else can see never changes: who takes the tree ends the edit (`freeze`), and the next commit copies a path.
 Bound: at most `LONGEST` commits, `STAYING` where more than that stay for being new; settling costs a copied path for
 each that stays, 10 ms in all. Trees before a commit are held for those alone that can stay.
@@ -18,30 +18,27 @@ from typing import TYPE_CHECKING
 
 from rrdstore.errors import HINDERED
 from rrdstore.history.authors import AUTHORS, stand_for
-from rrdstore.history.commit import AUTHOR_BYTES, MESSAGE_BYTES, Record, cut
+from rrdstore.history.commit import AUTHOR_BYTES, MESSAGE_BYTES, Edit, Record, cut
 from rrdstore.storage.protocol import Entry
 from rrdstore.store.config import MAIN
+from rrdstore.store.joining import made, set_again, sizes, weight_of
 from rrdstore.store.merging import applied
 from rrdstore.store.room import change_cost, creation_cost, leaf_cost
-from rrdstore.tree.edit import EMPTY, find, graft, grown, new_edit, replaced, way_to
-from rrdstore.tree.node import SMALL, Bucket, Node, Stub, Wide, shared_meta
+from rrdstore.tree.edit import EMPTY, graft, new_edit, replaced, way_to
+from rrdstore.tree.node import SMALL, Bucket, Node, Wide
 from rrdstore.tree.path import split
 from rrdstore.tree.tree import Tree
-from rrdstore.tree.undo import Undo, undo_of, undone
+from rrdstore.tree.undo import Undo, exchanged, undo_of, undone
 
 if TYPE_CHECKING:
     from rrdstore.history.branch import Line
-    from rrdstore.history.commit import Edit
     from rrdstore.store.ledger import Ledger
+    from rrdstore.tree.edit import Way
 
 LONGEST = 2048
 """Commits after which a run is settled in any case."""
 STAYING = 512
 """And where more stay: so many paths are copied in 8 ms, in a tree of 500,000 nodes."""
-EDITS = 32
-"""Edits of one commit of a run, at most."""
-NODES = 64
-"""Nodes that they remove, at most: about what there is of one domain of a host."""
 
 
 class Run:
@@ -123,47 +120,94 @@ class Run:
         if record is None:
             retention.unmade()
             return None
+        self._appended(record, edits)
+        return record
+
+    def replace(
+        self, path: str, way: Way, value: bytes, message: str, author: str, opaque: bytes = b""
+    ) -> Record | None:
+        """As `append`, if `way`, which is of this moment, leads to a small leaf that stays one: it is set again.
+
+        What nearly all commits do, in one walk of the tree.
+        """
+        ledger, (closes, last) = self._ledger, self._quiet
+        names, containers, indexes, node = way
+        number, storage = ledger.number + 1, ledger.storage
+        if node.__class__ is not Node or len(self.records) >= self._longest or number >= last:
+            return None
+        meta = node.meta
+        size = len(value) + len(meta)
+        if size > SMALL or ledger.closed or ledger.leases.ended:
+            return None
+        bounded = storage.forgets_trees
+        cost = leaf_cost(containers, size) if bounded else 0
+        if author is not self._author:
+            self._author, self._cut = author, cut(author, AUTHOR_BYTES)
+        message = cut(message, MESSAGE_BYTES)
+        if bounded and self._lacks(cost):
+            return None
+        retention = ledger.retention
+        rt, wall = retention.stamp()
+        if rt >= closes:
+            retention.unmade()
+            return None
+        edits = (_tuple(Edit, (path, value, None)),)
+        record = Record(number, ledger.epoch, self.branch, (self._key,), rt, wall, self._cut, message, None)
+        before = self.root
+        try:
+            if bounded and not self._journalled(record, edits, opaque, cost):
+                retention.unmade()
+                return None
+            fresh = Node(value, meta, node.created, number)
+            self.root, undo = exchanged(before, names, containers, indexes, node, fresh, self._edit)
+            self._holds(record, undo, edits)
+        except BaseException as fault:
+            retention.unmade()
+            self._take_back(record, before, undo_of(names, containers, node, self._edit))
+            ledger.follow(fault)
+            raise
+        self._appended(record, edits)
+        return record
+
+    def _appended(self, record: Record, edits: tuple[Edit, ...]) -> None:
+        """What goes with each commit: a part of what is to be done, and who is told."""
+        ledger = self._ledger
         if self._parting.remains.parts:
             self._parting.go_on(1)
         if ledger.storage.due and ledger.storage.forgets_trees:
             ledger.try_tick()
         if ledger.watches:
             ledger.tell(record, edits)
-        return record
 
     def _joined(
         self, rt: int, wall: int, edits: tuple[Edit, ...], message: str, author: str, opaque: bytes
     ) -> Record | None:
-        ledger, records = self._ledger, self.records
-        names = split(edits[-1][0])
-        way, indexes, node = way_to(self.root, names)
+        ledger = self._ledger
+        names, way, indexes, node = way_to(self.root, split(edits[-1][0]))
         number = ledger.number + 1
         depth = 0
         if node is not None:
-            fresh = _set_again(edits, node, number)
+            fresh = set_again(edits, node, number)
         else:
             depth = sum([one.__class__ is not Bucket and one.__class__ is not Wide for one in way]) - 1
-            fresh = _made(edits, names, depth, number, self._edit)
+            fresh = made(edits, names, depth, number, self._edit)
         if author is not self._author:
             self._author, self._cut = author, cut(author, AUTHOR_BYTES)
         author, message = self._cut, cut(message, MESSAGE_BYTES)
-        parents = (self._key,)
-        storage = ledger.storage
-        bounded = storage.forgets_trees
-        weight = 0
-        if fresh is None and not (weight := _weight(edits, self.root)):
+        bounded = ledger.storage.forgets_trees
+        weight = cost = 0
+        if fresh is None and not (weight := weight_of(edits, self.root)):
             return None
         if bounded:
-            room = ledger.room
             if fresh is None:
                 cost = change_cost(self.root, edits)
             elif node is not None:
                 cost = leaf_cost(way, len(fresh.value) + len(fresh.meta))
             else:
-                cost = creation_cost(way, _sizes(edits, names, depth))
-            if (storage.largest and cost > storage.largest) or storage.lacking(cost + room.reserved, shrinks=False) > 0:
+                cost = creation_cost(way, sizes(edits, names, depth))
+            if self._lacks(cost):
                 return None
-        record = Record(number, ledger.epoch, self.branch, parents, rt, wall, author, message, None)
+        record = Record(number, ledger.epoch, self.branch, (self._key,), rt, wall, author, message, None)
         before = self.root
         if fresh is None:
             before = self.freeze()
@@ -173,26 +217,15 @@ class Run:
                 names = names[: depth + 1]
             undo = undo_of(names, way, node, self._edit)
         try:
-            if bounded:
-                entry = (number, ledger.epoch, self.branch, parents, rt, wall, author, message, edits, opaque, None)
-                try:
-                    journalled = storage.append(tuple.__new__(Entry, entry))
-                except HINDERED:
-                    journalled = False
-                if not journalled:
-                    return None
-                room.reserve(cost)
+            if bounded and not self._journalled(record, edits, opaque, cost):
+                return None
             if fresh is None:
                 self.root = applied(before, edits, number)
             elif node is not None:
                 self.root = replaced(before, names, way, indexes, node, fresh, self._edit)
             else:
                 self.root = graft(before, names, fresh, number, self._edit)
-            records.append(record)
-            self._undo.append(undo)
-            self._key, ledger.number = record.key, number
-            if self._feeds and ledger.series is not None:
-                ledger.series.feed(rt, edits)
+            self._holds(record, undo, edits)
         except BaseException as fault:
             self._take_back(record, before, undo)
             ledger.follow(fault)
@@ -201,6 +234,37 @@ class Run:
             self._weights[number] = weight
             self._release()
         return record
+
+    def _lacks(self, cost: int) -> bool:
+        """Whether there is no room for a commit that costs so much."""
+        storage = self._ledger.storage
+        if storage.largest and cost > storage.largest:
+            return True
+        return storage.lacking(cost + self._ledger.room.reserved, shrinks=False) > 0
+
+    def _journalled(self, record: Record, edits: tuple[Edit, ...], opaque: bytes, cost: int) -> bool:
+        """Whether a commit is in the journal now, and its room taken."""
+        ledger = self._ledger
+        entry = (
+            record.number, record.epoch, record.branch, record.parents, record.rt, record.wall,
+            record.author, record.message, edits, opaque, None,
+        )  # fmt: skip
+        try:
+            if not ledger.storage.append(_tuple(Entry, entry)):
+                return False
+        except HINDERED:
+            return False
+        ledger.room.reserve(cost)
+        return True
+
+    def _holds(self, record: Record, undo: Undo, edits: tuple[Edit, ...]) -> None:
+        """The tree has the change of a commit."""
+        ledger = self._ledger
+        self.records.append(record)
+        self._undo.append(undo)
+        self._key, ledger.number = record.key, record.number
+        if self._feeds and ledger.series is not None:
+            ledger.series.feed(record.rt, edits)
 
     def _release(self) -> None:
         """Let go of the trees of those that cannot stay any more. O(1) a commit."""
@@ -215,7 +279,7 @@ class Run:
         del self._undo[len(self.records) :]
         self._key, self._ledger.number = record.parents[0], record.number - 1
         # Where it was done in place, the old root has it.
-        there = way_to(before, undo.names)[2]
+        there = way_to(before, undo.names).node
         done = there is not None if undo.made else there is not undo.old
         self.root = undone(before, undo) if done and undo.depth >= 0 else before
 
@@ -273,67 +337,5 @@ class Run:
 
 
 _NOTHING_SHOWN = Tree(EMPTY)
+_tuple = tuple.__new__  # a third of what calling a named tuple costs
 _NOTHING = Undo((), -1, -1, EMPTY, made=False)
-
-
-def _set_again(edits: tuple[Edit, ...], node: Node, number: int) -> Node | None:
-    """The leaf that takes the place of a small one, if that is all there is to do."""
-    _, value, meta = edits[0]
-    if len(edits) > 1 or value is None or node.__class__ is not Node:
-        return None
-    own = node.meta if meta is None or meta == node.meta else shared_meta(meta)
-    return None if len(value) + len(own) > SMALL else Node(value, own, node.created, number)
-
-
-def _weight(edits: tuple[Edit, ...], root: Node) -> int:
-    """How many nodes a commit replaces or removes, if it is one of a few edits, and small; else 0."""
-    if len(edits) > EDITS:
-        return 0
-    weight = 0
-    for path, value, meta in edits:
-        weight += 1
-        if value is None:
-            weight += _size(find(root, split(path)))
-            if weight > NODES:
-                return 0
-        elif len(value) + len(meta or b"") > SMALL:
-            return 0
-    return weight
-
-
-def _size(node: Node | None) -> int:
-    """How many nodes there are at and below this one; more than NODES for many, and if not all are in memory."""
-    if node is None:
-        return 0
-    size, left = 0, [node]
-    while left:
-        kids = left.pop().kids
-        size += 1
-        if kids is None:
-            continue
-        if kids.__class__ is not Bucket or size + len(kids.names) > NODES:
-            return NODES + 1
-        for one in kids.names.values():
-            if isinstance(one, Stub):
-                return NODES + 1
-            left.append(one)
-    return size
-
-
-def _made(edits: tuple[Edit, ...], names: tuple[str, ...], depth: int, number: int, edit: int) -> Node | None:
-    """The node that comes into being below the first `depth` names, with the others below it, if that is all."""
-    contents = [(b"", b"")] * (len(names) - depth)
-    longest = depth
-    for path, value, meta in edits:
-        made = names if path == edits[-1][0] else split(path)
-        if value is None or len(made) <= longest or names[: len(made)] != made:
-            return None
-        longest = len(made)
-        contents[longest - depth - 1] = value, meta or b""
-    return grown(names[depth + 1 :], contents, number, edit)
-
-
-def _sizes(edits: tuple[Edit, ...], names: tuple[str, ...], depth: int) -> list[tuple[str, int]]:
-    """The names that come into being, and how many bytes each has."""
-    sizes = {path.count("/"): len(value or b"") + len(meta or b"") for path, value, meta in edits}
-    return [(names[at], sizes.get(at + 1, 0)) for at in range(depth, len(names))]

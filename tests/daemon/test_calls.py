@@ -29,9 +29,9 @@ BUDGETS = [
     # operation, outstanding, kept in a file and by a journal, Python calls a request at most
     (Kind.READ, 1, True, 29.5),
     (Kind.READ, 64, True, 10.6),
-    (Kind.WRITE, 1, False, 55.1),
-    (Kind.WRITE, 1, True, 72),
-    (Kind.WRITE, 64, True, 51.6),
+    (Kind.WRITE, 1, False, 43.3),
+    (Kind.WRITE, 1, True, 62.2),
+    (Kind.WRITE, 64, True, 41.8),
 ]
 
 

@@ -11,8 +11,8 @@ from rrdstore.errors import InvalidPath, LeaseEnded
 from rrdstore.history.authors import AUTHORS
 from rrdstore.store.run import LONGEST, STAYING, Run
 from rrdstore.testing import ManualClock
-from rrdstore.tree.edit import replaced
 from rrdstore.tree.node import SMALL
+from rrdstore.tree.path import split
 from tests.store.observed import observed
 
 PATHS = ["/a/b/c", "/a/b/d", "/a/e", "/f", *(f"/wide/n{n}/x" for n in range(40))]
@@ -63,6 +63,11 @@ class Shown:
             store.ledger.run = NoRun(store.ledger)
 
     def set(self, path, value, author="", meta=None):
+        """Either way that there is."""
+        way = self.main.way(split(path)) if meta is None and len(self.commits) % 2 else None
+        if way is not None and self.main.replace(path, way, value, author=author):
+            self.commits.append(self.main.head)
+            return
         self.commits.append(self.main.set(path, value, author=author, meta=meta))
 
     def make(self, random):
@@ -218,7 +223,7 @@ def test_what_cannot_be_is_refused_and_nothing_has_happened(tmp_path):
         assert store.unstored == 3
 
 
-@pytest.mark.parametrize("where", ["append", "replaced", "feed"])
+@pytest.mark.parametrize("where", ["append", "exchanged", "feed"])
 def test_an_interrupt_leaves_what_the_journal_has(tmp_path, monkeypatch, where):
     """Ctrl-C at any place of a commit: what is here and what a reopening finds are one."""
     with rrdstore.create(tmp_path / "s.rrdb", "8MiB", "last:100 1s:1m", series=["/a:10"], clock=ManualClock()) as store:
@@ -234,8 +239,8 @@ def test_an_interrupt_leaves_what_the_journal_has(tmp_path, monkeypatch, where):
         with monkeypatch.context() as patch:
             if where == "append":
                 patch.setattr(store.ledger.storage, "append", interrupted, raising=True)
-            elif where == "replaced":
-                patch.setattr("rrdstore.store.run.replaced", interrupted)
+            elif where == "exchanged":
+                patch.setattr("rrdstore.store.run.exchanged", interrupted)
             else:
                 patch.setattr(store.ledger.series, "feed", interrupted)
             with pytest.raises(KeyboardInterrupt):
@@ -256,20 +261,22 @@ def test_an_interrupt_leaves_what_the_journal_has(tmp_path, monkeypatch, where):
         assert again.branch("main").get("/a") == b"after"
 
 
-def test_a_memory_store_that_is_interrupted_is_as_before(monkeypatch):
+@pytest.mark.parametrize(("what", "meta"), [("exchanged", None), ("replaced", b"n1")])
+def test_a_memory_store_that_is_interrupted_is_as_before(monkeypatch, what, meta):
+    done = getattr(rrdstore.store.run, what)
     with rrdstore.memory("last:100", clock=ManualClock()) as store:
         main = store.branch("main")
         for n in range(7):
             main.set("/a/b", b"%d" % n)
 
         def interrupted(*arguments):
-            replaced(*arguments)
+            done(*arguments)
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            patch.setattr("rrdstore.store.run.replaced", interrupted)
+            patch.setattr(rrdstore.store.run, what, interrupted)
             with pytest.raises(KeyboardInterrupt):
-                main.set("/a/b", b"lost")
+                main.set("/a/b", b"lost", meta)
         assert main.get("/a/b") == b"6"
         assert main.head.number == 8
         main.set("/a/b", b"kept")

@@ -6,7 +6,7 @@ import pytest
 
 import rrdstore
 from rrdstore.errors import InvalidPath
-from rrdstore.store.run import EDITS, NODES
+from rrdstore.store.joining import EDITS, NODES
 from rrdstore.testing import ManualClock
 from rrdstore.tree.node import SMALL
 

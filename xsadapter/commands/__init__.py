@@ -44,13 +44,14 @@ def _handler(operation: Operation) -> Handler:
     raise LookupError(f"{operation.name}: no family of commands defines {operation.handler!r}")
 
 
-AtOnce = Callable[["Daemon", bytes], bytes | None]
+AtOnce = Callable[["Daemon", "Connection", bytes], bytes | None]
 AT_ONCE: Final[dict[int, AtOnce]] = {
     Kind.READ: nodes.read_at_once,
     Kind.DIRECTORY_PART: directory.directory_part_at_once,
+    Kind.WRITE: nodes.write_at_once,
 }
-"""What carries out the plainest of an operation's requests: a privileged client's, in no transaction, which change
-nothing and tell nobody. They raise nothing, and give None to whatever else it is."""
+"""What carries out the plainest of an operation's requests: a privileged client's, in no transaction, with nothing to
+write down beside the tree. They give None to whatever else it is, of which nothing has been done then."""
 
 HANDLERS: Final[dict[int, tuple[Operation, Handler]]] = {
     operation.number: (operation, _handler(operation)) for operation in OPERATIONS
@@ -67,3 +68,4 @@ _GROWING: Final = (
 
 SPARING: Final = HANDLERS | {kind: (HANDLERS[kind][0], _refused) for kind in _GROWING}
 """The same where memory is short: what would take more of it is refused."""
+AT_ONCE_SPARING: Final = {kind: plain for kind, plain in AT_ONCE.items() if kind not in _GROWING}

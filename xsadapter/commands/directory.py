@@ -47,7 +47,7 @@ def directory_part(daemon: Daemon, connection: Connection, view: View, arguments
     return _part(_listing(daemon, connection, view, raw), offset)
 
 
-def directory_part_at_once(daemon: Daemon, payload: bytes) -> bytes | None:
+def directory_part_at_once(daemon: Daemon, _: Connection, payload: bytes) -> bytes | None:
     """What DIRECTORY_PART of a privileged client, in no transaction, answers; None if there is more to it."""
     raw, text, *more = payload.split(b"\0")
     if more != [b""] or len(raw) < len("/a") or not raw.startswith(b"/"):

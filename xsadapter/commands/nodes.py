@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from xsadapter.commands.access import find, need, place
 from xsadapter.engine import bearing, permissions
 from xsadapter.errors import RequestError
-from xsadapter.paths import canonical, chain, names, parent
+from xsadapter.paths import canonical, chain, named, parent
 from xsadapter.wire import OK
 
 if TYPE_CHECKING:
@@ -29,13 +29,22 @@ def read(_: Daemon, connection: Connection, view: View, raw: bytes) -> bytes:
     return need(connection, view, place(connection, raw), permissions.READ, "value").value
 
 
-def read_at_once(daemon: Daemon, payload: bytes) -> bytes | None:
+def read_at_once(daemon: Daemon, _: Connection, payload: bytes) -> bytes | None:
     """What READ of a privileged client, in no transaction, answers; None if there is more to it."""
-    found = names(payload)
-    if found is None:
+    found = named(payload[:-1])
+    if found is None or payload[-1]:
         return None
-    node = daemon.head.tree.reach(found)
+    node = daemon.head.tree.reach(found[1])
     return None if node is None else node.value
+
+
+def write_at_once(_: Daemon, connection: Connection, payload: bytes) -> bytes | None:
+    """Have WRITE of a privileged client, in no transaction, replace the value of a small leaf; None if it is more."""
+    raw, separator, value = payload.partition(b"\0")
+    found = named(raw)
+    if found is None or not separator:
+        return None
+    return OK if connection.live.replace("WRITE", *found, value) else None
 
 
 def write(_: Daemon, connection: Connection, view: View, arguments: tuple[bytes, bytes]) -> bytes:

@@ -20,7 +20,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from xsadapter.commands import AT_ONCE, HANDLERS, SPARING
+from xsadapter.commands import AT_ONCE, AT_ONCE_SPARING, HANDLERS, SPARING
 from xsadapter.engine import lives, private
 from xsadapter.engine.accounts import Accounts
 from xsadapter.engine.connection import Connection, GuestConnection
@@ -134,6 +134,7 @@ class Daemon:
     def run_short(self, short: bool) -> None:
         """Whether what takes more memory is refused."""
         self.short = short
+        self._at_once = AT_ONCE_SPARING if short else AT_ONCE
         if self.counting is None:
             self._dispatch = SPARING if short else HANDLERS
 
@@ -302,15 +303,14 @@ class Daemon:
             frame = connection.reader.take()
             if frame is None:
                 return False
-            kind, request, transaction, payload = frame
+            kind, request, transaction, payload = connection.asked = frame
             if not transaction and connection.privileged and not flow.trail.io:
                 plain = self._at_once.get(kind)
                 if plain is not None and self._answered(connection, plain, kind, request, payload):
                     return True
         else:
             connection.held = None
-            kind, request, transaction, payload = frame
-        connection.asked = frame
+            kind, request, transaction, payload = connection.asked = frame
         flow.asking = connection
         if not connection.privileged:
             flow.cause = Outstanding(connection.domain)
@@ -348,9 +348,9 @@ class Daemon:
         return True
 
     def _answered(self, connection: Connection, plain: AtOnce, kind: int, request: int, payload: bytes) -> bool:
-        """Whether a request was so plain that it is answered now: nothing of what others need can come of it."""
+        """Whether a request was so plain that it is answered now."""
         try:
-            reply = plain(self, payload)
+            reply = plain(self, connection, payload)
         except Exception:  # noqa: BLE001 - the long way tells
             return False
         if reply is None or len(reply) > PAYLOAD_MAX:
@@ -361,6 +361,8 @@ class Daemon:
         output.append(HEADER.pack(kind, request, 0, len(reply)) + reply)
         connection.operations += 1
         self._kinds[kind] += 1
+        if self.domains.crossed:
+            self._tell_crossed()
         return True
 
     def _tell_crossed(self) -> None:

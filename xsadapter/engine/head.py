@@ -47,6 +47,11 @@ class Head:
         self.tree = self.branch.now
         self._number = None if commit is None else commit.number
 
+    def replaced(self, number: int) -> None:
+        """The same after `Branch.replace`, whose commit has that number."""
+        self.tree = self.branch.now
+        self._number = number
+
     @property
     def number(self) -> int:
         """The number of the newest commit; to ask the branch would have it tell history of what it has put off."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
+import rrdstore
 from xsadapter.engine.events import tell
 from xsadapter.engine.flow import refused
 from xsadapter.engine.index import apply, edits
@@ -19,7 +20,6 @@ from xsadapter.engine.turns import CREATED, REMOVED, WRITTEN
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    import rrdstore
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.head import Head
     from xsadapter.engine.index import Move
@@ -114,6 +114,11 @@ class Live:
             head.moved(head.branch.change(named, message=f"{operation} {path}", author=self.author))
         else:
             head.moved(head.branch.set(path, value, None, f"{operation} {path}", self.author))
+        self._told(operation, path, value, old)
+
+    def _told(self, operation: str, path: str, value: bytes, old: rrdstore.Node) -> None:
+        """A value was replaced: settle what follows."""
+        head = self._head
         more = len(value) - len(old.value)
         if more:
             head.accounts.grew(old.meta, more)
@@ -123,6 +128,31 @@ class Live:
         if head.watches.count:
             # Who may know of it is the same before and after, so one tree stands for both.
             tell(head.watches, ((path, False),), head.tree, head.tree)
+
+    def replace(self, operation: str, path: str, names: tuple[str, ...], value: bytes) -> bool:
+        """As `write`, for a client that may do it, if it is the value of a small leaf and nothing else is concerned.
+
+        Of a path and its components; whether it is done, and nothing has happened if not. One walk of the tree.
+        """
+        head, connection = self._head, self._connection
+        if head.turns.held or connection.flow.touched.any or path.endswith(head.indexes.ends):
+            return False
+        way = head.branch.way(names)
+        if way is None or (old := way.node).__class__ is not rrdstore.Node:
+            return False
+        journal = head.journal
+        if journal is not None:
+            journal.change(connection, ((path, False),))
+        number = 0
+        try:
+            number = head.branch.replace(path, way, value, f"{operation} {path}", self.author)
+        finally:
+            if not number and journal is not None:
+                journal.undo()
+        if number:
+            head.replaced(number)
+            self._told(operation, path, value, old)
+        return number > 0
 
     def bear_nodes(self, connection: Connection, count: int) -> None:
         """See View."""
