@@ -27,7 +27,7 @@ def _replace_or_skip(own, target, *what, **how):
         module = getattr(target, "__module__", None) or getattr(target, "__name__", "")
     file = getattr(sys.modules.get(module), "__file__", None) or ""
     compiled = module.startswith(("rrdstore.", "xsadapter.")) and file and not file.endswith(".py")
-    if compiled and isinstance(target, (str, ModuleType)):
+    if compiled and isinstance(target, (str, ModuleType, type)):
         pytest.skip(f"{module} is compiled: what it calls cannot be replaced")
     try:
         _replace(own, target, *what, **how)

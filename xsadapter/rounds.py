@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeAlias
 
     from xsadapter.transport.ring import RingClient
     from xsadapter.transport.stream import StreamClient
 
-    Client = StreamClient | RingClient
+    Client: TypeAlias = StreamClient | RingClient
 
 _ROUNDS: Final = 64
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from rrdstore.errors import HINDERED
 from rrdstore.history.authors import AUTHORS, stand_for
 from rrdstore.history.commit import AUTHOR_BYTES, MESSAGE_BYTES, Edit, Record, cut
+from rrdstore.native import mypyc_attr
 from rrdstore.storage.protocol import Entry
 from rrdstore.store.config import MAIN
 from rrdstore.store.joining import made, set_again, sizes, weight_of
@@ -41,6 +42,7 @@ STAYING = 512
 """And where more stay: so many paths are copied in 8 ms, in a tree of 500,000 nodes."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Run:
     """The run of one ledger. `branch` is whose it is, 0 if there is none."""
 

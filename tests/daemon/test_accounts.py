@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rrdstore import StoreFull
 from tests.daemon.conversation import Host, Peer, fresh_daemon, ring_of
 from xsadapter.engine import lives, permissions
-from xsadapter.engine.flow import Message
+from xsadapter.engine.message import Message
 from xsadapter.wire import pack
 
 HOMES = {5: b"/local/domain/5", 6: b"/local/domain/6"}

@@ -77,6 +77,7 @@ def test_diff(peer, past):
 def test_explain_and_info(daemon, peer, past):
     assert all(line.startswith(f"{past[0]} is kept by ") for line in lines(peer, "explain", past[0]))
     assert f"commits made {daemon.store.info().commits}, kept " in lines(peer, "info")[1]
+    assert f"built {rrdstore.BUILD}" in lines(peer, "info")
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "history": frozenset({"errors", "native", "tree"}),
     "series": frozenset({"errors", "tree", "policy"}),
     "storage": frozenset({"errors", "tree", "history"}),
-    "store": frozenset({"errors", "clock", "tree", "policy", "history", "series", "storage"}),
+    "store": frozenset({"errors", "clock", "native", "tree", "policy", "history", "series", "storage"}),
     "interchange": frozenset({"errors", "clock", "tree", "policy", "history", "series", "storage", "store"}),
     "facade": frozenset({"errors", "clock", "tree", "policy", "history", "series", "storage", "store", "interchange"}),
     "testing": frozenset({"errors", "clock", "tree", "policy", "history", "series", "storage", "store", "facade"}),

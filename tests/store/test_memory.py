@@ -14,6 +14,8 @@ from rrdstore.testing import ManualClock
 from rrdstore.tree.node import Bucket, Node, Stub, Wide
 
 PARTS = (Node, Bucket, Wide, Record)
+PASSED = (*PARTS, dict)
+"""And what has nothing else in it, which the collector then passes by as well."""
 NODES = 12_000
 BUDGET = LEAST
 MOST = BUDGET // NODE
@@ -39,12 +41,15 @@ def nodes():
     """How many there are; below all else, as the collector may pass them by (rrdstore/native.py)."""
     gc.collect()
     found = {}
-    pending = [part for one in gc.get_objects() for part in gc.get_referents(one) if isinstance(part, PARTS)]
+    pending = [part for one in gc.get_objects() for part in gc.get_referents(one) if isinstance(part, PASSED)]
+    pending = [part for part in pending if isinstance(part, PARTS) or not gc.is_tracked(part)]
     while pending:
         part = pending.pop()
         if id(part) not in found:
             found[id(part)] = part
-            if isinstance(part, Record):
+            if isinstance(part, dict):
+                pending += [one for one in part.values() if isinstance(one, PARTS)]
+            elif isinstance(part, Record):
                 pending.append(part.root)
             elif isinstance(part, Node):
                 pending.append(part.kids)

@@ -50,6 +50,7 @@ def _info(daemon: Daemon, _: list[bytes]) -> Iterator[str]:
     yield f"commits made {info.commits}, kept {info.kept} of at most {info.bound}"
     if info.size:
         yield f"bytes used {info.used} of {info.size}"
+    yield f"built {rrdstore.BUILD}"
     for trouble in daemon.troubles.told(info, daemon.flow.now):
         yield f"trouble: {trouble}"
     for branch in info.branches:

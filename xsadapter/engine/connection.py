@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from xsadapter.engine.flow import Message
+from xsadapter.engine.message import Message
 from xsadapter.operations import Kind
 from xsadapter.wire import ERROR_PAYLOADS, HEADER, HEADER_SIZE, PAYLOAD_MAX, FrameReader, pack
 

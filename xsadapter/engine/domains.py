@@ -42,7 +42,7 @@ class Charged(NamedTuple):
 
     nodes: int
     stored: int
-    places: Mapping[str, int]
+    places: dict[str, int]
 
 
 class Pace:

@@ -45,14 +45,6 @@ class Outstanding:
             self.domain.usage.outstanding -= 1
 
 
-class Message(bytes):
-    """A queued message that somebody is answerable for, or that may get too old. Other messages are plain bytes."""
-
-    cause: Outstanding | None = None
-    until: float = 0.0
-    """When it is dropped unless it was begun; 0 is never."""
-
-
 class Flow:
     """One for all connections of a daemon."""
 

@@ -8,46 +8,46 @@ Cost: O(1) each.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from typing import Protocol
 
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.events import Effect
     from xsadapter.engine.watches import Watch
 
-    class Journal(Protocol):
-        """Where it is written down, so that who is killed loses nothing."""
 
-        def change(self, connection: Connection, effects: Iterable[Effect]) -> None:
-            """The request of this client that is being carried out is about to change the tree, in one commit."""
-            ...
+class Journal(Protocol):
+    """Where it is written down, so that who is killed loses nothing."""
 
-        def burial(self, effects: Sequence[Effect]) -> None:
-            """So is nobody's request."""
-            ...
+    def change(self, connection: Connection, effects: Iterable[Effect]) -> None:
+        """The request of this client that is being carried out is about to change the tree, in one commit."""
+        ...
 
-        def undo(self) -> None:
-            """If what was announced last was not done, it was not announced."""
-            ...
+    def burial(self, effects: Sequence[Effect]) -> None:
+        """So is nobody's request."""
+        ...
 
-        def persist(self) -> None:
-            """Write down what was touched, before anybody is told of it."""
-            ...
+    def undo(self) -> None:
+        """If what was announced last was not done, it was not announced."""
+        ...
 
-        def flushed(self) -> None:
-            """Everybody was sent what waited: what was announced is told."""
-            ...
+    def persist(self) -> None:
+        """Write down what was touched, before anybody is told of it."""
+        ...
 
-        def cut(self, connection: Connection) -> None:
-            """Some of what waited for this client was dropped."""
-            ...
+    def flushed(self) -> None:
+        """Everybody was sent what waited: what was announced is told."""
+        ...
 
-        def began(self, connection: Connection) -> None:
-            """A ring is about to begin anew: what was written down of its bytes counts no more."""
-            ...
+    def cut(self, connection: Connection) -> None:
+        """Some of what waited for this client was dropped."""
+        ...
+
+    def began(self, connection: Connection) -> None:
+        """A ring is about to begin anew: what was written down of its bytes counts no more."""
+        ...
 
 
 class Touched:
