@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from rrdstore.errors import NotFound
 from rrdstore.tree.digest import digest
 from rrdstore.tree.edit import find
-from rrdstore.tree.node import Node, child, listing
+from rrdstore.tree.node import Bucket, Node, Stub, child, listing
 from rrdstore.tree.order import Late
 from rrdstore.tree.path import join, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rrdstore.tree.node import Source
+    from rrdstore.tree.node import Kids, Source
     from rrdstore.tree.order import Notes
 
 
@@ -68,6 +68,13 @@ class Tree:
         """Every node at and below `path`, parents first, siblings by name; NotFound. O(nodes), no recursion."""
         return _descend(split(path), self.stat(path))
 
+    def outline(self, path: str = "/", level: int = 1) -> Iterator[tuple[int, str, Node]]:
+        """The same without the node itself, and each by its name: level, name, node; NotFound.
+
+        Those directly below `path` have this `level`. O(nodes), a third of what `descend` takes; no recursion.
+        """
+        return _outline(self.stat(path).kids, level)
+
     def digest(self) -> bytes:
         """32 bytes that prove the content; O(what was never hashed before)."""
         return digest(self.root)
@@ -101,3 +108,32 @@ def _descend(names: tuple[str, ...], node: Node) -> Iterator[tuple[str, Node]]:
             below = child(node.kids, name)
             if below is not None:
                 stack.append(((*names, name), below))
+
+
+def _outline(kids: Kids | None, level: int) -> Iterator[tuple[int, str, Node]]:
+    sets, stack, level = [kids], [_named(kids)], level - 1
+    found: Any
+    while stack:
+        here = level + len(stack)
+        for name, found in stack[-1]:
+            if found.__class__ is Node:
+                yield here, name, found
+                continue
+            node = cast("Node", child(sets[-1], name)) if found.__class__ is Stub else found
+            yield here, name, node
+            if node.kids is not None:
+                sets.append(node.kids)
+                stack.append(_named(node.kids))
+                break
+        else:
+            stack.pop()
+            sets.pop()
+
+
+def _named(kids: Kids | None) -> Iterator[tuple[str, Node | Stub]]:
+    """Names and nodes of a set, by name; what a wide one has is loaded when its turn comes."""
+    if kids.__class__ is Bucket:
+        # The order of a few is not kept: that takes more than to find it again.
+        found = kids.names.items()
+        return iter(sorted(found) if len(found) > 1 else found)
+    return ((name, cast("Node", child(kids, name))) for name in listing(kids))

@@ -30,6 +30,7 @@ def test_reading(deep) -> None:
     assert path + "/y" not in tree
     assert sum(1 for _ in tree.walk(path)) == LEVELS + 1
     assert sum(1 for _ in tree.descend()) == LEVELS + 1
+    assert [level for level, _, _ in tree.outline()] == list(range(1, LEVELS + 1))
     assert Tree(edit.put(edit.EMPTY, DEEP, b"deep", b"m", 7, edit.new_edit())) == tree
 
 

@@ -23,6 +23,8 @@ def test_a_tree_loaded_as_needed_is_the_tree_itself(filled, first, second, names
     shelf = Shelf()
     assert model_of(shelf.shelved(warm)) == model
     assert [path for path, _ in Tree(shelf.shelved(warm)).descend()] == [path for path, _ in Tree(warm).descend()]
+    outlines = [[one[:2] for one in Tree(root).outline()] for root in (shelf.shelved(warm), warm)]
+    assert outlines[0] == outlines[1]
     assert digest(shelf.shelved(warm)) == digest(warm)
     cold, expected = grown(shelf.shelved(warm), model, second)
     assert model_of(cold) == expected

@@ -43,7 +43,7 @@ def assert_reads(tree: Tree, model: Model, names: tuple[str, ...]) -> None:
     existing = [names[:depth] for depth in range(len(names) + 1) if names[:depth] in model]
     assert [(step.value, step.meta) for step in tree.walk(path)] == [model[place] for place in existing]
     if node is None:
-        for read in (tree.stat, tree.list, tree.descend):
+        for read in (tree.stat, tree.list, tree.descend, tree.outline, tree.order):
             with pytest.raises(NotFound) as missing:
                 read(path)
             assert (missing.value.what, missing.value.name) == ("node", path)
@@ -55,6 +55,9 @@ def assert_reads(tree: Tree, model: Model, names: tuple[str, ...]) -> None:
     below = sorted(place for place in model if place[: len(names)] == names)
     assert [(path, (node.value, node.meta)) for path, node in tree.descend(path)] == [
         (join(place), model[place]) for place in below
+    ]
+    assert [(level, name, (node.value, node.meta)) for level, name, node in tree.outline(path, 7)] == [
+        (len(place) - len(names) + 6, place[-1], model[place]) for place in below[1:]
     ]
 
 

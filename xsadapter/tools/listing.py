@@ -71,19 +71,23 @@ def _walk(tree: Tree, top: str, parts: Iterator[Part], chosen: Chosen, console: 
     for part in parts:
         lines = list[bytes]()
         lists = part.permissions or [None] * len(part.names)
-        for level, name, value, entries in zip(part.levels, part.names, part.values, lists, strict=True):
+        values = part.values
+        # All of them at once: hardly any value needs to be escaped.
+        plain = None not in values and printable(joined := b"".join(values)) is joined  # type: ignore[arg-type]  # no None
+        for level, name, value, entries in zip(part.levels, part.names, values, lists, strict=True):
             if level > len(above):
                 above.append(path + b"/")
-            else:
+            elif level < len(above):
                 del above[level:]
             path = above[-1] + name
             if simple and value is not None:
+                shown = value if plain else printable(value)
                 if whole:
                     if len(value) <= limit:
-                        lines.append(b'%b = "%b"\n' % (path, printable(value)))
+                        lines.append(b'%b = "%b"\n' % (path, shown))
                         continue
                 elif level - 1 + len(name) + len(value) <= limit:
-                    lines.append(b'%b%b = "%b"\n' % (b" " * (level - 1), name, printable(value)))
+                    lines.append(b'%b%b = "%b"\n' % (b" " * (level - 1), name, shown))
                     continue
             console.put(b"".join(lines))
             lines.clear()
