@@ -67,6 +67,7 @@ realxen-overlay: .venv/stamp-test  ## the daemon, its dependencies and its unit 
 
 realxen: realxen-overlay  ## scenarios under the real hypervisor, emulated in RIG: half an hour (SCENARIOS="host kill")
 	OUT=$(RIG) tests/realxen/build.sh
+	OUT=$(RIG) tests/realxen/systemd.sh $(RIG)/systemd
 	OUT=$(RIG) tests/realxen/scenarios.sh $(SCENARIOS)
 
 clean:  ## all that make has made, the store in ./run excepted

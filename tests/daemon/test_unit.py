@@ -36,6 +36,9 @@ def test_the_unit_is_written_and_taken_away(tmp_path):
     with xenstored.make_context("xsadapter-xenstored", given) as context:
         assert context.params["no_fork"]
     assert found["Service"]["ExecReload"].split()[1:3] == ["control", "live-update"]
+    kept = found["Service"]["FileDescriptorStoreMax"]
+    assert int(kept) > 10_000
+    assert found["Service"]["Environment"] == f"FDSTORE={kept}"
     assert CliRunner().invoke(main, words).exit_code == 0
     assert "256MiB" not in place.read_text()
     assert CliRunner().invoke(main, [*words, "--remove"]).exit_code == 0

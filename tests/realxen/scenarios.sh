@@ -5,13 +5,15 @@
 # $OUT/runs/NAME. Exit status: how many failed, which is to end badly, to have a wrong result, or to differ from the stock daemon.
 set -uo pipefail
 HERE=$(cd "$(dirname "$0")" && pwd); OUT=${OUT:?a directory outside of the repository}
-[ $# -gt 0 ] || set -- host:c host kill hostile
-declare -A patience=([host]=590 [kill]=590 [hostile]=420)
+[ $# -gt 0 ] || set -- host:c host lives:c lives kill update update:c hostile garbage systemd
+declare -A patience=([host]=590 [lives]=590 [kill]=590 [update]=590 [hostile]=420 [garbage]=590 [systemd]=590)
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/overlay/dom0/scenario"; cp -r "$HERE/dom0" "$HERE/guest" "$work/overlay/dom0/scenario/"
 for script in day second count hostile; do
   cat "$HERE/guest/lib.sh" "$HERE/guest/$script.sh" >"$work/overlay/dom0/scenario/guest/$script.sh"
 done
+"$HERE/guest/kernel.sh" "$work/overlay/dom0/scenario/toy"
+${CC:-gcc} -shared -fPIC -O2 -o "$work/overlay/dom0/scenario/chosen.so" "$HERE/dom0/chosen.c"
 # A result that would be right of no daemon.
 WRONG='silent|goes on [^0]|counts on [^0]|[1-9][0-9]* (wrong|gaps|repeats)|check: [^0]|same: $|number [0-9]+ is wrong|^== (wrong|refused)|^== daemon [^0]'
 failed=0; rows=()
@@ -19,7 +21,8 @@ for name in "$@"; do
   script=${name%%:*} daemon=ours; [ "$name" = "$script" ] || daemon=${name#*:}
   runs=$OUT/runs/${name/:/-}; rm -rf "$runs"; mkdir -p "$runs"
   { echo '#!/bin/bash'; echo "export DAEMON=$daemon"; cat "$HERE/dom0/$script.sh"; } >"$work/script"
-  OUT=$OUT "$HERE/run.sh" -t "${patience[$script]}" -a "$runs" -l "$runs/console.txt" -o "$OUT/overlay" -o "$work/overlay" \
+  booted=(); [ "$script" != systemd ] || booted=(-o "$OUT/systemd")
+  OUT=$OUT "$HERE/run.sh" -t "${patience[$script]}" -a "$runs" -l "$runs/console.txt" -o "$OUT/overlay" ${booted[@]+"${booted[@]}"} -o "$work/overlay" \
     "$work/script" 2>&1 | stdbuf -oL tr -d "\r" | tee "$runs/said.txt"
   status=${PIPESTATUS[0]}
   grep '^== ' "$runs/said.txt" >"$work/results"
@@ -28,16 +31,19 @@ for name in "$@"; do
   cpu=$(grep -o "daemon's CPU [0-9.]*" "$runs/said.txt" | tail -1 | cut -d' ' -f3)
   rows+=("$name|$status|$(wc -l <"$work/results")|$wrong|${cpu:--}")
 done
-if [ -f "$OUT/runs/host/said.txt" ] && [ -f "$OUT/runs/host-c/said.txt" ]; then
+for script in host lives; do
+  [ -f "$OUT/runs/$script/said.txt" ] && [ -f "$OUT/runs/$script-c/said.txt" ] || continue
   # What only our daemon has comes after its figure; until there both are to show the same.
-  for each in host host-c; do sed '/^-- history/,$d' "$OUT/runs/$each/said.txt" | grep '^== ' >"$work/$each"; done
-  printf '\nwhat guests and toolstack saw, stock daemon < > ours:\n'
-  if diff "$work/host-c" "$work/host"; then
-    echo "no difference in $(wc -l <"$work/host") results"
+  for each in $script $script-c; do
+    sed "/^-- daemon's CPU/,\$d" "$OUT/runs/$each/said.txt" | grep '^== ' >"$work/$each"
+  done
+  printf '\n%s: what guests and toolstack saw, stock daemon < > ours:\n' "$script"
+  if diff "$work/$script-c" "$work/$script"; then
+    echo "no difference in $(wc -l <"$work/$script") results"
   else
     failed=$((failed + 1))
   fi
-fi
+done
 printf '\n%-10s %-7s %-8s %-6s %s\n' scenario status results wrong "CPU of the daemon, s"
 for row in "${rows[@]}"; do
   IFS='|' read -r name status results wrong cpu <<<"$row"

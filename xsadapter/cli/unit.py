@@ -1,7 +1,10 @@
 """`xsadapter install-unit`: the daemon as the host's xenstored under systemd, and the way back.
 
-Rule: the unit has the stock one's name in the administrator's directory, which counts more than the vendor's; so the
-stock daemon is what the host has again when the file is gone. Neither starts nor stops anything.
+Rules
+1. The unit has the stock one's name in the administrator's directory, which counts more than the vendor's; so the stock
+   daemon is what the host has again when the file is gone. Neither starts nor stops anything.
+2. systemd keeps the daemon's sockets over a restart (`recovery.keeping`): a keeper of our own would be a process of the
+   unit, which systemd ends with the daemon. Before 254 it does not say that it keeps any, so the unit does.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ import click
 
 NAME: Final = "xenstored.service"
 _MARK: Final = "# Written by xsadapter install-unit."
+_KEPT: Final = 16384
+"""Descriptors: the socket's, and one for each client."""
 _DAEMON, _TOOL = "xsadapter-xenstored", "xsadapter"
 
 
@@ -34,6 +39,8 @@ ExecStart={programs / _DAEMON} -N --pid-file /run/xen/xenstored.pid{given}
 ExecReload={programs / _TOOL} control live-update {programs / _DAEMON}
 Restart=on-failure
 WatchdogSec=60
+FileDescriptorStoreMax={_KEPT}
+Environment=FDSTORE={_KEPT}
 LimitNOFILE=infinity
 OOMScoreAdjust=-500
 

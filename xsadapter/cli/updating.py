@@ -48,8 +48,8 @@ _log = logging.getLogger("xsadapter")
 
 CHECK: Final = "--check-takeover"
 _MEMORY: Final = "--memory"
-_PATIENCE: Final = 30.0
-"""Seconds that a program has to be looked at."""
+_PATIENCE: Final = 120.0
+"""Seconds that a program has to be looked at: of a host that is busy, since everybody is served meanwhile."""
 _AGAIN: Final = 0.02
 _CUT: Final = 200
 

@@ -8,7 +8,7 @@ figure() { echo "-- $*"; }  # a time, or whatever else may differ
 
 start_daemon() {
   case $DAEMON in
-    ours) xsadapter-xenstored --pid-file /run/xenstored.pid --size 64MiB --keep 'last:6000 1s:1h *:64' --trace-file /out/audit 2>>/out/daemon.log;;
+    ours) xsadapter-xenstored --pid-file /run/xenstored.pid --size ${SIZE:-64MiB} --keep "last:${LAST:-6000} 1s:1h *:64" --trace-file /out/audit 2>>/out/daemon.log;;
     c) start_cxenstored;;
   esac
 }
@@ -36,3 +36,25 @@ said() { # NAME PATTERN [SECONDS]: whether it says so in that time
 names() { timeout 20 xl list | awk 'NR > 1 { print $1 }' | tr '\n' ' '; }
 shown() { result "xl list: $(names)"; }
 check() { timeout 200 rrdstore -C $STORE check >/out/check.txt 2>&1; result "rrdstore check: $?"; sed 's/^/-- /' /out/check.txt; }
+# A guest that is a kernel of its own, with a number of its own: toy NAME DOMID WHAT
+toy() {
+  cat >"/tmp/$1.cfg" <<C
+name="$1"
+type="pvh"
+kernel="$SCENARIO/toy"
+cmdline="$3"
+memory=16
+vcpus=1
+on_crash="preserve"
+on_reboot="restart"
+on_soft_reset="preserve"
+C
+  DOMID=$2 LD_PRELOAD=$SCENARIO/chosen.so timeout 120 xl create "/tmp/$1.cfg" >/dev/null 2>"/out/xl-$1.log"; result "xl create $1: $?"
+  said "$1" 'obeys\|asks\|counts' 30 || result "silent: $1"
+}
+tell() { timeout 20 xenstore-write "/local/domain/$1/data/do" "$2"; }
+state() { timeout 20 xl list "$1" | awk 'NR > 1 { print $5 }'; }
+in_state() { state "$1" | grep -q "$2"; }
+until_so() { # SECS FUNCTION...: as wait_for, of a function of this shell
+  local end=$(($(now) + $1)); shift; until "$@"; do [ "$(now)" -lt $end ] || return 1; sleep 0.3; done; }
+is_gone() { ! timeout 20 xl list "$1" >/dev/null 2>&1; }
