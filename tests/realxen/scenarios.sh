@@ -6,7 +6,7 @@
 set -uo pipefail
 HERE=$(cd "$(dirname "$0")" && pwd); OUT=${OUT:?a directory outside of the repository}
 [ $# -gt 0 ] || set -- host:c host lives:c lives kill update update:c hostile garbage systemd
-declare -A patience=([host]=590 [lives]=590 [kill]=590 [update]=590 [hostile]=420 [garbage]=590 [systemd]=590)
+declare -A patience=([host]=590 [lives]=900 [kill]=590 [update]=900 [hostile]=420 [garbage]=900 [systemd]=900)
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/overlay/dom0/scenario"; cp -r "$HERE/dom0" "$HERE/guest" "$work/overlay/dom0/scenario/"
 for script in day second count hostile; do

@@ -40,7 +40,7 @@ toy reset 8 obey; tell 8 soft; until_so 20 in_state reset s; events "soft reset,
 timeout 60 python3 $SCENARIO/dom0/toolstack.py soft-reset 8; result "soft reset: $?"
 wait_for 20 xenstore-read /local/domain/8/data/reset; events "soft reset"
 result "goes on: $(asked /local/domain/8/data/reset), is still known: $(timeout 20 xl list reset >/dev/null && echo yes)"
-tell 8 poweroff; until_so 20 is_gone reset; events "its poweroff"
+tell 8 poweroff; until_so 20 in_state reset s; result "shut down once more: $(state reset)"; events "its poweroff"
 timeout 60 xl destroy reset 2>/dev/null; events "its destruction"; shown
 timeout 20 xenstore-ls -f | sed 's/ = .*//; s|/vm/[0-9a-f-]*|/vm/UUID|; s/^/== left: /' | sort
 figure "daemon's CPU $(cpu) s, in $(now) s since boot"

@@ -2,7 +2,7 @@
  *
  * It is told what to do by its command line (WHAT), or by /local/domain/N/data/do, which it watches:
  *   obey                       wait for data/do
- *   count                      numbers in data/n, each read back; data/ping is answered in data/pong; until data/stop
+ *   count                      numbers in data/n, some ten a second, each read back; data/ping is answered in data/pong; until data/stop
  *   poweroff reboot crash soft shut down for that reason; after a soft reset it goes on and obeys
  *   fault                      crash as a processor does: an exception that nobody handles
  *   indexes frame noise reconnect busy forge
@@ -103,6 +103,28 @@ static void wait(void)
 	__atomic_fetch_and(&shared[512], ~(1u << store_port), __ATOMIC_SEQ_CST);
 }
 
+/* As Xen tells time: what it was at some moment, and how many nanoseconds the processor's counter has gone on since. */
+static u64 time_now(void)
+{
+	volatile u32 *said = shared + 8;
+	volatile u8 *shift = (volatile u8 *)(said + 7);
+	u32 version, factor;
+	u64 at, counter, since;
+	do {
+		version = said[0];
+		counter = said[2] | (u64)said[3] << 32; at = said[4] | (u64)said[5] << 32; factor = said[6];
+		since = __builtin_ia32_rdtsc() - counter;
+		since = (signed char)*shift < 0 ? since >> -(signed char)*shift : since << *shift;
+	} while (version & 1 || version != said[0]);
+	return at + (since >> 32) * factor + ((u64)(u32)since * factor >> 32);
+}
+
+static void sleep(u32 milliseconds)
+{
+	struct { u32 *ports, count; u64 timeout; } poll = { 0, 0, time_now() + milliseconds * 1000000ull };
+	hypercall(SCHED_OP, POLL, (u32)&poll);
+}
+
 static void put(const void *bytes, u32 count)
 {
 	for (const u8 *at = bytes; count; count--) {
@@ -177,7 +199,7 @@ static void count(void)
 	char digits[12];
 	ask(WATCH, "data/ping", "ping"); ask(WATCH, "data/stop", "stop");
 	say("counts\n");
-	for (told = 0;; number++) {
+	for (told = 0;; number++, sleep(100)) {
 		char *text = decimal(number, digits + sizeof digits);
 		if (!ask(WRITE, "data/n", text)) { wrong++; say_number("== refused ", number, "\n"); }
 		if (!ask(READ, "data/n", 0) || !same(answer, text)) { wrong++; say_number("== wrong: expected ", number, "\n"); }
