@@ -44,7 +44,7 @@ ELSEWHERE = {
     "xenstore-watch": "runs until it is stopped; tests/compat runs it",
 }
 STATUS = "\x1e"  # what separates the outputs of commands; no program of ours prints it
-PATIENCE = 120  # seconds for one block
+PATIENCE = 600  # seconds for one block, of which each takes a few
 
 
 def elsewhere(command: Command) -> bool:
