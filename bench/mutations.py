@@ -33,6 +33,12 @@ MUTATIONS = (
         (RING, "self._rows = tier.rows\n        self._count", "self._rows = tier.rows - 1 or 1\n        self._count"),
     ),
     broken(
+        1,
+        "a bucket that is closed in order keeps nothing",
+        POLICY,
+        (RING, "        slots = self._slots\n        slots[self._open] = top", "        slots = self._slots"),
+    ),
+    broken(
         2,
         "what is older than the span is evicted",
         POLICY,

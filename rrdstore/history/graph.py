@@ -49,7 +49,10 @@ class Graph:
             else:
                 insort(line, number)
         for ancestor in record.grafts:
-            self._link(ancestor, number)
+            if ancestor in self._children:
+                self._link(ancestor, number)
+            else:
+                self._children[ancestor] = (number,)
 
     def drop(self, record: Record) -> list[Record]:
         """Take a commit out; the records that changed by it, first the next of its branch that stands for it now."""
@@ -66,8 +69,10 @@ class Graph:
             if len(child.grafts) == 1:
                 child.grafts = record.grafts
                 inherit(child, record)
-                children = self._children
-                children[ancestor] = tuple([child.number if kept == number else kept for kept in children[ancestor]])
+                beside = self._children[ancestor]
+                if len(beside) > 1:
+                    below = tuple([child.number if kept == number else kept for kept in beside])
+                self._children[ancestor] = below
                 return [child]
         if not record.grafts and at < len(line) and below == (line[at],):
             # The oldest of such a line.

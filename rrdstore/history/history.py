@@ -125,8 +125,9 @@ class History:
 
     def admit(self, record: Record) -> None:
         """A commit that becomes the head of its branch."""
-        line, number, old = self.lines[record.branch], record.number, 0
-        self.graph.add(record)
+        line, number = self.lines[record.branch], record.number
+        graph = self.graph
+        graph.add(record)
         self.fresh[number] = record
         rings = line.rings
         out = () if rings is None else rings.offer(record.rt, number)
@@ -135,8 +136,11 @@ class History:
             self.holds.hold(number, HEAD)
         elif not self.holds.pass_on(old, number, HEAD) and (rings is None or not rings.holds(old)):
             self.let_go(old)
+        records, held = graph.records, self.holds.held
         for gone in out:
-            self.let_go(gone)
+            dropped = records.get(gone)
+            if dropped is not None and gone not in held:
+                self._drop(dropped, line)
 
     def meet(self, line: Line, base: int, older: int = 0, reach: Reach = NO_REACH, rt: int = 0) -> None:
         """Give a fork another base with its upstream at `rt`, none if 0, and drop what nothing keeps any more."""
@@ -182,8 +186,12 @@ class History:
         if record is None or number in self.holds.held:
             return
         line = self.lines.get(record.branch)
-        if line is not None and line.rings is not None and line.rings.holds(number):
-            return
+        if line is None or line.rings is None or not line.rings.holds(number):
+            self._drop(record, line)
+
+    def _drop(self, record: Record, line: Line | None) -> None:
+        """Drop a commit that nothing keeps, of this branch."""
+        number = record.number
         changed = self.graph.drop(record)
         for other in changed:
             if other.top:

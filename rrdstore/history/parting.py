@@ -42,7 +42,8 @@ class Parting:
         """A commit was made on another: note how much it replaces, and do a part of what is left to do."""
         if len(edits) != 1 or edits[0].value is None:
             self._weigh(record.number, edits, before)
-        self.go_on(len(edits))
+        if self.remains.parts:
+            self.go_on(len(edits))
 
     def go_on(self, edits: int) -> None:
         """Do a part of what is left to do, with a commit of so many edits."""

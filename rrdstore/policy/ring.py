@@ -57,6 +57,9 @@ class Track(Protocol):
     def settle(self, key: Key) -> None:
         """Put the newest commit into the open slot, which was lifted."""
 
+    def roll(self, top: Key, key: Key, lost: list[int]) -> int:
+        """As `settle` of the newest so far, `take` and `lift` of a newer one of another bucket; slots that hold it."""
+
     def bury(self, key: Key) -> None:
         """Empty one slot that holds `key` and leave a tombstone."""
 
@@ -117,19 +120,46 @@ class Ring:
     def lift(self, key: Key) -> None:
         """Take the newest commit out of the open slot."""
         bucket = self._bucket(key)
+        self._look_ahead(bucket)
+        if not self._first:
+            self._open = bucket % self._rows
+            del self._slots[self._open]
+
+    def _look_ahead(self, bucket: int) -> None:
+        """Note where a bucket ends."""
         if self._count:
             self.closes_number = (bucket + 1) * self._count
         elif self._length:
             self.closes = (bucket + 1) * self._length
         elif isinstance(self.tier, Every):
             self.closes = self.tier.step.start(bucket + 1)
-        if not self._first:
-            self._open = bucket % self._rows
-            del self._slots[self._open]
 
     def settle(self, key: Key) -> None:
         """Put the newest commit back into the open slot."""
         self._slots[self._open] = key
+
+    def roll(self, top: Key, key: Key, lost: list[int]) -> int:
+        """Close the bucket of `top`, the newest so far, with a newer one; how many slots hold that."""
+        if self._first:
+            taken = self.take(key, lost)
+            self.lift(key)
+            return taken
+        slots = self._slots
+        slots[self._open] = top
+        if self._length:  # As `_look_ahead`, without its call.
+            bucket = key[0] // self._length
+            self.closes = (bucket + 1) * self._length
+        else:
+            bucket = self._bucket(key)
+            self._look_ahead(bucket)
+        self._open = position = bucket % self._rows
+        held = slots.pop(position, None)
+        if held is not None:  # It is older: `key` is newer than all.
+            if held in self.dead:
+                self.dead.discard(held)
+            else:
+                lost.append(held[1])
+        return 0
 
     def bury(self, key: Key) -> None:
         """Leave a tombstone in a slot that holds `key`."""
@@ -232,6 +262,13 @@ class Doubling:
         """Put the newest commit back into the open slot."""
         self._buckets[self._open] = key
 
+    def roll(self, top: Key, key: Key, lost: list[int]) -> int:
+        """Close the bucket of `top`, the newest so far, with a newer one; how many slots hold that."""
+        self.settle(top)
+        taken = self.take(key, lost)
+        self.lift(key)
+        return taken - 1
+
     def bury(self, key: Key) -> None:
         """Leave a tombstone in a slot that holds `key`."""
         if self._buckets.get(self._bucket(key[0])) == key and key not in self.dead:
@@ -281,21 +318,22 @@ class Newest:
                 return 0
             keys.insert(index, key)
         if len(keys) > self.rows:
-            self.drop(keys.popleft(), lost)
+            oldest = keys.popleft()
+            if oldest in self.dead:
+                self.dead.discard(oldest)
+            else:
+                lost.append(oldest[1])
         return 1
-
-    def drop(self, key: Key, lost: list[int]) -> None:
-        """Let go of `key`, which has left the deque."""
-        if key in self.dead:
-            self.dead.discard(key)
-        else:
-            lost.append(key[1])
 
     def lift(self, key: Key) -> None:
         """Nothing to lift: every commit has a slot of its own."""
 
     def settle(self, key: Key) -> None:
         """Nothing was lifted."""
+
+    def roll(self, top: Key, key: Key, lost: list[int]) -> int:  # noqa: ARG002  # no bucket, so nothing to settle
+        """Take a newer commit."""
+        return self.take(key, lost)
 
     def bury(self, key: Key) -> None:
         """Leave a tombstone in a slot that holds `key`."""

@@ -52,13 +52,14 @@ class Fill:
 class Rings:
     """All tiers of one branch. Not safe for several threads."""
 
-    __slots__ = ("_closes", "_closes_number", "_lazy", "_newest", "_number", "_refs", "_rt", "_tracks", "_virtual",
-                 "kept", "policy")  # fmt: skip
+    __slots__ = ("_aligned", "_closes", "_closes_number", "_lazy", "_newest", "_number", "_refs", "_rt", "_tracks",
+                 "_virtual", "kept", "policy")  # fmt: skip
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self._tracks: tuple[Track, ...] = tuple(_track(tier) for tier in policy.tiers)
         self._newest = next((track for track in self._tracks if isinstance(track, Newest)), None)
+        self._aligned = tuple(track for track in self._tracks if track is not self._newest)
         # Slots that hold a number. While slots are lifted and no `last` holds the newest commit,
         # one count of it stands for all of them.
         self._refs: dict[int, int] = {}
@@ -76,6 +77,8 @@ class Rings:
         Offering a commit again changes nothing.
         """
         if not (number > self._number and self._rt <= rt < self._closes and number < self._closes_number):
+            if self._lazy and number > self._number and rt >= self._rt:
+                return self._close((rt, number))
             return self._admit((rt, number))
         before, self._rt, self._number = self._number, rt, number
         newest = self._newest
@@ -114,26 +117,15 @@ class Rings:
         return 1 if self._newest is None else self._newest.rows
 
     def _admit(self, key: Key) -> tuple[int, ...]:
-        """Offer a commit that closes a bucket, or is late."""
+        """Offer a commit that is late, or the first one since the slots alone said what is kept."""
         top = (self._rt, self._number)
-        in_order = self._lazy and key[1] > top[1] and key[0] >= top[0]
         lost: list[int] = []
         refs = self._refs
-        if in_order:
-            due = [t for t in self._tracks if key[0] >= t.closes or key[1] >= t.closes_number or t is self._newest]
-            for track in due:
-                if track.lazy:
-                    track.settle(top)
-                    refs[top[1]] += 1
-            if self._virtual:
-                lost.append(top[1])
-        else:
-            self._settle()
-            due = list(self._tracks)
-        held = sum(track.take(key, lost) for track in due)
+        self._settle()
+        held = sum(track.take(key, lost) for track in self._tracks)
         if key > top:
             held += self._virtual
-            for track in due:
+            for track in self._tracks:
                 track.lift(key)
                 held -= track.lazy
             self._rt, self._number = key
@@ -145,6 +137,37 @@ class Rings:
             refs[number] = refs.get(number, 0) + held
         gone = self._release(lost)
         if number not in refs and number not in gone:
+            gone.append(number)
+        return tuple(gone)
+
+    def _close(self, key: Key) -> tuple[int, ...]:
+        """Offer a commit in order that closes a bucket; one call for each that it closes."""
+        rt, number = key
+        top = (self._rt, self._number)
+        refs, newest = self._refs, self._newest
+        lost: list[int] = []
+        held = 0
+        closes = closes_number = NEVER
+        for track in self._aligned:
+            if rt >= track.closes or number >= track.closes_number:
+                if track.lazy:
+                    refs[top[1]] += 1
+                held += track.roll(top, key, lost)
+            if track.closes < closes:  # noqa: PLR1730  # each tier twice a commit, and `min` is a call
+                closes = track.closes
+            if track.closes_number < closes_number:  # noqa: PLR1730
+                closes_number = track.closes_number
+        if newest is not None:
+            held += newest.take(key, lost)
+        elif self._virtual:
+            held += 1
+            lost.append(top[1])
+        if held:
+            refs[number] = held
+        self._rt, self._number = key
+        self._closes, self._closes_number = closes, closes_number
+        gone = self._release(lost)
+        if not held:
             gone.append(number)
         return tuple(gone)
 

@@ -207,12 +207,13 @@ class Ledger:
         self.number = record.number
         if self.series is not None and line.name == MAIN:
             self.series.feed(record.rt, edits)
-        graph, parents = self.history.graph, record.parents
+        history = self._history  # As it is: no run has anything to tell.
+        graph, parents = history.graph, record.parents
         if len(parents) == 1 and parents[0][0] in graph.records:
             record.grafts = parents[0][:1]
         else:
             record.grafts = graph.reduced([key.number for key in parents if key.number in graph.records])
-        history, before = self.history, graph.records.get(parents[0][0]) if parents else None
+        before = graph.records.get(parents[0][0]) if parents else None
         history.parting.admitted(record, edits, before)
         history.admit(record)
         if meeting is not None:

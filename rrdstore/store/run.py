@@ -4,6 +4,8 @@ Rule: most commits set the value of a small leaf or make a place, and are droppe
 before anything was stored of them. So a commit that closes no bucket of any tier, ends no lease and needs no room that
 is not there is journalled and then only appended here, and the tree is changed in place. Before anything looks at
 history the run is settled: history is told of those that stay, as if of all, one by one; the others lived and went.
+One that closes a bucket ends the run; where each does (one a minute, say), history is told of it at once, and the run
+that begins with it takes the next: what the two ways share is done once.
 A commit has its tree by undoing what came after it: only those that stay need one.
 A commit that does more, but little (`joining`), ends the edit and copies its paths; the tree before undoes it.
 What anyone else can see never changes: who takes the tree ends the edit (`freeze`), and the next commit copies a path.
@@ -48,15 +50,19 @@ class Run:
 
     __slots__ = (
         "_author",
+        "_closes",
+        "_closes_number",
         "_cut",
         "_edit",
+        "_ends",
         "_feeds",
         "_key",
         "_ledger",
+        "_line",
         "_longest",
         "_parting",
-        "_quiet",
         "_released",
+        "_rings",
         "_rows",
         "_undo",
         "_weights",
@@ -90,8 +96,8 @@ class Run:
         if rings is None or head.root is None or head.number != line.head or head.number != self._ledger.number:
             return
         history = self._ledger.history
-        closes, number = rings.quiet
-        self._quiet = min(closes, history.next_end), number
+        self._line, self._rings = line, rings
+        (self._closes, self._closes_number), self._ends = rings.quiet, history.next_end
         self._rows, self._feeds, self._parting = rings.newest, line.name == MAIN, history.parting
         self._longest = LONGEST if self._rows <= STAYING else STAYING
         self.branch, self.root, self._key, self._edit = line.id, head.root, head.key, new_edit()
@@ -108,14 +114,17 @@ class Run:
 
         It sets a small leaf again, makes a place and what is missing above it, or does a little of anything.
         """
-        ledger, (closes, last) = self._ledger, self._quiet
-        if ledger.closed or ledger.leases.ended or len(self.records) >= self._longest or ledger.number + 1 >= last:
+        ledger, records = self._ledger, self.records
+        if ledger.closed or ledger.leases.ended or len(records) >= self._longest:
             return None
         # The time first: where commits are rare, each closes a bucket.
         retention = ledger.retention
         rt, wall = retention.stamp()
+        closes = rt >= self._closes or ledger.number + 1 >= self._closes_number
+        record = None
         try:
-            record = None if rt >= closes else self._joined(rt, wall, edits, message, author, opaque)
+            if rt < self._ends and not (closes and records):
+                record = self._joined(rt, wall, edits, message, author, opaque, closes)
         except BaseException:
             retention.unmade()
             raise
@@ -132,10 +141,10 @@ class Run:
 
         What nearly all commits do, in one walk of the tree.
         """
-        ledger, (closes, last) = self._ledger, self._quiet
+        ledger = self._ledger
         names, containers, indexes, node = way
         number, storage = ledger.number + 1, ledger.storage
-        if node.__class__ is not Node or len(self.records) >= self._longest or number >= last:
+        if node.__class__ is not Node or len(self.records) >= self._longest:
             return None
         meta = node.meta
         size = len(value) + len(meta)
@@ -150,7 +159,8 @@ class Run:
             return None
         retention = ledger.retention
         rt, wall = retention.stamp()
-        if rt >= closes:
+        closes = rt >= self._closes or number >= self._closes_number
+        if rt >= self._ends or (closes and self.records):
             retention.unmade()
             return None
         edits = (_tuple(Edit, (path, value, None)),)
@@ -162,10 +172,16 @@ class Run:
                 return None
             fresh = Node(value, meta, node.created, number)
             self.root, undo = exchanged(before, names, containers, indexes, node, fresh, self._edit)
-            self._holds(record, undo, edits)
+            if closes:
+                self._told(record, edits)
+            else:
+                self._holds(record, undo, edits)
         except BaseException as fault:
             retention.unmade()
-            self._take_back(record, before, undo_of(names, containers, node, self._edit))
+            if closes:
+                self.forget()  # History says what there is.
+            else:
+                self._take_back(record, before, undo_of(names, containers, node, self._edit))
             ledger.follow(fault)
             raise
         self._appended(record, edits)
@@ -174,7 +190,7 @@ class Run:
     def _appended(self, record: Record, edits: tuple[Edit, ...]) -> None:
         """What goes with each commit: a part of what is to be done, and who is told."""
         ledger = self._ledger
-        if self._parting.remains.parts:
+        if self.records and self._parting.remains.parts:  # Where there is no run, history has done it.
             self._parting.go_on(1)
         if ledger.storage.due and ledger.storage.forgets_trees:
             ledger.try_tick()
@@ -182,8 +198,9 @@ class Run:
             ledger.tell(record, edits)
 
     def _joined(
-        self, rt: int, wall: int, edits: tuple[Edit, ...], message: str, author: str, opaque: bytes
+        self, rt: int, wall: int, edits: tuple[Edit, ...], message: str, author: str, opaque: bytes, closes: bool
     ) -> Record | None:
+        """As `append`, at this time; what closes a bucket goes to history, which has been told of all before it."""
         ledger = self._ledger
         names, way, indexes, node = way_to(self.root, split(edits[-1][0]))
         number = ledger.number + 1
@@ -211,12 +228,14 @@ class Run:
                 return None
         record = Record(number, ledger.epoch, self.branch, (self._key,), rt, wall, author, message, None)
         before = self.root
-        if fresh is None:
+        if fresh is not None and node is None:
+            names = names[: depth + 1]
+        if closes:
+            undo = _NOTHING  # Nothing of that tree is the edit's own: there is no run.
+        elif fresh is None:
             before = self.freeze()
             undo = Undo((), -1, -1, before, made=False)
         else:
-            if node is None:
-                names = names[: depth + 1]
             undo = undo_of(names, way, node, self._edit)
         try:
             if bounded and not self._journalled(record, edits, opaque, cost):
@@ -227,9 +246,15 @@ class Run:
                 self.root = replaced(before, names, way, indexes, node, fresh, self._edit)
             else:
                 self.root = graft(before, names, fresh, number, self._edit)
+            if closes:
+                self._told(record, edits)
+                return record
             self._holds(record, undo, edits)
         except BaseException as fault:
-            self._take_back(record, before, undo)
+            if closes:
+                self.forget()  # History says what there is.
+            else:
+                self._take_back(record, before, undo)
             ledger.follow(fault)
             raise
         if weight:
@@ -267,6 +292,12 @@ class Run:
         self._key, ledger.number = record.key, record.number
         if self._feeds and ledger.series is not None:
             ledger.series.feed(record.rt, edits)
+
+    def _told(self, record: Record, edits: tuple[Edit, ...]) -> None:
+        """The commit is the head, as history knows: from there on it is a run with nothing in it."""
+        record.root, self._key, self._edit = self.root, record.key, new_edit()
+        self._ledger.admit(self._line, record, edits)
+        self._closes, self._closes_number = self._rings.quiet
 
     def _release(self) -> None:
         """Let go of the trees of those that cannot stay any more. O(1) a commit."""

@@ -16,7 +16,16 @@ from rrdstore.tree.path import split
 from tests.store.observed import observed
 
 PATHS = ["/a/b/c", "/a/b/d", "/a/e", "/f", *(f"/wide/n{n}/x" for n in range(40))]
-POLICIES = ["last:3", "last:20", "last:5 1s:1m *:4", "16c:8", "1s:10", "last:2 4c:8 1m:5"]
+POLICIES = [
+    "last:3",
+    "last:20",
+    "last:5 1s:1m *:4",
+    "16c:8",
+    "1s:10",
+    "last:2 4c:8 1m:5",
+    "last:3 1s:5@first 1m:4",
+    "last:4 1c:2 1s:5 1m:1h 1M:1y",
+]
 ACTS = (
     "look",
     "remove",
@@ -35,7 +44,7 @@ ACTS = (
 batches = st.lists(
     st.tuples(
         st.integers(0, 60),  # commits that only set leaves
-        st.integers(0, 400_000),  # microseconds that pass between two of them
+        st.integers(0, 400_000) | st.sampled_from([1_000_000, 61_000_000]),  # microseconds between two of them
         st.integers(1, AUTHORS + 4),  # who makes them
         st.sampled_from([0, 0, 0.2, 0.8]),  # how many make a place as well
         st.sampled_from(ACTS),
