@@ -57,6 +57,8 @@ class Ticking:
         try:
             self._done = self._daemon.tick(_SLICE)
         except (OSError, rrdstore.StoreError) as error:
+            if isinstance(error, rrdstore.Corrupt):
+                self._daemon.troubles.damage = str(error)
             if self._again == _AGAIN:
                 _log.error("storing is put off: %s", error)
             self.at = time.monotonic() + self._again

@@ -4,15 +4,19 @@ Rules
 1. A damaged store is made whole with all of it that can be read; one of a version that is not known is set aside, and
    a new one begun. Nothing is overwritten or removed: the log names where the old files are. What is no store at all is
    not touched.
-2. Where that cannot be, or the file system is full, read-only or not there, the daemon serves from memory, from the
-   tree of this boot if it can be read. It tries again, after 1, 2, 4 and at most every 60 seconds; then the tree
-   becomes a commit of the store. What lay between is lost from history, and is said to be.
+2. Where that cannot be, the store has no room for this boot's tree, or the file system is full, read-only or not there,
+   the daemon serves from memory, from the tree of this boot if it can be read. It tries again, after 1, 2, 4 and at
+   most every 60 seconds; then the tree becomes a commit of the store. What lay between is lost from history, and is
+   said to be.
 3. A daemon that serves leaves its file likewise when that is not in its place any more, when the store has closed
    itself, and when it takes nothing for ten seconds though there is room: who holds no file of a broken file system
    lets it be mended. A full one is waited for (`when_unwritable`), and nothing is lost from history.
-4. While changes are in memory only, nobody is to go on from what is beside the tree: clients end with a kill, and know.
-5. The log says all of it when it begins and when it ends, CONTROL as long as it lasts.
-6. With --strict none of it: the daemon says why and ends, or refuses changes. A store that another process writes, and
+4. What turns out to be damaged while it is served is mended likewise, within a second or two, in which requests that
+   meet it are answered EIO: the file stays beside a new one with all that can be read, and of the tree also what is in
+   memory. What is lost is named. If there is no room for another file nothing is done until there is.
+5. While changes are in memory only, nobody is to go on from what is beside the tree: clients end with a kill, and know.
+6. The log says all of it when it begins and when it ends, CONTROL as long as it lasts.
+7. With --strict none of it: the daemon says why and ends, or refuses changes. A store that another process writes, and
    a mistaken option, end the start in any case.
 """
 
@@ -27,10 +31,12 @@ from typing import TYPE_CHECKING, Final
 import rrdstore
 from xsadapter.cli.history import boot_id
 from xsadapter.engine import lives, private
-from xsadapter.engine.moving import move
+from xsadapter.engine.moving import goes_on_in, move
+from xsadapter.engine.salvaging import fill, salvage
 from xsadapter.errands import Again
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from xsadapter.cli.history import Wanted
@@ -49,6 +55,9 @@ _PATIENCE: Final = 10.0
 _LONG: Final = 60.0
 _MICROSECONDS: Final = 1_000_000
 _TROUBLE: Final = "store"
+_DAMAGE: Final = "damage"
+_MOST: Final = 40
+"""Lines in the log of what is damaged, and of what is lost."""
 
 
 class Refuge:
@@ -67,6 +76,10 @@ class Refuge:
         self._lost = False
         """Whether changes are in memory only, of a store that has its file."""
         self._place: tuple[int, int] | None = None
+        self._damaged = False
+        """Whether the file is to be mended before it is opened again."""
+        self._missing: list[str] = []
+        """Places of the tree that could not be read of it."""
         try:
             self.store = _mended(wanted)
             self._place = _place(wanted.path)
@@ -79,6 +92,42 @@ class Refuge:
             self.store = wanted.memory()
             self.head = _rescued(wanted.path, self.store)
             _log.error("%s: serving from memory, %s", error, _began(self.head))
+
+    def begin(self, daemon: Daemon, begin: Callable[[int | None], bool]) -> bool:
+        """As `begin`, which makes the tree ready and is told `head`; in another store if this refuses. StoreError."""
+        try:
+            return begin(self.head)
+        except (rrdstore.StoreError, OSError) as error:
+            # Who has clients already cannot begin again.
+            if self._wanted.strict or self._wanted.path is None or self.why or daemon.connections:
+                raise
+            self.why = str(error)
+            self._damaged = isinstance(error, rrdstore.Corrupt)
+        with suppress(rrdstore.StoreError, OSError):
+            self.store.abandon()
+        self._place = None
+        if not (self._damaged and self._reopened(daemon)):
+            self.store, self.head = self._wanted.memory(), None
+            _log.error("%s: serving from memory, with a fresh tree", self.why)
+        goes_on_in(daemon, self.store)
+        return begin(self.head)
+
+    def _reopened(self, daemon: Daemon) -> bool:
+        """Whether the damaged store is mended and open again."""
+        try:
+            self._mend()
+            self.store = _mended(self._wanted)
+        except (rrdstore.StoreError, OSError) as error:
+            self.why = str(error)
+            return False
+        daemon.troubles.damage = self.why = ""
+        self._place = _place(self._wanted.path)
+        return True
+
+    def _mend(self) -> None:
+        if self._damaged and self._wanted.path is not None:
+            _repair(self._wanted.path)
+            self._damaged = False
 
     def serve(self, daemon: Daemon, errands: Errands, going_on: GoingOn | None) -> None:
         """Look after it from now on."""
@@ -103,7 +152,7 @@ class Refuge:
                 raise OSError(f"{error}: what was changed in memory is lost") from error
             _log.error("%s: the journal has what is not stored, and the next start stores it", error)
 
-    def turn(self, _: Server) -> None:
+    def turn(self, server: Server) -> None:
         """See Errand: leave the file if it is of no use any more."""
         self.at = time.monotonic() + _LOOK
         held = self.store.held
@@ -118,7 +167,9 @@ class Refuge:
             self.why = self._useless()
             if self.why and self._daemon is not None:
                 _log.error("%s: going on in memory; changes from now on are lost if the daemon is killed", self.why)
-                self._leave(self._daemon)
+                self._leave(self._daemon, server)
+            elif self._daemon is not None and self._daemon.troubles.damage:
+                self._salvage(self._daemon, server)
 
     def _useless(self) -> str:
         path, store = self._wanted.path, self.store
@@ -133,9 +184,13 @@ class Refuge:
             return ""
         return f"{path} cannot be written: {held.by}"
 
-    def _leave(self, daemon: Daemon) -> None:
+    def _leave(self, daemon: Daemon, server: Server) -> None:
         try:
             left = move(daemon, memory := self._wanted.memory())
+        except rrdstore.Corrupt as error:
+            daemon.troubles.damage = str(error)
+            self._salvage(daemon, server)
+            return
         except (rrdstore.StoreError, OSError) as error:
             _log.error("some of the tree cannot be read any more, so it stays where it is: %s", error)
             self.why, self.at = "", time.monotonic() + _LONG
@@ -144,6 +199,23 @@ class Refuge:
         with suppress(rrdstore.StoreError, OSError):
             left.abandon()
         self._adrift(daemon)
+
+    def _salvage(self, daemon: Daemon, server: Server) -> None:
+        path, found, now = self._wanted.path, daemon.troubles.damage, daemon.flow.now
+        if path is None or (path.is_file() and not _room_for(path)):
+            daemon.troubles.begin(_DAMAGE, f"{path} is damaged, and there is no room to mend it: {found}", now)
+            self.why, self.at = "", time.monotonic() + _LONG
+            return
+        daemon.troubles.end(_DAMAGE)
+        daemon.troubles.damage = ""
+        self.why = f"{path} is damaged: {found}"
+        _log.error("%s: going on with what can be read, until it is mended", self.why)
+        left, self.store, self._place = self.store, self._wanted.memory(), None
+        self._missing, self._damaged = salvage(daemon, self.store, boot_id()), True
+        with suppress(rrdstore.StoreError, OSError):
+            left.abandon()
+        self._adrift(daemon)
+        self._again.turn(server)
 
     def _adrift(self, daemon: Daemon) -> None:
         what = f"the store is in memory: {self.why}; all since then is lost by a kill"
@@ -157,6 +229,7 @@ class Refuge:
         if daemon is None:
             return False
         try:
+            self._mend()
             store = _mended(self._wanted)
         except (rrdstore.StoreError, OSError) as error:
             if str(error) != self.why:
@@ -164,6 +237,7 @@ class Refuge:
                 _log.error("still in memory: %s", error)
             return False
         try:
+            self._fill(daemon, store)
             left = move(daemon, store)
         except (rrdstore.StoreError, OSError) as error:
             _log.error("still in memory: %s", error)
@@ -181,6 +255,12 @@ class Refuge:
         if self._going_on is not None:
             self._going_on.resume()
         return True
+
+    def _fill(self, daemon: Daemon, store: rrdstore.Store) -> None:
+        if self._missing:
+            for place in fill(daemon, store.branch("main").tree, self._missing, boot_id()):
+                _log.error("lost: %s, with all below it", place)
+            self._missing = []
 
 
 def _mended(wanted: Wanted) -> rrdstore.Store:
@@ -208,15 +288,24 @@ def _mended(wanted: Wanted) -> rrdstore.Store:
 
 def _repair(path: Path) -> None:
     try:
-        done = rrdstore.repair(path)
+        # The newest commit is the tree that is served, so it is not given up for an older one that is whole.
+        done = rrdstore.repair(path, holes=True)
     except rrdstore.NoStore as fault:
         _log.error("%s: it stays as %s, and a new store is begun", fault, rrdstore.set_aside(path))
         return
-    for problem in done.problems:
-        _log.error("damaged: %s", problem)
-    for lost in done.lost:
-        _log.error("lost: %s", lost)
-    _log.error("%s was damaged and is mended: %d commits are kept, the old file is %s", path, done.kept, done.damaged)
+    _each("damaged", done.problems)
+    _each("lost", done.lost)
+    if done.damaged:
+        _log.error(
+            "%s was damaged and is mended: %d commits are kept, the old file is %s", path, done.kept, done.damaged
+        )
+
+
+def _each(what: str, found: Sequence[object]) -> None:
+    for one in found[:_MOST]:
+        _log.error("%s: %s", what, one)
+    if len(found) > _MOST:
+        _log.error("%s: %d more", what, len(found) - _MOST)
 
 
 def _rescued(path: Path, store: rrdstore.Store) -> int | None:

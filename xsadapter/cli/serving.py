@@ -118,7 +118,7 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
         if settings.trace.path is not None:
             audit.open(str(settings.trace.path))
         heirs = Heirs(daemon, carriers, {str(each.confined or ""): each for each in listeners}, [])
-        continued = _begin(daemon, heard, heirs, going_on, listeners, xen, refuge.head)
+        continued = refuge.begin(daemon, lambda head: _begin(daemon, heard, heirs, going_on, listeners, xen, head))
         errands = Errands(
             [
                 Updating(daemon, settings, listeners, xen, going_on),

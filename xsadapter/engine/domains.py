@@ -125,6 +125,12 @@ class Domain:
         """What it has of the tree. O(places)."""
         return Charged(self.usage.nodes, self.stored, dict(self.places))
 
+    def uncharge(self) -> None:
+        """Forget what it has of the tree, which is to be counted again."""
+        self.charge(-self.stored)
+        self.usage.nodes = self.stored = 0
+        self.places.clear()
+
     def charge(self, more: int) -> None:
         """It has so many bytes more, or less if that is negative. O(1)."""
         memory = self.usage.memory = self.usage.memory + more

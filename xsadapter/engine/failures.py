@@ -60,6 +60,8 @@ def _refused(daemon: Daemon, connection: Connection, kind: int, payload: bytes, 
 
 def _refused_by_store(daemon: Daemon, connection: Connection, kind: int, error: rrdstore.StoreError) -> bytes:
     daemon.head.moved()
+    if isinstance(error, rrdstore.Corrupt):
+        daemon.troubles.damage = str(error)
     name = next((name for known, name in _STORE_ERRORS if isinstance(error, known)), "EIO")
     fault = error if name == "EIO" and not isinstance(error, rrdstore.Unwritable) else None
     # The connection may have ended while its request was carried out: then there is nobody to answer.

@@ -51,9 +51,14 @@ def move(daemon: Daemon, store: rrdstore.Store) -> rrdstore.Store:
     boot = daemon.head.tree.get(private.BOOT)
     if not whole and boot is not None:
         branch.set(private.BOOT, boot.value, meta=boot.meta, message=_MESSAGE, author=lives.AUTHOR)
+    return goes_on_in(daemon, store)
+
+
+def goes_on_in(daemon: Daemon, store: rrdstore.Store) -> rrdstore.Store:
+    """Have the daemon go on in a store that has its tree; the one it leaves. O(what was asked in transactions)."""
     left, daemon.store = daemon.store, store
-    daemon.head.store, daemon.head.branch = store, branch
-    daemon.branch = branch
+    daemon.head.store = store
+    daemon.head.branch = daemon.branch = store.branch("main")
     daemon.past_listings.clear()
     daemon.head.moved()
     if daemon.counting is not None:

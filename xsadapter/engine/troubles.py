@@ -29,10 +29,12 @@ class Trouble(NamedTuple):
 class Troubles:
     """Those of one daemon, by what they are about."""
 
-    __slots__ = ("_all",)
+    __slots__ = ("_all", "damage")
 
     def __init__(self) -> None:
         self._all: dict[str, Trouble] = {}
+        self.damage = ""
+        """What of the store turned out to be damaged, until the shell has seen to it."""
 
     def begin(self, about: str, what: str, now: float, *, lossy: bool = False) -> None:
         """Something does not work; said again, it is what is said last, since when it was said first."""
