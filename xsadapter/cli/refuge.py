@@ -8,9 +8,9 @@ Rules
    the daemon serves from memory, from the tree of this boot if it can be read. It tries again, after 1, 2, 4 and at
    most every 60 seconds; then the tree becomes a commit of the store. What lay between is lost from history, and is
    said to be.
-3. A daemon that serves leaves its file likewise when that is not in its place any more, when the store has closed
-   itself, and when it takes nothing for ten seconds though there is room: who holds no file of a broken file system
-   lets it be mended. A full one is waited for (`when_unwritable`), and nothing is lost from history.
+3. A daemon that serves leaves its file likewise when that or its journal is not in its place any more or was cut, when
+   the store has closed itself, and when it takes nothing for ten seconds though there is room: who holds no file of a
+   broken file system lets it be mended. A full one is waited for (`when_unwritable`), and nothing is lost from history.
 4. What turns out to be damaged while it is served is mended likewise, within a second or two, in which requests that
    meet it are answered EIO: the file stays beside a new one with all that can be read, and of the tree also what is in
    memory. What is lost is named. If there is no room for another file nothing is done until there is.
@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Final
 
 import rrdstore
 from xsadapter.cli.history import boot_id
+from xsadapter.cli.moorings import Moorings
 from xsadapter.engine import lives, private
 from xsadapter.engine.moving import goes_on_in, move
 from xsadapter.engine.salvaging import fill, salvage
@@ -75,14 +76,14 @@ class Refuge:
         """If it is, the number of the commit whose tree it began with."""
         self._lost = False
         """Whether changes are in memory only, of a store that has its file."""
-        self._place: tuple[int, int] | None = None
+        self._moorings = Moorings(None)
         self._damaged = False
         """Whether the file is to be mended before it is opened again."""
         self._missing: list[str] = []
         """Places of the tree that could not be read of it."""
         try:
             self.store = _mended(wanted)
-            self._place = _place(wanted.path)
+            self._moorings = Moorings(wanted.path)
         except _MISTAKES:
             raise
         except (rrdstore.StoreError, OSError) as error:
@@ -103,9 +104,10 @@ class Refuge:
                 raise
             self.why = str(error)
             self._damaged = isinstance(error, rrdstore.Corrupt)
+        self._moorings.close()
+        self._moorings = Moorings(None)
         with suppress(rrdstore.StoreError, OSError):
             self.store.abandon()
-        self._place = None
         if not (self._damaged and self._reopened(daemon)):
             self.store, self.head = self._wanted.memory(), None
             _log.error("%s: serving from memory, with a fresh tree", self.why)
@@ -121,7 +123,7 @@ class Refuge:
             self.why = str(error)
             return False
         daemon.troubles.damage = self.why = ""
-        self._place = _place(self._wanted.path)
+        self._moorings = Moorings(self._wanted.path)
         return True
 
     def _mend(self) -> None:
@@ -175,8 +177,9 @@ class Refuge:
         path, store = self._wanted.path, self.store
         if store.closed:
             return f"{path} could not be written, and closed itself"
-        if _place(path) != self._place:
-            return f"{path} is not in its place any more"
+        wrong = self._moorings.wrong()
+        if wrong:
+            return wrong
         held = store.held
         if held is None or held.lost_since is None or "file system" not in held.by:
             return ""
@@ -195,7 +198,9 @@ class Refuge:
             _log.error("some of the tree cannot be read any more, so it stays where it is: %s", error)
             self.why, self.at = "", time.monotonic() + _LONG
             return
-        self.store, self._place = memory, None
+        self.store = memory
+        self._moorings.close()
+        self._moorings = Moorings(None)
         with suppress(rrdstore.StoreError, OSError):
             left.abandon()
         self._adrift(daemon)
@@ -210,8 +215,10 @@ class Refuge:
         daemon.troubles.damage = ""
         self.why = f"{path} is damaged: {found}"
         _log.error("%s: going on with what can be read, until it is mended", self.why)
-        left, self.store, self._place = self.store, self._wanted.memory(), None
+        left, self.store = self.store, self._wanted.memory()
         self._missing, self._damaged = salvage(daemon, self.store, boot_id()), True
+        self._moorings.close()
+        self._moorings = Moorings(None)
         with suppress(rrdstore.StoreError, OSError):
             left.abandon()
         self._adrift(daemon)
@@ -246,7 +253,7 @@ class Refuge:
             return False
         commits = left.info().commits
         left.close()
-        self.store, self.why, self._place, self._lost = store, "", _place(self._wanted.path), False
+        self.store, self.why, self._moorings, self._lost = store, "", Moorings(self._wanted.path), False
         _log.warning(
             "%s has the tree again, in one commit; the %d commits made in memory are lost from history",
             self._wanted.path, commits,
@@ -327,15 +334,6 @@ def _rescued(path: Path, store: rrdstore.Store) -> int | None:
 
 def _began(head: int | None) -> str:
     return "with a fresh tree" if head is None else "with the tree that the file has"
-
-
-def _place(path: Path | None) -> tuple[int, int] | None:
-    """Which file lies there."""
-    try:
-        there = path.stat() if path is not None else None
-    except OSError:
-        return None
-    return None if there is None else (there.st_dev, there.st_ino)
 
 
 def _free(path: Path | None) -> bool:

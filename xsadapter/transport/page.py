@@ -8,6 +8,8 @@ Rules
    file's was, the load is done again, and the mapping says that it has `vanished`. The handler runs Python in the
    midst of an instruction, which is safe because nothing but the copying of these bytes can have been under way. A
    fault anywhere else is left to whoever was to handle it before. (A page of Xen's is memory, and nobody can cut it.)
+3. What others of this process have mapped, such as a store's journal, is guarded likewise, found by its file's name in
+   what the kernel tells of the process. Whoever unmaps it ends the guard first.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import ctypes
 import os
 import signal
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -53,7 +56,7 @@ class _Action(ctypes.Structure):
     )
 
 
-_mapped: Final[dict[int, Mapping]] = {}
+_mapped: Final[dict[int, Mapping | Guard]] = {}
 """Every page that is mapped, by its address."""
 _before: Final = _Action()
 
@@ -77,6 +80,33 @@ def _heed_faults() -> None:
     if _libc.sigaction(signal.SIGBUS, ctypes.byref(action), ctypes.byref(_before)):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
+
+
+class Guard:
+    """The pages that somebody else has mapped of a file; cut, it ends nobody, and `vanished` says so."""
+
+    def __init__(self, path: str) -> None:
+        """All there are now; OSError."""
+        _heed_faults()
+        self.vanished = False
+        self._pages: list[int] = []
+        for line in Path("/proc/self/maps").read_text("utf-8", "surrogateescape").splitlines():
+            if line.partition("/")[2] == path[1:]:
+                start, end = (int(address, 16) for address in line.split(None, 1)[0].split("-"))
+                self._pages += range(start, end, _PAGE)
+        _mapped.update(dict.fromkeys(self._pages, self))
+
+    @property
+    def pages(self) -> int:
+        """How many are guarded."""
+        return len(self._pages)
+
+    def close(self) -> None:
+        """It is about to be unmapped; twice is no error."""
+        for page in self._pages:
+            if _mapped.get(page) is self:
+                del _mapped[page]
+        self._pages.clear()
 
 
 class Mapping:
