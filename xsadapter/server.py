@@ -37,6 +37,7 @@ from xsadapter.wire import FrameError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from socket import socket
 
     from xsadapter.audit import Audit
     from xsadapter.engine.daemon import Daemon
@@ -102,6 +103,10 @@ class Server:
     def clients(self) -> list[StreamClient]:
         """Those of sockets."""
         return [*self._clients.values()]
+
+    def listen(self, listener: Listener, socket: socket) -> None:
+        """Have a listener listen at another socket."""
+        self._listeners.replace(listener, socket)
 
     def stop(self) -> None:
         """Have `run` return after what it is at."""

@@ -26,16 +26,32 @@ class PidFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._descriptor)
-            raise PidFileHeldError(path) from None
-        os.ftruncate(self._descriptor, 0)
-        os.write(self._descriptor, f"{os.getpid()}\n".encode())
+        self._descriptor = _locked(path)
+
+    @property
+    def missing(self) -> bool:
+        """Whether there is none in its place."""
+        return not self._path.exists()
+
+    def again(self) -> None:
+        """Make another one, as somebody has removed it; OSError."""
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+        before, self._descriptor = self._descriptor, _locked(self._path)
+        os.close(before)
 
     def close(self) -> None:
         """Remove the file and let the lock go."""
         self._path.unlink(missing_ok=True)
         os.close(self._descriptor)
+
+
+def _locked(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise PidFileHeldError(path) from None
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"{os.getpid()}\n".encode())
+    return descriptor

@@ -22,6 +22,7 @@ from xsadapter.cli.hypervisor import chosen
 from xsadapter.cli.notify import Watchdog, notify
 from xsadapter.cli.options import Bounds, Trace
 from xsadapter.cli.pidfile import PidFile
+from xsadapter.cli.places import Places
 from xsadapter.cli.refuge import Refuge
 from xsadapter.cli.updating import Updating
 from xsadapter.engine import lives
@@ -91,8 +92,9 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
         undo.callback(gc.enable)
         if settings.rundir in {settings.socket.parent, settings.store.path and settings.store.path.parent}:
             settings.rundir.mkdir(parents=True, exist_ok=True, mode=0o755)
-        if settings.pid_file is not None:
-            undo.callback(PidFile(settings.pid_file).close)
+        pid_file = None if settings.pid_file is None else PidFile(settings.pid_file)
+        if pid_file is not None:
+            undo.callback(pid_file.close)
         left = heritage.found(settings.rundir) if settings.takes_over else None
         heard = None if left is None else heritage.read(left)
         carriers = Carriers() if heard is None else heard.carriers()
@@ -124,6 +126,7 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
                 Updating(daemon, settings, listeners, xen, going_on),
                 Tallying(daemon),
                 Scarcity(daemon),
+                Places(daemon, listeners, pid_file, going_on),
                 *Watchdog.wanted(),
             ]
         )

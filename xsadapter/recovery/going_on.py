@@ -154,6 +154,18 @@ class GoingOn:
         if before is not None:
             before.words.close()
 
+    def listens_anew(self) -> None:
+        """A listener has another socket, which is to be kept."""
+        for key, descriptor in self._held(()).items():
+            self.keeper.hold(key, descriptor)
+
+    def look(self) -> None:
+        """Whether all of it is in its place; if not, it is written down anew."""
+        journal = self.journal
+        if journal is None or self._paused or journal.broken is not None or journal.in_place:
+            return
+        journal.breaks(FileNotFoundError(errno.ENOENT, "it is not in its place any more"))
+
     def _broke(self, error: OSError) -> None:
         self._writing.begin()
         if self._paused:

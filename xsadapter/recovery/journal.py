@@ -191,6 +191,11 @@ class Journal:
             self._rewritten()
 
     @property
+    def in_place(self) -> bool:
+        """Whether its files are where the next daemon looks for them."""
+        return self._place.exists() and (self._directory / NAME).exists()
+
+    @property
     def broken(self) -> OSError | None:
         """Why nothing is written down, if nothing is."""
         return self._log.broken

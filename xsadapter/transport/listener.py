@@ -99,6 +99,14 @@ class Listeners:
         for descriptor in self._all:
             poll.register(descriptor, select.EPOLLIN)
 
+    def replace(self, listener: Listener, socket: socket) -> None:
+        """Listen there from now on, as the place is another; who waits at the one before it is let go of."""
+        del self._all[listener.socket.fileno()]
+        listener.socket.close()
+        listener.socket = socket
+        self._all[socket.fileno()] = listener
+        self._poll.register(socket, 0 if listener.full else select.EPOLLIN)
+
     def get(self, descriptor: int) -> Listener | None:
         """The listener with this descriptor."""
         return self._all.get(descriptor)
