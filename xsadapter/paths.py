@@ -18,6 +18,7 @@ Every breach is EINVAL. Cost: O(length), and a dictionary look-up for a path see
 from __future__ import annotations
 
 import re
+from sys import intern
 from typing import Final
 
 from xsadapter.errors import RequestError
@@ -48,7 +49,8 @@ def named(raw: bytes) -> tuple[str, tuple[str, ...]] | None:
         path = raw.decode("ascii")
         if len(_named) >= _SEEN_MAX:
             _named.clear()
-        found = _named[raw] = path, tuple(path.split("/")[1:]) if len(path) > 1 else ()
+        # One object for a name wherever it stands: of what is remembered that is nearly all.
+        found = _named[raw] = path, tuple(map(intern, path.split("/")[1:])) if len(path) > 1 else ()
     return found
 
 

@@ -165,3 +165,5 @@ class Segments:
         self._dirty.clear()
         self._changed.clear()
         self.fresh = 0
+        if len(self._cache) > self._cached:
+            self._shrink()

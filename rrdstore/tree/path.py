@@ -8,6 +8,7 @@ normalised: two spellings are two places. Cost: O(length), remembered for short 
 from __future__ import annotations
 
 from functools import lru_cache
+from sys import intern
 
 from rrdstore.errors import InvalidPath
 
@@ -35,7 +36,8 @@ def _components(path: str) -> tuple[str, ...]:
         path.encode()
     except UnicodeEncodeError:
         raise InvalidPath(path, "is not UTF-8") from None
-    names = tuple(path[1:].split("/"))
+    # One object for a name wherever it stands: of what is remembered that is nearly all.
+    names = tuple(map(intern, path[1:].split("/")))
     if "" in names:
         raise InvalidPath(path, "has an empty component")
     return names

@@ -167,3 +167,17 @@ def test_the_file_cannot_grow(held):
     with pytest.raises(Unwritable), held.transaction(1000):
         held.execute("INSERT INTO seg VALUES (9999, zeroblob(60000000))")
     assert held.superblock().pages * 4096 == container.file_size(held.path)
+
+
+def test_what_was_written_does_not_stay_in_memory(tmp_path):
+    path = str(tmp_path / "s.rrdb")
+    creation.create(path, plan(6 << 20, 16), b"u" * 16, 0, None)
+    held = container.connect(path, readonly=False, durable=False)
+    objects = Objects(held)
+    for _ in range(20):
+        for _ in range(160):
+            objects.add(NODE, bytes(objects.most))
+        objects.commit()
+    written = sum(map(bool, objects.segments.used)) * objects.segments.size
+    assert sum(map(len, objects.segments._cache.values())) <= 2 << 20 < written
+    held.close()

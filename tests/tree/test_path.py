@@ -74,3 +74,8 @@ def test_any_text_is_split_or_refused(text: str) -> None:
         assert join(names) == text
         assert all(names)
         assert not any({*name} & {"/", "\0", "\ud800"} for name in names)
+
+
+def test_a_name_is_one_object_wherever_it_stands():
+    first, second = split("/one-name/x"), split(f"/y/{'one-'}name")
+    assert first[0] is second[1]
