@@ -48,7 +48,7 @@ ATTACKS = (
     Attack("replies of any length", "engine/connection.py", "if len(payload) > PAYLOAD_MAX:\n            kind", "if len(payload) > 9999:\n            kind", "security daemon/test_connection.py"),
     Attack("events of any length", "engine/connection.py", "        if len(payload) > PAYLOAD_MAX:\n            return\n", "", MEMORY),
     Attack("equal events are queued again", "engine/connection.py", "            if payload in self._queued_events:\n                return\n", "", RING),
-    Attack("events do not count as outstanding", "engine/connection.py", "self._queue_event(HEADER.pack(Kind.WATCH_EVENT, 0, 0, len(payload)) + payload, self.flow.cause)", "self._queue_event(HEADER.pack(Kind.WATCH_EVENT, 0, 0, len(payload)) + payload, None)", RING),
+    Attack("events do not count as outstanding", "engine/connection.py", "self._queue_event(message, flow.cause)", "self._queue_event(message, None)", RING),
     Attack("a queue may take any memory", "engine/connection.py", "if memory and self.domain.usage.memory + len(message) > memory:", "if False and memory:", MEMORY),
     Attack("what was not read in time stays", "engine/connection.py", "and 0 < message.until <= now", "and 0 < message.until <= now - 99", MEMORY),
     Attack("a guest full of nodes is not read", "engine/connection.py", "usage.memory >= memory and self.output)", "usage.memory >= memory)", MEMORY),

@@ -20,6 +20,7 @@ refer to each other; `Daemon.disconnect` breaks the circle, since the cyclic col
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from xsadapter.engine.message import Message
@@ -153,19 +154,25 @@ class Connection:
 
     def event(self, path: str, token: bytes) -> None:
         """Queue a watch event, unless an equal one waits. O(path + token)."""
-        payload = b"%b\0%b\0" % (path.encode("ascii"), token)
+        payload, message = _event(path, token)
         if len(payload) > PAYLOAD_MAX:
             return
         if not path.startswith("@"):
             if payload in self._queued_events:
                 return
             self._queued_events.add(payload)
-        self._queue_event(HEADER.pack(Kind.WATCH_EVENT, 0, 0, len(payload)) + payload, self.flow.cause)
+        flow = self.flow
+        if flow.cause is None and self.privileged:
+            # As `_queue_event`, without its calls: of one change ten thousand may be told.
+            if not self.output:
+                flow.waiting.append(self)
+            self.output.append(message)
+        else:
+            self._queue_event(message, flow.cause)
 
     def initial_event(self, path: str, token: bytes) -> None:
         """Have a new watch's first event follow the reply that is about to be queued; it fits, as the request did."""
-        payload = b"%b\0%b\0" % (path.encode("ascii"), token)
-        self.late.append(HEADER.pack(Kind.WATCH_EVENT, 0, 0, len(payload)) + payload)
+        self.late.append(_event(path, token)[1])
 
     def sent(self, count: int) -> None:
         """Take the first `count` bytes off the queue. O(messages taken)."""
@@ -300,6 +307,13 @@ class GuestConnection(Connection):
     def _finish(self, message: bytes) -> None:
         self.domain.charge(-len(message))
         super()._finish(message)
+
+
+@lru_cache(maxsize=64)
+def _event(path: str, token: bytes) -> tuple[bytes, bytes]:
+    """An event's payload and all of it: those who watch the same place mostly call it the same."""
+    payload = b"%b\0%b\0" % (path.encode("ascii"), token)
+    return payload, HEADER.pack(Kind.WATCH_EVENT, 0, 0, len(payload)) + payload
 
 
 def _caused(message: bytes, cause: Outstanding) -> Message:

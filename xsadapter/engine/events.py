@@ -68,10 +68,12 @@ class _Change:
         self._verdicts: dict[tuple[int, ...], bool] = {}
 
     def tell(self, watches: Iterable[Watch]) -> None:
+        path = self._path
         for watch in watches:
             connection = watch.connection
             if connection.privileged or self._may_see(connection.identities):
-                watch.tell(self._path)
+                strip = watch.strip
+                connection.event(path[strip:] if strip else path, watch.token)
 
     def _may_see(self, identities: tuple[int, ...]) -> bool:
         verdict = self._verdicts.get(identities)

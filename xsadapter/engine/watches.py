@@ -111,14 +111,16 @@ class Watches:
         levels = len(names)
         place: _Place | None = self._root(path)
         found: list[Watch] = []
+        places = 0
         for level in range(levels + 1):
             if place is None:
                 break
             if place.here:
                 reach = levels - level
-                found.extend(watch for watch in place.here if watch.depth is None or watch.depth >= reach)
+                found += [watch for watch in place.here if watch.depth is None or watch.depth >= reach]
+                places += 1
             place = place.below.get(names[level]) if level < levels else None
-        if len(found) > 1:
+        if places > 1:  # Those of one place are in that order.
             found.sort(key=_by_serial)
         return found
 
