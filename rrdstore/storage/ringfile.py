@@ -96,10 +96,10 @@ def open(  # noqa: A001 - as the facade's
 
     `memory` is the budget for trees in bytes, 0 for none.
     """
+    container.present(path)
     path = real(path)
     if readonly:
         return RingReader(container.connect(path, readonly=True, durable=False), memory)
-    container.present(path)
     return _writer(path, _ring(path), sync, memory)
 
 

@@ -33,11 +33,22 @@ class Leases:
         self.ended: deque[Lease] = deque()
         """Those to give back."""
 
+    @property
+    def most(self) -> int:
+        """How many commits may be held at once."""
+        return self._ledger.storage.max_snapshots or MAX_SNAPSHOTS
+
+    @property
+    def taken(self) -> tuple[int, int]:
+        """How many are held, and how many may be."""
+        self.end_all()
+        return len(self.open), self.most
+
     def take(self, record: Record, reason: str) -> Lease:
         """Keep a commit while a snapshot or transaction of it is open; given back by `end`. LimitReached."""
         lease = (record.number, reason)
         if lease not in self.open:
-            check_limit("snapshots", len(self.open), self._ledger.storage.max_snapshots or MAX_SNAPSHOTS)
+            check_limit("snapshots", len(self.open), self.most)
         self.open[lease] = self.open.get(lease, 0) + 1
         self._ledger.history.holds.hold(*lease)
         return lease

@@ -212,6 +212,11 @@ class Store:
         """How many kept commits, and changes of branches, tags and pins, only the journal holds; 0 in memory."""
         return self.ledger.unstored
 
+    @property
+    def leases(self) -> tuple[int, int]:
+        """How many commits open snapshots and transactions stand on, and how many may be stood on. O(ended)."""
+        return self.ledger.leases.taken
+
     def tick(self, seconds: float | None = None) -> bool:
         """Bring what is kept now to disk, nothing if nothing is new; Held if another process is in the way.
 

@@ -189,6 +189,43 @@ def test_xsa_326_a_transaction_of_requests_that_are_refused(machine, guest):
     assert guest.domain.usage.memory == before
 
 
+def test_xsa_326_a_transaction_of_very_many_requests(machine, guest):
+    """What is kept of a request takes more than its bytes, and all of them are asked again if there is a conflict."""
+    number, asked = guest.start(), 0
+    while (reply := guest.ask("READ", b"x\0", number)) == "ENOENT" and asked < 6000:
+        asked += 1
+    assert reply == "ENOMEM"
+    assert asked <= guest.domain.limits["memory"] // 512
+
+
+def test_xsa_326_open_transactions_of_many_guests_keep_nobody_from_his(machine, guest, monkeypatch):
+    """Each stands on a commit of its own, of which a store keeps so many: the oldest of guests give way."""
+    monkeypatch.setattr("rrdstore.store.leases.MAX_SNAPSHOTS", 32)
+    guests = [guest, *(machine.guest(domid) for domid in range(6, 12))]
+    started = []
+    for one in guests:
+        for number in range(10):
+            assert one.ask("WRITE", b"n\0%d" % number) == OK
+            started.append((one, one.start()))
+    assert machine.toolstack.ask("WRITE", b"/x\0") == OK
+    opened = int(machine.toolstack.ask("TRANSACTION_START", b"\0")[:-1])
+    assert machine.toolstack.ask("WRITE", b"/x\0y", opened) == OK
+    assert machine.toolstack.ask("TRANSACTION_END", b"T\0", opened) == OK
+    taken, most = machine.daemon.store.leases
+    assert 0 < taken < most == 32
+    first, number = started[0]
+    assert first.ask("READ", b"n\0", number) == "EAGAIN"
+    assert first.ask("TRANSACTION_START", b"\0") == "ENOSPC", "it has ten still"
+    assert first.ask("TRANSACTION_END", b"T\0", number) == "EAGAIN"
+    assert first.ask("TRANSACTION_END", b"F\0", started[1][1]) == OK
+    last, number = started[-1]
+    assert last.ask("READ", b"n\0", number) == b"9"
+    assert last.ask("WRITE", b"m\0", number) == OK
+    assert last.ask("TRANSACTION_END", b"T\0", number) == OK
+    assert machine.toolstack.ask("RELEASE", b"5\0") == OK
+    assert sum("gave way" in notice.text for notice in machine.daemon.notices) >= 1
+
+
 def test_xsa_326_many_and_huge_transactions(machine, guest):
     started = [guest.start() for _ in range(10)]
     assert guest.ask("TRANSACTION_START", b"\0") == "ENOSPC"

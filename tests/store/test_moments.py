@@ -261,9 +261,11 @@ class TestSnapshots:
             with pytest.raises(rrdstore.LimitReached) as full:
                 main.at(made[limit].id)
             assert (full.value.what, full.value.limit) == ("snapshots", limit)
+            assert store.leases == (limit, limit)
             opened.append(main.at(made[0].id))
             with pytest.raises(rrdstore.LimitReached):
                 main.transaction()
             opened.pop().close()
             opened.pop().close()
+            assert store.leases == (limit - 1, limit)
             main.transaction().abort()

@@ -4,13 +4,18 @@ Rules
 1. Transactions do not nest: START inside one is EBUSY.
 2. END with anything but "T" or "F" is EINVAL and leaves the transaction open; without one it is
    ENOENT; otherwise the transaction is gone, whatever the answer.
+3. Where three quarters of the snapshots that a store has room for are taken, the oldest transactions of guests give way
+   to a START.
 """
 
 from __future__ import annotations
 
+from heapq import nsmallest
 from typing import TYPE_CHECKING
 
 from xsadapter.engine.bearing import bear_transaction
+from xsadapter.engine.flow import is_due
+from xsadapter.engine.notices import Notice
 from xsadapter.engine.transactions import Transaction
 from xsadapter.engine.turns import Later
 from xsadapter.errors import RequestError
@@ -32,6 +37,9 @@ def transaction_start(daemon: Daemon, connection: Connection, view: View, _: Non
         daemon.update.delayed.append(connection)
         raise Later
     daemon.turns.start(connection)
+    taken, most = daemon.store.leases
+    if 4 * taken >= 3 * most:
+        _make_room(daemon, taken, most)
     opened = Transaction(daemon.head, connection)
     number = connection.take_transaction_id()
     connection.transactions[number] = opened
@@ -62,3 +70,14 @@ def transaction_end(daemon: Daemon, connection: Connection, view: View, verdict:
     connection.transactions.pop(number, None)
     daemon.flow.touched.connection(connection.serial)
     return OK
+
+
+def _make_room(daemon: Daemon, taken: int, most: int) -> None:
+    """Have a sixteenth of them free again, as far as guests have them. O(connections), once in so many."""
+    guests = (connection for connection in daemon.connections.values() if not connection.privileged)
+    open_ = ((guest, each) for guest in guests for each in guest.transactions.values() if not each.gave_way)
+    for guest, transaction in nsmallest(most // 16, open_, key=lambda pair: pair[1].began):
+        transaction.give_way()
+        if is_due(guest.domain, "gave-way", daemon.flow):
+            what = f"an open transaction gave way, as {taken} of {most} snapshots were taken"
+            daemon.notices.append(Notice(f"{guest.author}: {what}"))
