@@ -18,10 +18,19 @@ if TYPE_CHECKING:
 MICROSECONDS = 1_000_000
 
 
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
+
 def moment(microseconds: int) -> datetime:
-    """Microseconds since the epoch as an aware UTC datetime."""
+    """Microseconds since the epoch as an aware UTC datetime; the first or last that there is, if they are beyond it.
+
+    A clock may say anything, once, and the commit made then is to be shown among the others.
+    """
     seconds, rest = divmod(microseconds, MICROSECONDS)
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest)
+    try:
+        return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest)
+    except (ValueError, OverflowError, OSError):
+        return _LAST if microseconds > 0 else _FIRST
 
 
 class Commit:

@@ -269,3 +269,16 @@ class TestSnapshots:
             opened.pop().close()
             assert store.leases == (limit - 1, limit)
             main.transaction().abort()
+
+
+@pytest.mark.parametrize("wall", [2**62, 253_402_300_800 * SECOND, -62_135_596_801 * SECOND, -(2**62)])
+def test_a_clock_that_is_beyond_the_calendar_is_shown_as_its_end(home, wall):
+    with home.create("last:10 1M:12 1y:5") as store:
+        main, year = store.branch("main"), home.clock.wall() // SECOND
+        main.set("/a", b"before")
+        home.clock.jump_wall(wall // SECOND - year)
+        main.set("/a", b"then")
+        home.clock.jump_wall(year - wall // SECOND)
+        main.set("/a", b"after")
+        assert [commit.wall.year for commit in main.log()] == [2026, 9999 if wall > 0 else 1, 2026, 2026]
+        assert {commit.time.year for commit in main.log()} == {2026}

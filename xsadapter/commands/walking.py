@@ -44,7 +44,6 @@ COUNT: Final = struct.Struct("=I")
 UNSENT: Final = 0xFFFF
 """The length of what is to be asked for by itself."""
 _NUMBER: Final = 2
-_LEVELS_MAX: Final = 0xFFFF
 
 
 class Walk:
