@@ -53,6 +53,8 @@ _GONE: Final = select.EPOLLHUP | select.EPOLLERR
 
 _EVENTS: Final = 512
 _EXPIRY: Final = 1.0
+_LOOKS: Final = 64
+"""Rings in a turn, of those that were there before."""
 
 Client = StreamClient | RingClient
 
@@ -95,9 +97,11 @@ class Server:
             going_on.watch(self._epoll)
         for client in clients:
             self._enter(client)
-        for known in (*clients, *(xen.clients.values() if xen is not None else ())):
+        for known in clients:
             # Whether something came meanwhile, nobody tells.
             self._ready[known.connection.serial] = known
+        self._unseen: list[RingClient] = [] if xen is None else [*xen.clients.values()]
+        """Rings of which nobody tells it either, and there may be ten thousand: some are looked at in each turn."""
 
     @property
     def clients(self) -> list[StreamClient]:
@@ -159,6 +163,8 @@ class Server:
                 self._received(client)
             else:
                 self._handle(client, events)
+        if self._unseen:
+            self._look()
         if daemon.turns.held:
             daemon.turns.expire()
         if flow.resumed:
@@ -250,6 +256,13 @@ class Server:
             elif client.connection.stalled:
                 # It has told us once; whatever stalls it may end without its doing.
                 self._stalled[client.connection.serial] = client
+
+    def _look(self) -> None:
+        """At some of the rings that were there before."""
+        for ring in self._unseen[-_LOOKS:]:
+            if not ring.connection.closed:
+                self._ready[ring.connection.serial] = ring
+        del self._unseen[-_LOOKS:]
 
     def _resume(self) -> None:
         """Those whose request had to wait try again."""
@@ -375,7 +388,7 @@ class Server:
         if self._listeners.wake is not None:
             self._listeners.rest(now)
         errand = self._errands.turn(self, now)
-        if self._ready or self._daemon.flow.resumed:
+        if self._ready or self._daemon.flow.resumed or self._unseen:
             self._patience = 0.0
             return
         turns = self._daemon.turns.deadline if self._daemon.turns.held else None

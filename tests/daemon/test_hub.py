@@ -1,5 +1,6 @@
 """The simulated hypervisor without a loop around it: ports, masks, lives, and a ring as a client."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -16,6 +17,7 @@ from tests.daemon.conversation import NUMBERS, Peer, fresh_daemon
 from tests.daemon.processes import ROOT, running
 from tests.daemon.test_ring import Guest
 from xsadapter.engine.hypervisor import Life
+from xsadapter.server import _LOOKS
 from xsadapter.transport.hub import SimulatedXen
 from xsadapter.transport.ring import RingClient
 from xsadapter.wire import pack
@@ -212,3 +214,26 @@ theirs[0]
         [sys.executable, "-c", program, str(tmp_path / "file")], capture_output=True, text=True, check=False, cwd=ROOT
     )
     assert (done.stdout, done.returncode) == ("alive\n", -signal.SIGBUS)
+
+
+def test_all_rings_are_looked_at_after_a_kill_and_who_asks_by_the_socket_need_not_wait_for_them():
+    """More of them than are looked at in one turn; what each guest has asked meanwhile nobody tells."""
+    domids = range(1, 2 * _LOOKS + 10)
+    with short_directory() as directory, contextlib.ExitStack() as stack:
+        options = ("--size", "4MiB", "--keep", "last:8", "--simulated-xen", str(directory))
+        with running(directory, *options) as first, first.client() as toolstack:
+            guests = {domid: stack.enter_context(GuestInAFile(directory, domid)) for domid in domids}
+            for domid, guest in guests.items():
+                toolstack.write(f"/local/domain/{domid}/name", b"web%d" % domid)
+                toolstack.set_permissions(f"/local/domain/{domid}/name", (f"n{domid}",))
+                toolstack.ask(NUMBERS["INTRODUCE"], b"%d\x001\x007\0" % domid)
+                assert guest.ask("READ", b"name\0") == b"web%d" % domid
+            first.process.kill()
+            first.process.wait()
+        for guest in guests.values():
+            guest.put(pack(NUMBERS["READ"], 7, 0, b"name\0"))
+        with running(directory, *options) as second:
+            for domid, guest in guests.items():
+                message = guest.message()
+                assert (message.request, message.payload) == (7, b"web%d" % domid)
+            assert second.stop() == 0
