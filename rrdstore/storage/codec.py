@@ -234,7 +234,7 @@ def _bucket(bucket: Bucket) -> bytes:
     created: list[int] = []
     modified: list[int] = []
     for name, node in bucket.names.items():
-        if isinstance(node, Node) and is_inline(node):
+        if node.__class__ is Node or (isinstance(node, Node) and is_inline(node)):
             names.append(name.encode())
             values.append(node.value)
             indexes.append(metas.setdefault(node.meta, len(metas)))

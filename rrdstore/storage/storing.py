@@ -355,6 +355,9 @@ def _point(parent: Part, key: Key, part: Part) -> None:
 
 def _anew(kids: Kids, was: Kids | None, depth: int) -> list[Work]:
     """What in `kids` needs an object of its own, where `was` is of another shape or nothing."""
+    if was is None and kids.__class__ is Bucket:
+        inner = [(name, node) for name, node in kids.names.items() if node.__class__ is not Node]
+        return [(name, node, None, 0) for name, node in inner if not (isinstance(node, Node) and is_inline(node))]
     if kids.__class__ is Bucket:
         return [
             (name, node, _under(was, name, depth), 0)
