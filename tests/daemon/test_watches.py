@@ -7,7 +7,7 @@ from tests.daemon.conversation import fresh_daemon
 from xsadapter.engine.watches import Watches
 
 names = st.sampled_from(["a", "b", "ab", "@x"])
-plain = st.lists(names, max_size=4).map(lambda parts: "/" + "/".join(parts))
+plain = st.lists(names, max_size=6).map(lambda parts: "/" + "/".join(parts))
 special = st.lists(names, max_size=2).map(lambda parts: "/".join(["@x", *parts]))
 places = st.one_of(plain, plain, special)
 registrations = st.lists(st.tuples(places, st.none() | st.integers(0, 3)), max_size=12)
@@ -19,6 +19,14 @@ def above(upper, lower):
         return None
     first, second = [[part for part in path.split("/") if part] for path in (upper, lower)]
     return len(second) - len(first) if second[: len(first)] == first else None
+
+
+def below(place):
+    """All places of the trie below one."""
+    for first, inner in place.below.items():
+        assert inner.way[0] == first
+        yield inner
+        yield from below(inner)
 
 
 @given(registrations, st.data())
@@ -33,23 +41,27 @@ def test_a_look_up_finds_what_a_search_finds(made, data):
     left = [(path, depth, b"%d" % token) for token, (path, depth) in enumerate(made)]
     left = [entry for entry in left if (entry[0], entry[2]) in connection.watches]
     assert watches.count == len(left) == len(made) - len(gone)
+    for root in (watches._paths, watches._specials):
+        inner = list(below(root))
+        assert all(place.here or len(place.below) > 1 for place in inner), "a place that nobody needs"
+        assert len(inner) <= 2 * len({path for path, _, _ in left})
 
     asked = data.draw(places)
     reach = [(token, depth, above(path, asked)) for path, depth, token in left]
     assert [watch.token for watch in watches.matching(asked)] == [
         token for token, depth, levels in reach if levels is not None and (depth is None or levels <= depth)
     ]
-    before, looked = data.draw(st.lists(places, max_size=2)), set()
+    before, looked = data.draw(st.lists(places, max_size=3)), set()
     for place in before:
         list(watches.below(place, looked))
     found = list(watches.below(asked, looked))
     assert all(watch.path == place for place, here in found for watch in here)
-    below = [watch.path for _, here in found for watch in here]
+    told = [watch.path for _, here in found for watch in here]
     seen = [path for path, _, _ in left if any((above(place, path) or 0) > 0 for place in before)]
     new = [path for path, _, _ in left if (above(asked, path) or 0) > 0 and path not in seen]
-    assert sorted(below) == sorted(new)
-    for upper_at, upper in enumerate(below):
-        assert not any((above(upper, lower) or 0) > 0 for lower in below[upper_at:]), "deeper ones come first"
+    assert sorted(told) == sorted(new)
+    for upper_at, upper in enumerate(told):
+        assert not any((above(upper, lower) or 0) > 0 for lower in told[upper_at:]), "deeper ones come first"
 
 
 def test_nothing_is_left_of_watches_that_are_gone():

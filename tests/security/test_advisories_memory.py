@@ -315,6 +315,20 @@ def test_work_is_bounded_when_depth_and_watches_and_nesting_meet(machine, guest,
     assert len(guest.events()) == 127
 
 
+def test_watches_a_thousand_levels_deep_take_no_more_than_others(machine, guest):
+    """They were 40 MB, and a removal above them 90 ms for everybody: a place for each level of each."""
+    for number in range(128):
+        assert guest.ask("WATCH", b"w/%d/" % number + DEEP + b"\0t\0") == OK
+    left, places = [machine.daemon.watches._paths], 0
+    while left:
+        below = left.pop().below.values()
+        left += below
+        places += len(below)
+    assert places <= 2 * 128 + 2
+    assert guest.ask("WRITE", b"w\0") == OK
+    assert guest.ask("RM", b"w\0") == OK
+
+
 def test_a_claim_to_a_turn_does_not_grow(machine, guest):
     """A guest can lose by a new name each time."""
     machine.node(b"/open", b"b0\0")
