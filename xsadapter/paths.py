@@ -19,9 +19,12 @@ from __future__ import annotations
 
 import re
 from sys import intern
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from xsadapter.errors import RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ABSOLUTE_MAX: Final = 3072
 NAME: Final = re.compile(rb"[A-Za-z0-9_@-]+")
@@ -92,6 +95,16 @@ def spelled(value: bytes) -> str:
 def parent(path: str) -> str:
     """The parent of an absolute path; that of "/" is "/"."""
     return path[: path.rfind("/")] or "/"
+
+
+def topmost(paths: Iterable[str]) -> list[str]:
+    """Those of these paths that are below no other of them, each once. O(n log n) comparisons."""
+    tops: list[str] = []
+    # With a slash behind, what is below a path comes next after it.
+    for path in sorted(f"{path}/" for path in paths):
+        if not tops or not path.startswith(tops[-1]):
+            tops.append(path)
+    return [path[:-1] for path in tops]
 
 
 def chain(path: str) -> list[str]:

@@ -104,6 +104,13 @@ def test_what_is_no_special_name(raw):
     assert answer(paths.canonical_or_special, raw) is None
 
 
+@given(st.lists(st.lists(st.sampled_from(["a", "b", "a-b", "a0"]), min_size=1, max_size=4).map("/".join), max_size=9))
+def test_the_topmost_are_those_below_no_other(relative):
+    given_ = [f"/{path}" for path in relative]
+    wanted = {path for path in given_ if not any(path.startswith(f"{other}/") for other in given_)}
+    assert sorted(paths.topmost(given_)) == sorted(wanted)
+
+
 def test_relations():
     assert paths.parent("/a/b") == "/a"
     assert paths.parent("/a") == "/"

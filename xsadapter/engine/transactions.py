@@ -42,6 +42,7 @@ from xsadapter.engine.permissions import owner
 from xsadapter.engine.turns import CREATED, REMOVED, WRITTEN
 from xsadapter.engine.view import along, reached
 from xsadapter.errors import RequestError
+from xsadapter.paths import topmost
 
 if TYPE_CHECKING:
     from xsadapter.engine.connection import Connection
@@ -312,14 +313,12 @@ class Transaction:
         )
         if domain.usage.nodes + more <= limit:
             return True
-        gone = {
-            path
-            for top, removed in self._effects.items()
-            if removed and top in now
+        gone = sum(
+            _is_owned(node, domid) and not _is_owned(wanted.get(path), domid)
+            for top in topmost(path for path, removed in self._effects.items() if removed and path in now)
             for path, node in now.descend(top)
-            if _is_owned(node, domid) and not _is_owned(wanted.get(path), domid)
-        }
-        return more <= len(gone) or domain.usage.nodes + more - len(gone) <= limit
+        )
+        return more <= gone or domain.usage.nodes + more - gone <= limit
 
     def _committed(self) -> tuple[Transaction, rrdstore.Tree]:
         """Commit, as it is or replayed: what was committed, and the tree before; RequestError EAGAIN, ENOSPC."""
