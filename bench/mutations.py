@@ -276,7 +276,11 @@ MUTATIONS = (
         11,
         "what another policy does not keep stays until more comes",
         "store/test_refitting.py",
-        (HISTORY, "for number in self.graph.lines.get(line.id, [])[:]:", "for number in ():"),
+        (
+            HISTORY,
+            "for number in reversed(self.graph.lines.get(line.id, [])[:]):  # As",
+            "for number in ():  # As",
+        ),
     ),
     broken(
         11,

@@ -112,7 +112,7 @@ class History:
         """Give a branch this policy and these tiers: what they do not hold goes, unless it is held."""
         self.moved += 1
         line.keep, line.rings = keep, rings
-        for number in self.graph.lines.get(line.id, [])[:]:
+        for number in reversed(self.graph.lines.get(line.id, [])[:]):  # As lists, from their end on.
             self.let_go(number)
 
     def _end_empty(self, line: Line) -> None:

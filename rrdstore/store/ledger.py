@@ -209,11 +209,11 @@ class Ledger:
             self.series.feed(record.rt, edits)
         history = self._history  # As it is: no run has anything to tell.
         graph, parents = history.graph, record.parents
-        if len(parents) == 1 and parents[0][0] in graph.records:
+        before = graph.records.get(parents[0][0]) if parents else None
+        if before is not None and len(parents) == 1:
             record.grafts = parents[0][:1]
         else:
             record.grafts = graph.reduced([key.number for key in parents if key.number in graph.records])
-        before = graph.records.get(parents[0][0]) if parents else None
         history.parting.admitted(record, edits, before)
         history.admit(record)
         if meeting is not None:
