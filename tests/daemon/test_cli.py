@@ -4,8 +4,10 @@ import os
 import signal
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -291,3 +293,15 @@ def test_xenstored_takes_over_nothing_where_nothing_was_left(tmp_path, monkeypat
 def test_xenstored_refuses_what_it_does_not_know_or_cannot_do(words, said):
     done = CliRunner().invoke(xenstored_main, ["-N", *words], terminal_width=500)
     assert (done.exit_code, said in done.stderr) == (2, True), done.stderr
+
+
+def test_a_tool_does_not_load_the_daemon():
+    asked = "import sys; import xsadapter.cli; print(sorted({'rrdstore', 'xsadapter.server'} & set(sys.modules)))"
+    told = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert told.stdout == "[]\n"
+    assert set(main.list_commands(click.Context(main))) >= {"run", "ls", "top", "install-unit"}
+
+
+def test_the_version_says_how_it_was_built():
+    told = CliRunner().invoke(main, ["--version"], prog_name="xsadapter")
+    assert told.output == f"xsadapter, version {version('rrdstore')}, {rrdstore.BUILD}\n"

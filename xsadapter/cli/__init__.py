@@ -1,22 +1,58 @@
-"""The program `xsadapter`: the daemon, and the xenstore tools for any xenstore daemon."""
+"""The program `xsadapter`: the daemon, and the xenstore tools for any xenstore daemon.
+
+Rule: what a command needs is loaded when it is called. The daemon's modules take longer to load than most tools to run.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
+from importlib.metadata import version
+from typing import Final
+
 import click
 
-import rrdstore
-from xsadapter.cli.links import install_links
-from xsadapter.cli.log import log
-from xsadapter.cli.lookup import lookup
-from xsadapter.cli.metrics import metrics
-from xsadapter.cli.run import run
-from xsadapter.cli.top import top
-from xsadapter.cli.unit import install_unit
 from xsadapter.cli.verbs import VERBS
 
+_LATER: Final = {
+    "run": "run:run",
+    "lookup": "lookup:lookup",
+    "log": "log:log",
+    "top": "top:top",
+    "metrics": "metrics:metrics",
+    "install-links": "links:install_links",
+    "install-unit": "unit:install_unit",
+}
+"""Commands by name, where they are not tools: module and function."""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="rrdstore", message=f"%(prog)s, version %(version)s, {rrdstore.BUILD}")
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *_LATER})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in _LATER and cmd_name not in self.commands:
+            module, _, function = _LATER[cmd_name].partition(":")
+            self.add_command(getattr(import_module(f"xsadapter.cli.{module}"), function))
+        return super().get_command(ctx, cmd_name)
+
+
+def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        import rrdstore  # noqa: PLC0415 - see the rule
+
+        click.echo(f"{ctx.find_root().info_name}, version {version('rrdstore')}, {rrdstore.BUILD}")
+        ctx.exit()
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_version,
+    help="Show the version and exit.",
+)
 def main() -> None:
     """A xenstore daemon with a history of constant size, and clients for it.
 
@@ -30,5 +66,5 @@ def main() -> None:
     """  # noqa: D301 - the escape is click\'s mark: do not rewrap
 
 
-for command in (run, *VERBS, lookup, log, top, metrics, install_links, install_unit):
+for command in VERBS:
     main.add_command(command)

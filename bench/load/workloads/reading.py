@@ -178,6 +178,8 @@ def _tools() -> float:
 
 def _listing(target: Target, command: list[object], domains: int) -> Callable[[], Lap]:
     environment = {**os.environ, "XENSTORED_PATH": str(target.socket), "XENSTORED_RUNDIR": str(target.directory)}
+    # As with an installed one, modules are compiled to bytecode once.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     words = [str(word) for word in command]
 
     def lap() -> Lap:
