@@ -35,7 +35,6 @@ timeout 60 xl destroy one; timeout 60 xl destroy two; timeout 60 xl destroy thre
 figure "daemon's CPU $(cpu) s"
 kill "$(pid_of_daemon)"; sleep 3
 timeout 200 python3 $SCENARIO/dom0/counted.py $STORE /local/domain/1/data/n
-timeout 200 python3 $SCENARIO/dom0/counted.py $STORE /local/domain/2/data/n
 check
 figure "the log says: $(grep -a xenstored /out/messages | tail -4 | sed 's/.*xenstored/xenstored/' | tr '\n' ';')"
 cp -r $CONSOLES /out/
