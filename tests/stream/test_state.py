@@ -144,6 +144,30 @@ def test_another_s_code_gets_what_the_stream_has(house):
     assert nodes[b"/local/domain/5/name"] == stream.Node(b"/local/domain/5/name", b"a\0b", five)
 
 
+def test_names_of_large_directories_go_to_another_s_code_before_what_is_below_them(house):
+    toolstack = Peer(house.daemon)
+    for number in range(150):
+        for place in (
+            b"/local/domain/%d/name",
+            b"/local/domain/0/backend/%d/a/b",
+            b"/small/%d" % (number % 9) + b"/%d",
+        ):
+            assert toolstack.ask("WRITE", place % number + b"\0x") == OK
+    records = list(stream.decode(house.left(whole=True, ours=False)))
+    paths = [record.path.decode() for record in records if isinstance(record, stream.Node)]
+    clients = [path for path, _ in house.daemon.head.tree.descend("/") if not path.startswith(private.ROOT)]
+    assert sorted(paths) == sorted([*clients, *private.SPECIAL_NAMES])
+    at = {path: number for number, path in enumerate(paths)}
+    assert all(at[path.rpartition("/")[0] or "/"] < at[path] for path in clients if path != "/")
+    for top, below in (("/local/domain", "name"), ("/local/domain/0/backend", "a")):
+        names = [path for path in clients if path.rpartition("/")[0] == top]
+        assert len(names) >= 150
+        assert max(map(at.get, names)) < min(at[f"{path}/{below}"] for path in names if f"{path}/{below}" in at)
+    data = house.left(whole=True, ours=True)
+    ours = [record.path.decode() for record in stream.decode(data) if isinstance(record, stream.Node)]
+    assert [path for path in ours if not path.startswith("@")] == clients
+
+
 def test_what_c_xenstored_left(house):
     house.host.lives[0] = None
     other = house.taken_over(WRITTEN_BY_C, fresh=True)

@@ -5,7 +5,9 @@ Rules
 2. For our own code a record of ours goes with them (`beyond`). For any other a confined client of a local socket is
    left out, since it would be taken for a privileged one; so are open transactions, which no other continues.
 3. Version 1 has no quotas and no domains: C xenstored 4.17 ends at a record that it does not know.
-4. Of the tree goes what clients can see, `/` first, and the lists of the special names.
+4. Of the tree goes what clients can see, `/` first, and the lists of the special names. To another program names of
+   large directories go before what is below them: C xenstored writes a directory's list again for each name in it, and
+   looks for room among what all others have left; 220,000 nodes took it 2.5 s so, and take 1.1.
 
 Cost: O(state), O(nodes) if the tree goes with it.
 """
@@ -13,6 +15,8 @@ Cost: O(state), O(nodes) if the tree goes with it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import compress
+from operator import not_
 from typing import TYPE_CHECKING, Final
 
 from xsadapter.engine import private
@@ -33,11 +37,13 @@ from xsadapter.stream.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     import rrdstore
     from xsadapter.engine.state import ConnectionState, DomainState, State
 
+_WIDE: Final = 100
+"""Names of a directory that is large."""
 _RELATIVE: Final = len("/local/domain//")
 
 
@@ -97,14 +103,14 @@ def told(
             for opened in client.transactions:
                 yield Transaction(client.serial, opened.number)
     if tree is not None:
-        yield from _nodes(tree)
+        yield from _nodes(tree.descend("/") if ours is not None else _wide_first(list(tree.descend("/"))), tree)
     if version > 1:
         for domain in state.domains:
             yield Domain(domain.domid, domain.features, domain.limits)
 
 
-def _nodes(tree: rrdstore.Tree) -> Iterator[Node]:
-    for path, node in tree.descend("/"):
+def _nodes(nodes: Iterable[tuple[str, rrdstore.Node]], tree: rrdstore.Tree) -> Iterator[Node]:
+    for path, node in nodes:
         if not path.startswith(private.ROOT):
             yield Node(path.encode(), node.value, _entries(node.meta))
         if path == "/":
@@ -112,6 +118,14 @@ def _nodes(tree: rrdstore.Tree) -> Iterator[Node]:
                 special = tree.get(private.special_place(name))
                 if special is not None:
                     yield Node(name.encode(), b"", _entries(special.meta))
+
+
+def _wide_first(nodes: list[tuple[str, rrdstore.Node]]) -> Iterator[tuple[str, rrdstore.Node]]:
+    wide = {path for path, node in nodes if node.children > _WIDE}
+    above = {path[:at] or "/" for path in wide for at, letter in enumerate(path) if letter == "/"}
+    sooner = [path in wide or path in above or (path.rpartition("/")[0] or "/") in wide for path, _ in nodes]
+    yield from compress(nodes, sooner)
+    yield from compress(nodes, map(not_, sooner))
 
 
 def _entries(meta: bytes) -> tuple[Permission, ...]:
