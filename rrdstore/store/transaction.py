@@ -65,6 +65,15 @@ class Transaction:
         return Tree(self._shown(self._root), self._ledger.storage)
 
     @property
+    def now(self) -> Tree:
+        """The same for whoever is done with it when the next change is made, which may change it. O(1).
+
+        A tree that nobody keeps spares the next change the copy of a path.
+        """
+        self._check()
+        return Tree(self._root, self._ledger.storage)
+
+    @property
     def edits(self) -> tuple[Edit, ...]:
         """What it has changed so far, in order."""
         return tuple(self._edits)

@@ -88,7 +88,7 @@ def put(root: Node, names: tuple[str, ...], value: bytes, meta: bytes | None, nu
     """
     _, way, indexes, node = way_to(root, names)
     if node is None:
-        return _added(root, names, value, meta, number, edit)
+        return _added(way, names, value, meta, number, edit)
     if meta is None or meta == node.meta:
         meta = node.meta
     elif meta:
@@ -180,9 +180,10 @@ def replaced(
     return fresh
 
 
-def _added(root: Node, names: tuple[str, ...], value: bytes, meta: bytes | None, number: int, edit: int) -> Node:
-    """As `put`, where there is nothing yet."""
-    trail, _ = _trail(root, names)
+def _added(way: list[Any], names: tuple[str, ...], value: bytes, meta: bytes | None, number: int, edit: int) -> Node:
+    """As `put`, where there is nothing yet, and a way as far as there is one."""
+    trail: list[Node | None] = [one for one in way if one.__class__ is not Bucket and one.__class__ is not Wide]
+    trail += [None] * (len(names) - len(trail))
     return _rebuilt(trail, names, new_node(value, shared_meta(meta or b""), number, number), number, edit)
 
 

@@ -295,10 +295,10 @@ def apply(change: rrdstore.Transaction, moves: Iterable[Move]) -> None:
         if move.domid is not None:
             change.note(move.place, "value")
             change.note(move.place, "list")
-        for path, value, _ in edits(change.tree, (move,)):
+        for path, value, _ in edits(change.now, (move,)):
             if value is not None:
                 change.set(path, value)
-            elif path in change.tree:
+            elif path in change.now:
                 change.remove(path)
 
 

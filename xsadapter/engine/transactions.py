@@ -204,7 +204,7 @@ class Transaction:
         """See View."""
         if path not in self.touched:
             self._touch(path)
-        node = self._tx.tree.get(path)
+        node = self._tx.now.get(path)
         self._tx.note(path, "exists")
         if node is not None and what != "exists":
             self._tx.note(path, what)
@@ -212,7 +212,7 @@ class Transaction:
 
     def nearest(self, path: str) -> tuple[str, rrdstore.Node]:
         """See View. That the first missing name is missing says that all below it are."""
-        missing, above, node = reached(self._tx.tree, path)
+        missing, above, node = reached(self._tx.now, path)
         for place in (missing, above):
             if place not in self.touched:
                 self._touch(place)
@@ -223,12 +223,12 @@ class Transaction:
     def names(self, path: str) -> tuple[str, ...]:
         """See View."""
         self._tx.note(path, "list")
-        return self._tx.tree.list(path)
+        return self._tx.now.list(path)
 
     def order(self, path: str) -> Order:
         """See View."""
         self._tx.note(path, "list")
-        return self._tx.tree.order(path)
+        return self._tx.now.order(path)
 
     def write(self, operation: str, path: str, value: bytes, old: rrdstore.Node) -> None:
         """See View."""
@@ -250,12 +250,12 @@ class Transaction:
     def permit(self, operation: str, path: str, meta: bytes) -> None:
         """See View. The engine sets value and metadata together, so the value counts as read."""
         self._tx.note(path, "value")
-        self._tx.set(path, self._tx.tree.stat(path).value, meta=meta)
+        self._tx.set(path, self._tx.now.stat(path).value, meta=meta)
         self._changed(operation, path)
 
     def remove(self, operation: str, path: str) -> None:
         """See View."""
-        self._move(path, self._head.indexes.removed(self._tx.tree, path))
+        self._move(path, self._head.indexes.removed(self._tx.now, path))
         self._tx.remove(path)
         self._changed(operation, path, removed=True)
 
@@ -306,7 +306,7 @@ class Transaction:
             return True
         domain = self._guest.domain
         limit, domid = domain.limits["nodes"], domain.domid
-        now, wanted = self._head.tree, self._tx.tree
+        now, wanted = self._head.tree, self._tx.now
         more = sum(
             _is_owned(after, domid) and not _is_owned(before, domid)
             for after, before in zip(along(wanted, self._made), along(now, self._made), strict=True)
