@@ -382,7 +382,8 @@ class Server:
         now, ticking = time.monotonic(), self._ticking
         if busy:
             self._daemon.metrics.turns.took(now - self._daemon.flow.now)
-            ticking.served(now)
+            if ticking.at is None:
+                ticking.served(now)
         if ticking.at is not None and now >= ticking.at:
             ticking.turn()
         if self._listeners.wake is not None:

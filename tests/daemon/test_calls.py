@@ -27,10 +27,10 @@ COUNT = 640
 NEVER = 1e6
 BUDGETS = [
     # operation, outstanding, kept in a file and by a journal, Python calls a request at most
-    (Kind.READ, 1, True, 29.5),
+    (Kind.READ, 1, True, 28.5),
     (Kind.READ, 64, True, 10.6),
-    (Kind.WRITE, 1, False, 43.3),
-    (Kind.WRITE, 1, True, 62.2),
+    (Kind.WRITE, 1, False, 42.3),
+    (Kind.WRITE, 1, True, 61.2),
     (Kind.WRITE, 64, True, 41.8),
 ]
 

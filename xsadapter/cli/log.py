@@ -1,8 +1,8 @@
 """`xsadapter log`: who did what, from the history: what the audit log would have said, as far as it is kept.
 
 Rules
-1. It reads the store, not the daemon, so it works while the daemon runs and after it has ended, and costs the
-   daemon nothing; what it sees is everything older than about half a second.
+1. It reads the store and its journal, not the daemon, so it works while the daemon runs and after it has ended, and
+   costs the daemon nothing; what it sees is everything that was answered.
 2. A kept commit stands for those before it that were thinned: the line says how many, in JSON also whose they were,
    and it is a domain's if any of them was.
 """

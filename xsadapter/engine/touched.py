@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Sequence
 
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.events import Effect
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Journal(Protocol):
     """Where it is written down, so that who is killed loses nothing."""
 
-    def change(self, connection: Connection, effects: Iterable[Effect]) -> None:
+    def change(self, connection: Connection, effects: Collection[Effect]) -> None:
         """The request of this client that is being carried out is about to change the tree, in one commit."""
         ...
 

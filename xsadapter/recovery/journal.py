@@ -22,7 +22,7 @@ from xsadapter.recovery.words import Words
 from xsadapter.wire import HEADER_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
     from xsadapter.engine.connection import Connection
@@ -74,7 +74,7 @@ class Journal:
     def _place(self) -> Path:
         return self._directory / f"{NAME}.{self.generation}"
 
-    def change(self, connection: Connection, effects: Iterable[Effect]) -> None:
+    def change(self, connection: Connection, effects: Collection[Effect]) -> None:
         """See the Protocol."""
         daemon = self._daemon
         if daemon.flow.touched.any:

@@ -24,13 +24,15 @@ from typing import TYPE_CHECKING, Final
 from xsadapter.recovery.words import CHANGES, CHANGES_AT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterator
 
     from xsadapter.engine.events import Effect
     from xsadapter.recovery.words import Words
 
 _HEAD: Final = struct.Struct("=QQQQ6I")
 _EFFECT: Final = struct.Struct("=BH")
+_PLAIN: Final = struct.Struct("=QQQQ6IBH")
+"""Both, where no output is between them."""
 _FRONT: Final = 8
 _PADDING: Final = tuple(map(bytes, range(8)))
 
@@ -56,9 +58,13 @@ def encoded(
     start: int,
     asked: tuple[int, int, int],
     output: bytes,
-    effects: Iterable[Effect],
+    effects: Collection[Effect],
 ) -> bytes:
     """A change but for size and crc; its length is a multiple of 8."""
+    if len(effects) == 1 and not output:  # What nearly all are, in one piece.
+        ((path, removed),) = effects
+        data = _PLAIN.pack(before, serial, done, start, *asked, 0, 1, 0, removed, len(path)) + path.encode("ascii")
+        return data + _PADDING[-len(data) % 8]
     parts = [b"", output]
     for path, removed in effects:
         parts += (_EFFECT.pack(removed, len(path)), path.encode("ascii"))
