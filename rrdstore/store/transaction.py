@@ -94,6 +94,17 @@ class Transaction:
         if (path, what) not in self._own:
             self._reads[path, what] = None
 
+    def look(self, path: str, what: What) -> Node | None:
+        """The node at `path`, as it is until the next change, or None; what of it decides is remembered, as by `note`."""
+        self._check()
+        if what not in WHATS:
+            raise ValueError(f"what {what!r}: expected one of {', '.join(WHATS)}")
+        node = edit.find(self._root, split(path))
+        seen = (path, what if node is not None else "exists")
+        if seen not in self._own:
+            self._reads[seen] = None
+        return node
+
     def get(self, path: str) -> bytes:
         """The value at `path`; NotFound. Remembered."""
         return self._find(path, "value").value
@@ -124,20 +135,21 @@ class Transaction:
         were missing. O(depth), also if all of them are made.
         """
         self._check()
-        if parents is not None and self._chain(path, value, meta, _bytes(parents, "parents")):
+        way = edit.way_to(self._root, split(path))
+        if parents is not None and way.node is None and self._chain(path, way, value, meta, _bytes(parents, "parents")):
             return
         change = Edit(path, _bytes(value, "value"), None if meta is None else _bytes(meta, "meta"))
-        self._root = edit.put(self._root, split(path), value, meta, self._number, self._mark)
+        self._root = edit.put_at(self._root, way, value, meta, self._number, self._mark)
         self._edits.append(change)
         self._own.add((path, "value"))
         self._own.add((path, "exists"))
         if meta is not None:
             self._own.add((path, "meta"))
 
-    def _chain(self, path: str, value: bytes, meta: bytes | None, parents: bytes) -> bool:
-        """Make a node that has more than one level to be made; False if it has not."""
-        names = split(path)
-        there = edit.depth(self._root, names)
+    def _chain(self, path: str, way: edit.Way, value: bytes, meta: bytes | None, parents: bytes) -> bool:
+        """Make a node that has more than one level to be made, at the end of a way; False if it has not."""
+        names = way.names
+        there = len(edit.nodes_of(way.containers)) - 1
         if len(names) - there < 2:
             return False
         ends = accumulate(map(len, names), lambda end, size: end + 1 + size, initial=0)
@@ -218,9 +230,7 @@ class Transaction:
         return node
 
     def _find(self, path: str, what: What) -> Node:
-        self._check()
-        node = edit.find(self._root, split(path))
-        self._note(path, what if node is not None else "exists")
+        node = self.look(path, what)
         if node is None:
             raise NotFound("node", path)
         return node

@@ -86,7 +86,12 @@ def put(root: Node, names: tuple[str, ...], value: bytes, meta: bytes | None, nu
 
     Missing parents come into being with no value and no metadata.
     """
-    _, way, indexes, node = way_to(root, names)
+    return put_at(root, way_to(root, names), value, meta, number, edit)
+
+
+def put_at(root: Node, to: Way, value: bytes, meta: bytes | None, number: int, edit: int) -> Node:
+    """The same where a way of this very tree leads, which is used up."""
+    names, way, indexes, node = to
     if node is None:
         return _added(way, names, value, meta, number, edit)
     if meta is None or meta == node.meta:
@@ -143,6 +148,11 @@ def way_to(root: Node, names: tuple[str, ...]) -> Way:
     return _way(Way, (names, way, indexes, node))
 
 
+def nodes_of(way: list[Any]) -> list[Node]:
+    """The nodes among what lies on a way."""
+    return [one for one in way if one.__class__ is not Bucket and one.__class__ is not Wide]
+
+
 def replaced(
     root: Node, names: tuple[str, ...], way: list[Any], indexes: list[int], node: Node, fresh: Node, edit: int
 ) -> Node:
@@ -182,7 +192,7 @@ def replaced(
 
 def _added(way: list[Any], names: tuple[str, ...], value: bytes, meta: bytes | None, number: int, edit: int) -> Node:
     """As `put`, where there is nothing yet, and a way as far as there is one."""
-    trail: list[Node | None] = [one for one in way if one.__class__ is not Bucket and one.__class__ is not Wide]
+    trail: list[Node | None] = [*nodes_of(way)]
     trail += [None] * (len(names) - len(trail))
     return _rebuilt(trail, names, new_node(value, shared_meta(meta or b""), number, number), number, edit)
 

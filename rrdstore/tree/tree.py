@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from rrdstore.errors import NotFound
 from rrdstore.tree.digest import digest
-from rrdstore.tree.edit import find
+from rrdstore.tree.edit import find, nodes_of, way_to
 from rrdstore.tree.node import Bucket, Node, Stub, child, listing
 from rrdstore.tree.order import Late
 from rrdstore.tree.path import join, split
@@ -62,7 +62,9 @@ class Tree:
 
         What permission checks and watch look-ups ride on: count the nodes to know how far it went.
         """
-        return _walk(self.root, split(path))
+        way = way_to(self.root, split(path))
+        nodes = nodes_of(way.containers)
+        return iter(nodes if way.node is None else [*nodes, way.node])
 
     def descend(self, path: str = "/") -> Iterator[tuple[str, Node]]:
         """Every node at and below `path`, parents first, siblings by name; NotFound. O(nodes), no recursion."""
@@ -86,17 +88,6 @@ class Tree:
         return isinstance(other, Tree) and (self.root is other.root or self.digest() == other.digest())
 
     __hash__ = None  # type: ignore[assignment]  # equal by content, which is too dear for a hash
-
-
-# Apart from the class, so that a bad path raises where it is given and not where the first node is asked for.
-def _walk(root: Node, names: tuple[str, ...]) -> Iterator[Node]:
-    node: Node | None = root
-    yield root
-    for name in names:
-        node = child(node.kids, name)  # type: ignore[union-attr]  # the loop ends where it would be None
-        if node is None:
-            return
-        yield node
 
 
 def _descend(names: tuple[str, ...], node: Node) -> Iterator[tuple[str, Node]]:

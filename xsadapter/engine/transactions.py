@@ -125,9 +125,10 @@ class Transaction:
 
     def carry_out(self, request: Request, size: int, prefix_varies: bool) -> bytes:
         """Carry out a request of `size` bytes and remember its outcome; raises what it raises, ENOMEM, EAGAIN."""
-        if self.gave_way:
-            raise RequestError("EAGAIN")
-        self._bear_request(size)
+        if self._guest is not None:
+            if self.gave_way:
+                raise RequestError("EAGAIN")
+            self._bear_request(size)
         if not self._requests:
             self._connection.flow.touched.connection(self._connection.serial)
         frame = self._connection.asked
@@ -204,11 +205,7 @@ class Transaction:
         """See View."""
         if path not in self.touched:
             self._touch(path)
-        node = self._tx.now.get(path)
-        self._tx.note(path, "exists")
-        if node is not None and what != "exists":
-            self._tx.note(path, what)
-        return node
+        return self._tx.look(path, what)
 
     def nearest(self, path: str) -> tuple[str, rrdstore.Node]:
         """See View. That the first missing name is missing says that all below it are."""
