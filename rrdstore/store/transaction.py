@@ -95,7 +95,7 @@ class Transaction:
             self._reads[path, what] = None
 
     def look(self, path: str, what: What) -> Node | None:
-        """The node at `path`, as it is until the next change, or None; what of it decides is remembered, as by `note`."""
+        """The node at `path`, as it is until the next change, or None; what of it decides is remembered (`note`)."""
         self._check()
         if what not in WHATS:
             raise ValueError(f"what {what!r}: expected one of {', '.join(WHATS)}")

@@ -54,6 +54,18 @@ def tell(watches: Watches, effects: Iterable[Effect], before: rrdstore.Tree, aft
             change.tell(watches.matching(path))
 
 
+def tell_replaced(watches: Watches, path: str, tree: rrdstore.Tree) -> None:
+    """The same for a client's value that was replaced: its node was there and is, and the same may read it."""
+    change: _Change | None = None
+    for watch in watches.matching(path):
+        connection = watch.connection
+        if connection.privileged:
+            connection.event(path[watch.strip :] if watch.strip else path, watch.token)
+        else:
+            change = change or _Change(path, tree, tree)
+            change.tell((watch,))
+
+
 class _Change:
     """What became of one path, and who may know of it."""
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import rrdstore
-from xsadapter.engine.events import tell
+from xsadapter.engine.events import tell, tell_replaced
 from xsadapter.engine.flow import refused
 from xsadapter.engine.index import apply, edits
 from xsadapter.engine.turns import CREATED, REMOVED, WRITTEN
@@ -126,8 +126,7 @@ class Live:
         if trail.changes:
             trail.changed(self._connection, ((operation, path),), head, self._connection.flow.now)
         if head.watches.count:
-            # Who may know of it is the same before and after, so one tree stands for both.
-            tell(head.watches, ((path, False),), head.tree, head.tree)
+            tell_replaced(head.watches, path, head.tree)
 
     def replace(self, operation: str, path: str, names: tuple[str, ...], value: bytes) -> bool:
         """As `write`, for a client that may do it, if it is the value of a small leaf and nothing else is concerned.
