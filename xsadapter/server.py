@@ -278,7 +278,11 @@ class Server:
         """One request of a client, if it has a complete one and takes what it is sent."""
         connection = client.connection
         try:
-            done = client.step()
+            if client.__class__ is RingClient or client.confined:
+                done = client.step()
+            else:
+                # As it does, without its call.
+                done = not (client.backlog or connection.closed) and self._daemon.step(connection)  # type: ignore[union-attr]  # it is a StreamClient
         except FrameError as error:
             if isinstance(client, RingClient):
                 client.broke(found=str(error))
@@ -291,7 +295,7 @@ class Server:
             return False
         if client.__class__ is RingClient:
             self._rings[client.port] = client
-        elif not done:
+        elif not done and (client.left or client.interest != _IN or client.confined or connection.held is not None):  # type: ignore[union-attr]  # likewise
             self._mind(client)  # type: ignore[arg-type]  # it is a StreamClient
         if not connection.privileged and connection.stalled:
             self._stalled[connection.serial] = client
@@ -299,9 +303,6 @@ class Server:
 
     def _mind(self, client: StreamClient) -> None:
         """Have the poll look for what the client is to be looked at for."""
-        if client.interest == _IN and not (client.left or client.confined) and client.connection.held is None:
-            # As nearly all are: it is read and nothing else.
-            return
         wanted = client.wanted
         if wanted != client.interest:
             client.interest = wanted
@@ -354,7 +355,8 @@ class Server:
         if not client.send():
             self._end(client)
             return
-        self._mind(client)
+        if client.left or client.interest != _IN or client.confined or client.connection.held is not None:
+            self._mind(client)
         if backlog and not client.backlog:
             self._ready[client.connection.serial] = client
 

@@ -184,7 +184,8 @@ class Run:
                 self._take_back(record, before, undo_of(names, containers, node, self._edit))
             ledger.follow(fault)
             raise
-        self._appended(record, edits)
+        if storage.due or ledger.watches or self._parting.remains.parts:
+            self._appended(record, edits)
         return record
 
     def _appended(self, record: Record, edits: tuple[Edit, ...]) -> None:
