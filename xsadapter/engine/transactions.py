@@ -125,9 +125,9 @@ class Transaction:
 
     def carry_out(self, request: Request, size: int, prefix_varies: bool) -> bytes:
         """Carry out a request of `size` bytes and remember its outcome; raises what it raises, ENOMEM, EAGAIN."""
+        if self.gave_way:
+            raise RequestError("EAGAIN")
         if self._guest is not None:
-            if self.gave_way:
-                raise RequestError("EAGAIN")
             self._bear_request(size)
         if not self._requests:
             self._connection.flow.touched.connection(self._connection.serial)
