@@ -278,11 +278,7 @@ class Server:
         """One request of a client, if it has a complete one and takes what it is sent."""
         connection = client.connection
         try:
-            if client.__class__ is RingClient or client.confined:
-                done = client.step()
-            else:
-                # As it does, without its call.
-                done = not (client.backlog or connection.closed) and self._daemon.step(connection)  # type: ignore[union-attr]  # it is a StreamClient
+            done = client.step()
         except FrameError as error:
             if isinstance(client, RingClient):
                 client.broke(found=str(error))

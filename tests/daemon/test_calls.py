@@ -27,11 +27,11 @@ COUNT = 640
 NEVER = 1e6
 BUDGETS = [
     # operation, outstanding, kept in a file and by a journal, Python calls a request at most
-    (Kind.READ, 1, True, 26.4),
-    (Kind.READ, 64, True, 9.6),
-    (Kind.WRITE, 1, False, 39.3),
-    (Kind.WRITE, 1, True, 58.2),
-    (Kind.WRITE, 64, True, 39.7),
+    (Kind.READ, 1, True, 27.3),
+    (Kind.READ, 64, True, 10.6),
+    (Kind.WRITE, 1, False, 40.3),
+    (Kind.WRITE, 1, True, 59.2),
+    (Kind.WRITE, 64, True, 40.7),
 ]
 
 
