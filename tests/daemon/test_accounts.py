@@ -70,7 +70,7 @@ def recount(daemon):
             mine[2] += 1
             mine[1] += len(path) + len(token)
         if not connection.privileged:
-            mine[1] += sum(map(len, connection.output))
+            mine[1] += sum(256 + len(message) for message in connection.output)
             mine[1] += sum(opened._memory for opened in connection.transactions.values())
             mine[3] += len(connection.transactions)
     return found
@@ -156,7 +156,7 @@ def test_counters_are_what_a_recount_finds(taken):
             peers[0].ask("SET_QUOTA", b"%d\0memory\0%d\0" % (step[1], memory))
         elif step[1] in peers:
             connection = peers[step[1]].connection
-            waiting = sum(map(len, connection.output))
+            waiting = sum(256 + len(message) for message in connection.output)
             if step[0] == "close":
                 if peers[0].ask("RELEASE", b"%d\0" % step[1]) == b"OK\0":
                     peers.pop(step[1], None)

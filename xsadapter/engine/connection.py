@@ -8,7 +8,7 @@ Rules
 3. A reply that would exceed 4096 bytes becomes E2BIG.
 4. A connection with something to send is in the flow's `waiting` list once, from the moment its
    queue stops being empty; the shell takes it out by sending.
-5. A guest pays for what waits for it: 16 bytes + payload of each message count as its memory. An
+5. A guest pays for what waits for it: of each message 256 bytes, which it takes beside them, and its own. An
    event that would put it over its quota, or that it has not begun to read in 20 seconds, is
    dropped; a reply never is. A guest that has too much outstanding is not read, nor is one that has too
    much memory and does not read what waits for it. (Nodes alone may be too much: it has to be able to
@@ -43,6 +43,8 @@ RING: Final = "ring"
 
 _E2BIG: Final = ERROR_PAYLOADS["E2BIG"]
 _TRANSACTION_IDS: Final = 1 << 32
+_KEPT: Final = 256
+"""Bytes that a message which waits takes beside its own, about."""
 
 
 class Connection:
@@ -285,16 +287,18 @@ class GuestConnection(Connection):
 
     def _queue(self, message: bytes, cause: Outstanding | None) -> None:
         message = _caused(message, cause) if cause is not None else Message(message)
-        self.domain.charge(len(message))
+        self.domain.charge(_KEPT + len(message))
         if not self.output:
             self.flow.waiting.append(self)
         self.output.append(message)
 
-    def _queue_event(self, message: bytes, cause: Outstanding | None) -> None:
+    def event(self, path: str, token: bytes) -> None:
+        """As any other's, but that what would be dropped for its memory costs next to nothing."""
         memory = self.domain.limits["memory"]
-        if memory and self.domain.usage.memory + len(message) > memory:
-            self._forget(message)
-            return
+        if not memory or self.domain.usage.memory + _KEPT + HEADER_SIZE + len(path) + len(token) + 2 <= memory:
+            super().event(path, token)
+
+    def _queue_event(self, message: bytes, cause: Outstanding | None) -> None:
         self._queue(message, cause)
         if self.flow.event_timeout:
             self.output[-1].until = self.flow.now + self.flow.event_timeout  # type: ignore[attr-defined]  # a Message
@@ -305,7 +309,7 @@ class GuestConnection(Connection):
         return super()._rest(message, count)
 
     def _finish(self, message: bytes) -> None:
-        self.domain.charge(-len(message))
+        self.domain.charge(-_KEPT - len(message))
         super()._finish(message)
 
 
