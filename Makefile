@@ -4,12 +4,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUNDIR ?= run
 COPY := build/compiled
+CORE := tests/testing/test_build.py tests/tree tests/store/test_machine.py tests/store/test_run.py tests/security/test_mutations.py \
+	$(addprefix tests/daemon/test_,fuzz.py model.py operations.py ring.py server.py state.py transactions.py watches.py)
 RIG ?= $(HOME)/.cache/rrdstore-rig
 OVERLAY ?= $(RIG)/overlay
 EXAMPLE := XENSTORED_PATH=$(abspath $(RUNDIR))/socket
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo lint bench figures docs compiled test-compiled realxen realxen-overlay clean
+.PHONY: help run test demo lint bench figures docs compiled test-compiled test-compiled-core wheel-compiled realxen realxen-overlay clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -58,6 +60,13 @@ compiled:  ## a copy in build/compiled whose hot modules are compiled by mypyc: 
 
 test-compiled: compiled  ## the whole suite over that copy
 	$(MAKE) -C $(COPY) test TESTS="--ignore=tests/repository $(TESTS)"
+
+# What is most compiled and least like itself interpreted: trees, runs of commits, the daemon's requests, hostile ones too.
+test-compiled-core: compiled  ## a part of it that takes a minute
+	$(MAKE) -C $(COPY) test TESTS="$(CORE)"
+
+wheel-compiled: $(BIN)/pip  ## a wheel in dist with those modules, for this Python on this kind of machine
+	RRDSTORE_COMPILED=1 $(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 
 # The overlay is what a Debian 12 host gets over its root (docs/xenstore.md). The rig needs qemu-system-x86, cpio and a
 # gigabyte outside of the repository, and is not part of the tests.

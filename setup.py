@@ -1,7 +1,7 @@
 """Builds the package: plain Python, or with its hot modules compiled by mypyc if RRDSTORE_COMPILED=1 says so.
 
 Rule: the sources are the same and mean the same; pure Python is the default and needs no compiler.
-All else is configured in pyproject.toml. What compiling buys: docs/bench.md.
+All else is configured in pyproject.toml. What compiling buys: docs/bench.md. MYPYC_OPT_LEVEL is the C compiler's -O.
 """
 
 from __future__ import annotations
@@ -38,10 +38,48 @@ COMPILED = {
     "rrdstore/store/run.py": "the newest commits, while nobody looks",
     "rrdstore/store/room.py": "what each commit may take",
     "rrdstore/store/ticks.py": "each commit may begin one",
+    "rrdstore/store/joining.py": "what a change makes and takes",
+    "rrdstore/tree/undo.py": "how it is taken back",
+    "xsadapter/wire.py": "each request is cut from its stream",
+    "xsadapter/paths.py": "each path is looked at",
+    "xsadapter/server.py": "the loop's turn",
+    "xsadapter/ticking.py": "asked in each turn",
+    "xsadapter/transport/stream.py": "what a socket receives and sends",
+    "xsadapter/transport/ring.py": "what a ring receives and sends",
+    "xsadapter/recovery/words.py": "where each client is, for whom comes after a kill",
+    "xsadapter/recovery/journal.py": "each change is announced",
+    "xsadapter/recovery/log.py": "what is touched beside the tree",
+    "xsadapter/engine/daemon.py": "each request is carried out",
+    "xsadapter/engine/connection.py": "each answer is queued",
+    "xsadapter/engine/flow.py": "who waits to be sent",
+    "xsadapter/engine/head.py": "the newest tree",
+    "xsadapter/engine/view.py": "what a request sees",
+    "xsadapter/engine/private.py": "whether a name is the daemon's own",
+    "xsadapter/engine/index.py": "whether a name is indexed",
+    "xsadapter/engine/permissions.py": "whether the asker may",
+    "xsadapter/engine/accounts.py": "whom a node is charged to",
+    "xsadapter/engine/bearing.py": "whether a guest's quota bears it",
+    "xsadapter/engine/domains.py": "who a client is",
+    "xsadapter/engine/events.py": "what a change tells",
+    "xsadapter/engine/watches.py": "and whom",
+    "xsadapter/engine/specials.py": "events of domains",
+    "xsadapter/engine/listings.py": "listings as they are sent",
+    "xsadapter/engine/metrics.py": "each request is counted",
+    "xsadapter/engine/touched.py": "what the log is to have",
+    "xsadapter/engine/trail.py": "each change is recorded, if auditors are there",
+    "xsadapter/engine/transactions.py": "a transaction's requests",
+    "xsadapter/engine/turns.py": "whose transaction waits",
+    "xsadapter/engine/failures.py": "refusals",
+    "xsadapter/commands/access.py": "the node that a request names is found",
+    "xsadapter/commands/nodes.py": "READ, WRITE, MKDIR, RM",
+    "xsadapter/commands/directory.py": "DIRECTORY, DIRECTORY_PART",
+    "xsadapter/commands/permissions.py": "GET_PERMS, SET_PERMS",
+    "xsadapter/commands/transactions.py": "TRANSACTION_START, TRANSACTION_END",
+    "xsadapter/commands/watches.py": "WATCH, UNWATCH",
 }
-"""The modules that are compiled, and why: what a commit goes through, measured one by one. All others cost next to
-nothing, or cannot be (mypyc evaluates the annotations of dataclasses and named tuples, and knows no multiple
-assignment in a class)."""
+"""The modules that are compiled, and why: what a commit and a request go through. All others cost next to nothing, or
+cannot be (mypyc evaluates the annotations of dataclasses and named tuples, and knows no multiple assignment in a
+class), or are what a user calls and is told his mistakes by (`Branch`, `Transaction`)."""
 
 HEADER = "rrdstore/native.h"
 
@@ -60,7 +98,8 @@ def extensions(target: str = "build") -> list[Extension]:
     # Checked strictly elsewhere; here the packages that types come from may be missing.
     flags = ["--config-file=", "--ignore-missing-imports", "--follow-imports=silent", "--python-version=3.11"]
     flags.append(f"--cache-dir={target}/mypy")
-    made = mypycify([*flags, *COMPILED], debug_level="0", group_name="rrdstore", target_dir=target)
+    level = os.environ.get("MYPYC_OPT_LEVEL", "2")
+    made = mypycify([*flags, *COMPILED], debug_level="0", opt_level=level, group_name="rrdstore", target_dir=target)
     for extension in made:
         extension.extra_compile_args = [*extension.extra_compile_args, "-include", HEADER]
     return made

@@ -10,13 +10,10 @@ Cost: O(depth) each.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from rrdstore.tree.edit import new_edit, remove
-from rrdstore.tree.node import BITS, FANOUT, Bucket, Inode, Wide, child, leaf_bytes, name_hash, part
-
-if TYPE_CHECKING:
-    from rrdstore.tree.node import Node
+from rrdstore.tree.node import BITS, FANOUT, Bucket, Inode, Node, Wide, child, leaf_bytes, name_hash, part
 
 
 class Undo(NamedTuple):
@@ -128,11 +125,12 @@ def undone(root: Node, undo: Undo) -> Node:
     if old is None and level < 0:
         return remove(root, names, edit)
     way = _way(root, names[: depth + 1], level)
+    way.reverse()  # and not `reversed`, at whose pairs mypyc 2.4 crashes
     put_back: Any = old
     fresh = put_back
     # Of what came into being the sets of its own directory know, those that were not replaced.
     counted = level + 1 if made and depth == len(names) - 1 else 0
-    for container, key in reversed(way):
+    for container, key in way:
         kind = container.__class__
         if kind is Bucket:
             copied = container.names.copy()

@@ -1,21 +1,16 @@
-"""The compiled build: what its table says is so, and what was built of it is what runs."""
+"""The compiled build: what its table says is so, and mypyc takes it. What runs is looked at in tests/testing."""
 
 import ast
 import runpy
 import subprocess
 import sys
-from importlib import import_module
-from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
 
-import rrdstore
-
 ROOT = Path(__file__).parents[2]
 BUILD = runpy.run_path(str(ROOT / "setup.py"))
 COMPILED = BUILD["COMPILED"]
-MODULES = [path.removesuffix(".py").replace("/", ".") for path in COMPILED]
 
 
 def test_each_compiled_module_is_there_and_has_its_reason():
@@ -63,10 +58,3 @@ def test_mypyc_takes_all_of_it(tmp_path):
     done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     assert list(tmp_path.glob("*.c"))
-
-
-@pytest.mark.skipif(rrdstore.BUILD != "compiled", reason="pure Python; make test-compiled runs the suite compiled")
-def test_all_that_was_to_be_compiled_is():
-    interpreted = [name for name in MODULES if not import_module(name).__file__.endswith(tuple(EXTENSION_SUFFIXES))]
-    assert not interpreted
-    assert {name for name in MODULES if name in sys.modules} == set(MODULES)
