@@ -220,7 +220,10 @@ class Branch:
         """
         if not isinstance(value, bytes):
             raise TypeError(f"value is bytes, not {type(value).__name__}")
-        record = self._ledger.run.replace(path, way, value, message, author)
+        run = self._ledger.run
+        if run.branch != self._id:  # History was told meanwhile, as by who asked for the head.
+            return 0
+        record = run.replace(path, way, value, message, author)
         return 0 if record is None else record.number
 
     def remove(self, path: str, message: str = "", author: str = "", opaque: bytes = b"") -> Commit:

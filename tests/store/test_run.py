@@ -324,3 +324,24 @@ def test_what_a_run_stores_is_what_it_changed(tmp_path_factory):
         taken.append((one.store.info().live, one.store.ledger.storage._objects.superblock.next))
         one.store.close()
     assert taken[0] == taken[1]
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_who_has_looked_and_then_had_history_told_of_all_replaces_nothing(tmp_path, opened):
+    """The run had ended between the two, and the commit was of no branch: the next look at history was a KeyError."""
+    with rrdstore.create(tmp_path / "s.rrdb", "4MiB", "last:8") as store:
+        main = store.branch("main")
+        main.set("/a", b"1")
+        if opened:
+            main.set("/a", b"2")
+        before, way = store.ledger.number, main.way(("a",))
+        assert way is not None
+        _ = store.ledger.history
+        assert main.replace("/a", way, b"3") == 0
+        main.set("/a", b"4")
+        assert (main.get("/a"), store.ledger.number - before) == (b"4", 1)
+        assert next(iter(main.log())).number == store.ledger.number
+        store.abandon()
+    with rrdstore.open(tmp_path / "s.rrdb") as store:
+        assert store.branch("main").get("/a") == b"4"
+        assert store.check() == []
