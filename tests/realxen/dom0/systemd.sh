@@ -10,8 +10,8 @@ counts_on() { [ "$(number)" -gt "$1" ]; }
 restarted() { [ "$(show NRestarts)" -gt "$1" ] && [ "$(show ActiveState)" = active ]; }
 told() { [ "$(grep -c "$1" /tmp/watched)" -gt 0 ]; }
 goes_on() { # what everybody notices of it
-  local at; at=$(number); timeout 20 xenstore-write "/tool/watched/$1" 1; until_so 20 told "$1"; local watch=$?
-  until_so 60 counts_on $((at + 20))
+  local at; at=$(number); timeout 20 xenstore-write "/tool/watched/$1" 1; until_so 60 told "$1"; local watch=$?
+  until_so 120 counts_on $((at + 20))
   result "$1: the guest counts on $?, dom0's watch was told $watch, xenconsoled is the same: $([ "$consoled" = "$(pidof xenconsoled)" ] && echo yes)"
 }
 mkdir -p /etc/systemd/system/$UNIT.d; printf '[Service]\nWatchdogSec=40\nTimeoutStartSec=300\n' >/etc/systemd/system/$UNIT.d/rig.conf
@@ -23,14 +23,14 @@ xenstore-watch /tool/watched >/tmp/watched & wait_for 20 grep -q watched /tmp/wa
 toy one 1 count; result "descriptors kept by systemd: $([ "$(show NFileDescriptorStore)" -ge 3 ] && echo some)"
 goes_on start
 
-pid=$(show MainPID); kill -9 "$pid"; until_so 60 restarted 0
+pid=$(show MainPID); kill -9 "$pid"; until_so 200 restarted 0
 result "kill -9: restarted $?, another process $([ "$pid" != "$(show MainPID)" ] && echo yes), a keeper of our own: $(ps | grep -c '[r]ecovery.keeper')"
 goes_on kill
 
 pid=$(show MainPID); timeout 400 systemctl reload $UNIT; result "systemctl reload: $?, $(show ActiveState), the same process $([ "$pid" = "$(show MainPID)" ] && echo yes)"
 goes_on reload
 
-before=$(show NRestarts); kill -STOP "$(show MainPID)"; until_so 120 restarted "$before"; result "stopped: the watchdog has it restarted $?"
+before=$(show NRestarts); kill -STOP "$(show MainPID)"; until_so 300 restarted "$before"; result "stopped: the watchdog has it restarted $?"
 goes_on watchdog
 
 timeout 60 systemctl stop $UNIT; result "systemctl stop: $?, $(show ActiveState), $(show Result), descriptors kept $(show NFileDescriptorStore)"
