@@ -205,12 +205,15 @@ class Branch:
         return Commit(ledger, record)
 
     def way(self, names: tuple[str, ...]) -> Way | None:
-        """Where a path leads now, for a `replace` before all else; `node` is what is there, None if nothing.
+        """Where a path leads now, for a `replace` before any other commit; `node` is what is there, None if nothing.
 
         None altogether if no `replace` can be now. O(depth).
         """
         run = self._ledger.run
-        return way_to(run.root, names) if run.branch == self._id else None
+        if run.branch != self._id:
+            return None
+        run.looked = self._ledger.number
+        return way_to(run.root, names)
 
     def replace(self, path: str, way: Way, value: bytes, message: str = "", author: str = "") -> int:
         """Set a small leaf that is there to another small value, in one commit: its number; 0 if it is more than that.
@@ -221,7 +224,8 @@ class Branch:
         if not isinstance(value, bytes):
             raise TypeError(f"value is bytes, not {type(value).__name__}")
         run = self._ledger.run
-        if run.branch != self._id:  # History was told meanwhile, as by who asked for the head.
+        # History may have been told meanwhile, as by who asked for the head; what another commit did would be undone.
+        if run.branch != self._id or run.looked != self._ledger.number:
             return 0
         record = run.replace(path, way, value, message, author)
         return 0 if record is None else record.number

@@ -67,6 +67,7 @@ class Run:
         "_undo",
         "_weights",
         "branch",
+        "looked",
         "records",
         "root",
         "shown",
@@ -87,6 +88,8 @@ class Run:
         """Who made the last one, as he was named, and as much of that as is kept."""
         self._released = 0
         """Of how many of them, the oldest, nothing is held any more, as they cannot stay."""
+        self.looked = 0
+        """After which commit a way was last taken, to replace what it leads to."""
         self._weights: dict[int, int] = {}
         """What of them replaces more than one place does: how many."""
 

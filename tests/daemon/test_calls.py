@@ -70,6 +70,7 @@ class Turns:
             self._server._once()
             with suppress(BlockingIOError):  # Only a part of what came is answered in one turn.
                 left -= len(self.client.recv(1 << 20, socket.MSG_DONTWAIT))
+            assert left >= 0, "an answer is longer than it should be: an error?"
 
 
 def calls(act):

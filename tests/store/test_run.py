@@ -345,3 +345,21 @@ def test_who_has_looked_and_then_had_history_told_of_all_replaces_nothing(tmp_pa
     with rrdstore.open(tmp_path / "s.rrdb") as store:
         assert store.branch("main").get("/a") == b"4"
         assert store.check() == []
+
+
+def test_a_way_of_another_moment_replaces_nothing(tmp_path):
+    """What was set meanwhile would be taken back by it, unseen."""
+    with rrdstore.create(tmp_path / "s.rrdb", "4MiB", "last:8") as store:
+        main = store.branch("main")
+        main.set("/d/a", b"1")
+        main.set("/d/b", b"1")
+        _ = main.tree
+        way = main.way(("d", "a"))
+        assert way is not None
+        main.set("/d/b", b"2")
+        assert main.replace("/d/a", way, b"3") == 0
+        assert (main.get("/d/a"), main.get("/d/b")) == (b"1", b"2")
+        way = main.way(("d", "a"))
+        assert way is not None
+        assert main.replace("/d/a", way, b"3")
+        assert (main.get("/d/a"), main.get("/d/b")) == (b"3", b"2")
