@@ -16,16 +16,20 @@ class Scripted:
         self._listener.bind(str(path))
         self._listener.listen(1)
         self._replies = replies
-        self._thread = threading.Thread(target=self._serve)
+        self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
     def _serve(self):
         stream, _ = self._listener.accept()
+        # Now: whoever connects again once this ends would else be one who waits here, and think that he is served.
+        self._listener.close()
         with stream:
             reader = FrameReader()
             for reply in self._replies:
                 while (frame := reader.take()) is None:
-                    reader.feed(stream.recv(4096))
+                    data = stream.recv(4096)
+                    assert data, "the client has gone"
+                    reader.feed(data)
                 stream.sendall(b"".join(pack(kind, frame[1], frame[2], payload) for kind, payload in reply))
             stream.shutdown(socket.SHUT_WR)
             stream.recv(1)
@@ -35,4 +39,3 @@ class Scripted:
 
     def __exit__(self, *_):
         self._thread.join()
-        self._listener.close()

@@ -90,7 +90,7 @@ def test_who_waits_for_an_event_is_told_to_look_again(rundir):
         watch = client.watch("/a")
         assert next(watch) == "/a"
         told = []
-        waiting = threading.Thread(target=lambda: told.append(next(watch)))
+        waiting = threading.Thread(target=lambda: told.append(next(watch)), daemon=True)
         waiting.start()
         killed(first)
         with started(rundir) as second:
@@ -140,12 +140,13 @@ def cut_off(place, replies):
                 pass
             place.unlink()
 
-    serving = threading.Thread(target=serve)
+    serving = threading.Thread(target=serve, daemon=True)
     serving.start()
     try:
         yield
     finally:
         serving.join(PATIENCE)
+    assert not serving.is_alive(), "nobody came to the last of them"
 
 
 def connected(place):
