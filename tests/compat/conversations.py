@@ -153,10 +153,12 @@ class Talk:
             self.mixed = True
         mine = self.open[step.who]
         step.overlapped = bool(step.transaction and mine.get(step.transaction))
-        if step.operation in CHANGES and (not step.transaction or step.operation == "TRANSACTION_END"):
+        # What a domain's coming or going does is done outside of the transaction that it is asked in.
+        outside = not step.transaction or step.operation in BORDERS
+        if step.operation in CHANGES and (outside or step.operation == "TRANSACTION_END"):
             for at, theirs in enumerate(self.open):
                 for number in theirs:
-                    if (at, number) != (step.who, step.transaction):
+                    if outside or (at, number) != (step.who, step.transaction):
                         theirs[number] = True
 
     def path(self, who: int) -> bytes:
