@@ -37,7 +37,7 @@ timeout 60 systemctl stop $UNIT; result "systemctl stop: $?, $(show ActiveState)
 kill "$(pidof xenconsoled)"; rm -f /run/xenconsoled.pid; sleep 1
 
 PID_FILE=/run/xenstore.pid
-mkdir -p /etc/default; echo 'XENSTORED=/usr/local/bin/xsadapter-xenstored' >/etc/default/xen
+mkdir -p /etc/default; printf '%s\n' XENSTORED=/usr/local/bin/xsadapter-xenstored 'XENCONSOLED_ARGS="--log=guest --log-dir=/var/log/xen/console"' >/etc/default/xen
 timeout 200 bash /etc/init.d/xen start; result "/etc/init.d/xen start: $?, xenstored $(kill -0 "$(pid_of_daemon)" && echo runs), xenconsoled $(pidof xenconsoled >/dev/null && echo runs)"
 figure "score of memory: $(cat "/proc/$(pid_of_daemon)/oom_score_adj"), the journal has: $(journalctl -q -o cat -t xenstored | tail -3 | tr '\n' ';')"
 consoled=$(pidof xenconsoled); xenstore-watch /tool/watched >/tmp/watched & wait_for 20 grep -q watched /tmp/watched
