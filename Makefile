@@ -74,7 +74,7 @@ realxen-overlay: .venv/stamp-test  ## the daemon, its dependencies and its unit 
 	rm -rf $(OVERLAY)
 	tests/realxen/overlay.sh $(OVERLAY)
 
-realxen: realxen-overlay  ## scenarios under the real hypervisor, emulated in RIG: half an hour (SCENARIOS="host kill")
+realxen: realxen-overlay  ## scenarios under the real hypervisor, emulated in RIG: an hour (SCENARIOS="host kill")
 	OUT=$(RIG) tests/realxen/build.sh
 	OUT=$(RIG) tests/realxen/systemd.sh $(RIG)/systemd
 	OUT=$(RIG) tests/realxen/scenarios.sh $(SCENARIOS)

@@ -1,5 +1,5 @@
 # Scenario 3, without a kill: another program takes the daemon's place, three times, under guests that count and watch. With
-# $DAEMON `c` the first one takes it from the stock daemon.
+# $DAEMON `c` the first one takes it from the stock daemon; else that takes it a fourth time, which is the way back.
 LAST=40000 SIZE=192MiB
 . /dom0/scenario/dom0/lib.sh || exit 1
 OURS=/usr/local/bin/xsadapter-xenstored
@@ -11,13 +11,18 @@ syslogd -O /out/messages; start_daemon; start_host
 toy one 1 count; toy two 2 count
 xenstore-watch /tool/watched >/tmp/watched & wait_for 10 grep -q watched /tmp/watched
 pid=$(pid_of_daemon); consoled=$(pidof xenconsoled)
-for round in 1 2 3; do
-  one=$(number 1); two=$(number 2); began=$(cut -d' ' -f1 /proc/uptime)
+rounds="1 2 3 4"; [ $DAEMON = ours ] || rounds="1 2 3"
+for round in $rounds; do
+  one=$(number 1); two=$(number 2); began=$(cut -d' ' -f1 /proc/uptime); becomes=python
   if [ $DAEMON$round = c1 ]; then
     timeout 120 xenstore-control live-update -c "$OPTIONS" $OURS >/tmp/update 2>&1; status=$?
+  elif [ $round = 4 ]; then
+    becomes=xenstored
+    timeout 120 xenstore-control live-update -c "--pid-file=/run/xenstored.pid --priv-domid=0" $XB/xenstored >/tmp/update 2>&1; status=$?
   else
     timeout 120 xsadapter control live-update $OURS >/tmp/update 2>&1; status=$?
   fi
+  readlink "/proc/$pid/exe" | grep -q $becomes || status=another
   ended=$(cut -d' ' -f1 /proc/uptime)
   timeout 20 xenstore-write /local/domain/1/data/ping $round; timeout 20 xenstore-write /local/domain/2/data/ping $round
   if until_so 30 ponged 1 $round && until_so 30 ponged 2 $round; then pong=fires; else pong=silent; fi
