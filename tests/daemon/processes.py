@@ -100,3 +100,8 @@ def run(*words: str, **added: str) -> subprocess.CompletedProcess[str]:
         timeout=PATIENCE,
         check=False,
     )
+
+
+def troubles(client):
+    """What the daemon says it has trouble with."""
+    return [line for line in client.control("history", "info").splitlines() if line.startswith("trouble")]

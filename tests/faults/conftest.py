@@ -1,4 +1,4 @@
-"""The failing disk, compiled once a session."""
+"""The failing disk, compiled once a session, and a directory for a daemon."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.compat.peers import short_directory
 from tests.faults import shim
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -22,3 +24,10 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if os.environ.get("CI") == "true":
             raise
         pytest.skip(str(missing))
+
+
+@pytest.fixture
+def rundir() -> Iterator[Path]:
+    """Where a daemon will have its things; not there yet."""
+    with short_directory() as directory:
+        yield directory / "run"

@@ -7,7 +7,6 @@ import math
 import pytest
 
 import rrdstore
-from tests.compat.peers import short_directory
 from tests.daemon.conversation import Peer
 from tests.daemon.processes import running
 from xsadapter.cli.history import Wanted
@@ -15,12 +14,6 @@ from xsadapter.cli.refuge import Refuge
 from xsadapter.engine import private
 from xsadapter.engine.daemon import Daemon
 from xsadapter.errands import Errands
-
-
-@pytest.fixture
-def rundir():
-    with short_directory() as directory:
-        yield directory / "run"
 
 
 def brimming(path):

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from tests.compat.peers import short_directory
-from tests.daemon.processes import running, until
+from tests.daemon.processes import running, troubles, until
 from tests.faults.disks import ext4
 
 
@@ -15,10 +15,6 @@ from tests.faults.disks import ext4
 def disk():
     with short_directory() as directory, ext4(directory / "disk", "64M") as disk:
         yield disk
-
-
-def troubles(client):
-    return [line for line in client.control("history", "info").splitlines() if line.startswith("trouble")]
 
 
 def test_a_file_system_that_is_read_only_after_an_error_is_let_go_of_mended_and_used_again(disk):

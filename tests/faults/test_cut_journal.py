@@ -10,20 +10,9 @@ import sys
 import pytest
 
 import rrdstore
-from tests.compat.peers import short_directory
-from tests.daemon.processes import running, until
+from tests.daemon.processes import running, troubles, until
 
 OPTIONS = ("--size", "8MiB", "--keep", "last:64 1s:1m")
-
-
-@pytest.fixture
-def rundir():
-    with short_directory() as directory:
-        yield directory / "run"
-
-
-def troubles(client):
-    return [line for line in client.control("history", "info").splitlines() if line.startswith("trouble")]
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,7 @@ import pytest
 
 import rrdstore
 from tests.compat import peers
-from tests.compat.peers import short_directory
-from tests.daemon.processes import running, until
+from tests.daemon.processes import running, troubles, until
 from xsadapter import tools
 from xsadapter.errors import RequestError
 
@@ -18,16 +17,6 @@ OPTIONS = ("--size", "8MiB", "--keep", "last:64 1s:1m")
 ILL = 100
 """Not among the first or last, whose pages an opening may read."""
 MENDED = "was damaged and is mended"
-
-
-@pytest.fixture
-def rundir():
-    with short_directory() as directory:
-        yield directory / "run"
-
-
-def troubles(client):
-    return [line for line in client.control("history", "info").splitlines() if line.startswith("trouble")]
 
 
 def told(number):

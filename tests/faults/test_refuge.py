@@ -9,17 +9,10 @@ from random import Random
 
 import pytest
 
-from tests.compat.peers import short_directory
-from tests.daemon.processes import run, running, until
+from tests.daemon.processes import run, running, troubles, until
 from tests.faults.disks import tmpfs
 
 SIZE = 4 << 20
-
-
-@pytest.fixture
-def rundir():
-    with short_directory() as directory:
-        yield directory / "run"
 
 
 @pytest.fixture
@@ -30,10 +23,6 @@ def disk(rundir):
 
 def daemon(rundir, path, *options):
     return running(rundir, "--size", "4MiB", "--keep", "last:64 1s:1m", "--store", str(path), *options)
-
-
-def troubles(client):
-    return [line for line in client.control("history", "info").splitlines() if line.startswith("trouble")]
 
 
 def filled(rundir, path, *, killed=True):
