@@ -201,6 +201,13 @@ EFFECTS = {
     ),
     "written, then removed with its parent": (
         [("WRITE", b"/d/a/x\0new"), ("RM", b"/d/a\0")],
+        [
+            *((b"/d/a/x", place) for place in (b"/", b"/d", b"/d/a", b"/d/a/x")),
+            *((b"/d/a", place) for place in (b"/", b"/d", b"/d/a")),
+        ],
+    ),
+    "made, then removed with its parent": (
+        [("WRITE", b"/d/a/new\0"), ("RM", b"/d/a\0")],
         [(b"/d/a/x", b"/d/a/x"), (b"/d/a", b"/"), (b"/d/a", b"/d"), (b"/d/a", b"/d/a")],
     ),
     "removed, then its parent": (

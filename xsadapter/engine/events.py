@@ -3,9 +3,9 @@
 Rules
 1. An effect is (path, removed): a path that was named by WRITE, by a MKDIR that created, by
    SET_PERMS or by RM, and whether RM named it. Parents made on the way are no effects.
-2. An effect tells everyone who watches the path or an ancestor, if the node exists after the
-   change, or existed before it and was removed by name. What was created and removed again in one
-   transaction tells nobody.
+2. An effect tells everyone who watches the path or an ancestor, if the node exists before the
+   change or after it, whether it was removed by its own name or, in the same transaction, with its parent. What was
+   created and removed again in one transaction tells nobody.
 3. A removal tells first those who watch exactly a node below that existed before and does not
    afterwards: each its own path, the deepest first.
 4. An unprivileged connection is told of a node that it may read, or whose parent it may read,
@@ -49,7 +49,7 @@ def tell(watches: Watches, effects: Iterable[Effect], before: rrdstore.Tree, aft
                     if change.old is not None and change.new is None:
                         change.tell(below)
         change = _Change(path, before, after)
-        if change.new is not None or (removed and change.old is not None):
+        if change.new is not None or change.old is not None:
             told.add(path)
             change.tell(watches.matching(path))
 
