@@ -9,11 +9,10 @@ None stands for one commit, its own author's. Cost: O(8) a drop.
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from rrdstore.history.commit import Record
 
@@ -33,12 +32,23 @@ def inherit(heir: Record, dropped: Record) -> None:
     heir.authors = counts if len(counts) <= AUTHORS else greatest(counts)
 
 
-def stand_for(heir: Record, dropped: Sequence[Record]) -> None:
-    """The same for commits that each stand for themselves alone, of eight authors at most. O(1) each."""
-    heir.thinned += len(dropped)
-    counts = Counter([record.author for record in dropped])
-    counts[heir.author] += 1
-    heir.authors = dict(counts)
+def stand_for(heir: Record, names: Iterable[str]) -> None:
+    """The same for commits that each of these made after it, one inheriting of the other, but for the count.
+
+    O(1) each, as one more name than there may be drops one of them at once.
+    """
+    counts = {heir.author: 1} if heir.authors is None else dict(heir.authors)
+    for name in names:
+        if name in counts:
+            counts[name] += 1
+        elif len(counts) < AUTHORS:
+            counts[name] = 1
+        else:
+            last = max((one for one, count in counts.items() if count == 1), default="")
+            if last > name:
+                del counts[last]
+                counts[name] = 1
+    heir.authors = counts
 
 
 def greatest(counts: Mapping[str, int]) -> dict[str, int]:

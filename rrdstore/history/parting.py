@@ -61,10 +61,10 @@ class Parting:
         if weight:
             self._weights[number] = weight
 
-    def weigh(self, weights: Mapping[int, int], records: Sequence[Record]) -> None:
-        """Some commits of a run replaced several places; the first of those that stay has what those before it did."""
+    def weigh(self, weights: Mapping[int, int], first: Record, staying: Record) -> None:
+        """Some commits of a run replaced several places; the `first` has what those before the ones `staying` did."""
         for number, weight in weights.items():
-            heir = max(number, records[0].number)
+            heir = number if number >= staying.number else first.number
             self._weights[heir] = self._weights.get(heir, 0) + weight
 
     def dropped(self, record: Record, heir: Record | None) -> None:

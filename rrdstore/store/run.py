@@ -9,8 +9,9 @@ that begins with it takes the next: what the two ways share is done once.
 A commit has its tree by undoing what came after it: only those that stay need one.
 A commit that does more, but little (`joining`), ends the edit and copies its paths; the tree before undoes it.
 What anyone else can see never changes: who takes the tree ends the edit (`freeze`), and the next commit copies a path.
+Of those that cannot stay any more only the first is held, as whoever inherits does so by its way, and who made each.
 Bound: at most `LONGEST` commits, `STAYING` where more than that stay for being new; settling costs a copied path for
-each that stays, 10 ms in all. Trees before a commit are held for those alone that can stay.
+each that stays, and half a microsecond for each other, 10 ms in all.
 Cost: O(depth) a commit, nothing copied where the edit has been before.
 """
 
@@ -19,13 +20,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rrdstore.errors import HINDERED
-from rrdstore.history.authors import AUTHORS, stand_for
 from rrdstore.history.commit import AUTHOR_BYTES, MESSAGE_BYTES, Edit, Record, cut
 from rrdstore.native import mypyc_attr
 from rrdstore.storage.protocol import Entry
 from rrdstore.store.config import MAIN
 from rrdstore.store.joining import made, set_again, sizes, weight_of
 from rrdstore.store.merging import applied
+from rrdstore.store.passed import Passed
 from rrdstore.store.room import change_cost, creation_cost, leaf_cost
 from rrdstore.tree.edit import EMPTY, graft, new_edit, replaced, way_to
 from rrdstore.tree.node import SMALL, Bucket, Node, Wide
@@ -38,10 +39,12 @@ if TYPE_CHECKING:
     from rrdstore.store.ledger import Ledger
     from rrdstore.tree.edit import Way
 
-LONGEST = 2048
+LONGEST = 8192
 """Commits after which a run is settled in any case."""
 STAYING = 512
 """And where more stay: so many paths are copied in 8 ms, in a tree of 500,000 nodes."""
+GATHERED = 256
+"""Commits that cannot stay, after which they are let go of."""
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -60,7 +63,9 @@ class Run:
         "_ledger",
         "_line",
         "_longest",
+        "_most",
         "_parting",
+        "_passed",
         "_released",
         "_rings",
         "_rows",
@@ -79,7 +84,9 @@ class Run:
         self.root: Node = EMPTY
         """The newest tree of the branch: to be read before the next commit, and kept by nobody (`freeze`)."""
         self.records: list[Record] = []
-        """The commits, oldest first."""
+        """The commits, oldest first, but for those that have been let go of."""
+        self._passed = _NONE
+        """What is left of these."""
         self._undo: list[Undo] = []
         """What takes back each of them."""
         self.shown = _NOTHING_SHOWN
@@ -102,7 +109,8 @@ class Run:
         self._line, self._rings = line, rings
         (self._closes, self._closes_number), self._ends = rings.quiet, history.next_end
         self._rows, self._feeds, self._parting = rings.newest, line.name == MAIN, history.parting
-        self._longest = LONGEST if self._rows <= STAYING else STAYING
+        self._longest = head.number + (LONGEST if self._rows <= STAYING else STAYING)
+        self._most = self._rows + GATHERED
         self.branch, self.root, self._key, self._edit = line.id, head.root, head.key, new_edit()
 
     def freeze(self) -> Node:
@@ -118,7 +126,7 @@ class Run:
         It sets a small leaf again, makes a place and what is missing above it, or does a little of anything.
         """
         ledger, records = self._ledger, self.records
-        if ledger.closed or ledger.leases.ended or len(records) >= self._longest:
+        if ledger.closed or ledger.leases.ended or ledger.number >= self._longest:
             return None
         # The time first: where commits are rare, each closes a bucket.
         retention = ledger.retention
@@ -147,7 +155,7 @@ class Run:
         ledger = self._ledger
         names, containers, indexes, node = way
         number, storage = ledger.number + 1, ledger.storage
-        if node.__class__ is not Node or len(self.records) >= self._longest:
+        if node.__class__ is not Node or number > self._longest:
             return None
         meta = node.meta
         size = len(value) + len(meta)
@@ -290,10 +298,12 @@ class Run:
 
     def _holds(self, record: Record, undo: Undo, edits: tuple[Edit, ...]) -> None:
         """The tree has the change of a commit."""
-        ledger = self._ledger
-        self.records.append(record)
+        ledger, records = self._ledger, self.records
+        records.append(record)
         self._undo.append(undo)
         self._key, ledger.number = record.key, record.number
+        if len(records) > self._most:
+            self._gather()
         if self._feeds and ledger.series is not None:
             ledger.series.feed(record.rt, edits)
 
@@ -308,6 +318,13 @@ class Run:
         for at in range(self._released, len(self.records) - self._rows):
             self.records[at].root, self._undo[at] = None, _NOTHING
             self._released = at + 1
+
+    def _gather(self) -> None:
+        """Let go of those that cannot stay any more. O(1) a commit."""
+        skip = len(self.records) - self._rows
+        passed = self._passed.and_these(self.records[:skip])
+        # All at once: an interrupt finds what was, or what is.
+        self._passed, self.records, self._undo, self._released = passed, self.records[skip:], self._undo[skip:], 0
 
     def _take_back(self, record: Record, before: Node, undo: Undo) -> None:
         """An interrupt came between the journal and the end: nothing of the commit is here."""
@@ -340,28 +357,13 @@ class Run:
             if at > skip:
                 root = undone(root, undo[at])
         # What is dropped by what follows goes in pieces, if nothing else holds it.
-        weights = self._weights
+        weights, passed, staying = self._weights, self._passed, records
+        if skip:
+            passed, staying = passed.and_these(records[:skip]), records[skip:]
         self._forgotten()
-        del undo, root
-        gone: list[Record] = []
-        if skip and self._commute(records, branch, head):
-            gone, records = records[:skip], records[skip:]
-            stand_for(records[0], gone)
-        history.parting.weigh(weights, records)
-        for record in records:
-            record.grafts, head = (head,), record.number
-            history.admit(record)
-        for record in gone:
-            record.grafts, record.root = records[0].grafts, None
-
-    def _commute(self, records: list[Record], branch: int, head: int) -> bool:
-        """Whether it makes no difference who inherits first: these, and those that go before them, have few authors."""
-        graph = self._ledger.history.graph
-        older = [graph.records[number] for number in (head, *graph.lines.get(branch, ())[-self._rows :])]
-        names = {record.author for record in records}
-        for record in older:
-            names.update((record.author,) if record.authors is None else record.authors)
-        return len(names) <= AUTHORS
+        del undo, root, records
+        history.parting.weigh(weights, passed.first or staying[0], staying[0])
+        passed.admit(history, head, staying)
 
     def forget(self) -> None:
         """There is no run any more, and never was: the ledger has become what the storage has."""
@@ -370,9 +372,10 @@ class Run:
 
     def _forgotten(self) -> None:
         self.records, self._undo, self.root = [], [], EMPTY
-        self._weights, self._released, self.shown = {}, 0, _NOTHING_SHOWN
+        self._weights, self._passed, self._released, self.shown = {}, _NONE, 0, _NOTHING_SHOWN
 
 
 _NOTHING_SHOWN = Tree(EMPTY)
 _tuple = tuple.__new__  # a third of what calling a named tuple costs
+_NONE = Passed()
 _NOTHING = Undo((), -1, -1, EMPTY, made=False)

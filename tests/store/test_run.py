@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import rrdstore
 from rrdstore.errors import InvalidPath, LeaseEnded
 from rrdstore.history.authors import AUTHORS
-from rrdstore.store.run import LONGEST, STAYING, Run
+from rrdstore.store.run import GATHERED, STAYING, Run
 from rrdstore.testing import ManualClock
 from rrdstore.tree.node import SMALL
 from rrdstore.tree.path import split
@@ -181,14 +181,23 @@ def test_whoever_looks_sees_what_there_would_be_without_runs(tmp_path_factory, i
     assert seen[0] == seen[1]
 
 
-@pytest.mark.parametrize(("keep", "most"), [("last:5 1m:10", LONGEST), ("last:512", LONGEST), ("last:3000", STAYING)])
-def test_a_run_is_settled_before_it_is_too_long(tmp_path_factory, keep, most):
+@pytest.mark.parametrize(("keep", "most"), [("last:5 1m:10", 1300), ("last:512", 1300), ("last:3000", STAYING)])
+@pytest.mark.parametrize("authors", [1, AUTHORS, 5 * AUTHORS])
+def test_a_run_is_settled_before_it_is_too_long(tmp_path_factory, monkeypatch, keep, most, authors):
+    monkeypatch.setattr("rrdstore.store.run.LONGEST", 1300)
     seen, longest = [], []
     for one in two(tmp_path_factory, False, keep):
-        lengths = []
-        for n in range(2 * LONGEST + 100):
-            one.set(f"/a/{n % 7}", b"%d" % n)
-            lengths.append(len(one.store.ledger.run.records))
+        lengths, random, ledger = [], Random(keep), one.store.ledger
+        for n in range(2900):
+            who = min(random.randrange(authors), random.randrange(authors))
+            if n == 500:
+                one.clock.advance(61)
+            if n == 100 or n % 10:
+                one.main.set(f"/a/{n % 7}", b"%d" % n, author=f"who {who}")
+            else:
+                one.set(f"/a/{n % 7}", b"%d" % n, author=f"who {who}")
+            lengths.append(ledger.number - ledger._history.graph.numbers[-1])
+            assert len(ledger.run.records) <= 512 + GATHERED
         longest.append(max(lengths))
         seen.append(one.seen())
     assert longest == [most, 0]
