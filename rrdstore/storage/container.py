@@ -26,7 +26,7 @@ from urllib.parse import quote
 
 from rrdstore.errors import Corrupt, Held, NoStore, Unwritable
 from rrdstore.storage.holder import holder
-from rrdstore.storage.layout import FRAME, PAGE, Layout
+from rrdstore.storage.layout import FRAME, Layout
 from rrdstore.storage.schema import recognised, strangers, tables
 from rrdstore.storage.superblock import Superblock
 
@@ -38,6 +38,8 @@ WAIT = 250
 
 _NAMED = 1.0
 """Seconds for which it is believed that the same process holds the log: the kernel takes 20 ms to list all locks."""
+_CACHED = 256
+"""Pages that SQLite keeps in memory of those that are in the file, too; those of a transaction it never puts out."""
 _FORBIDDEN = ("attempt to write a readonly", "unable to open")
 _BUSY = ("database is locked", "database table is locked", "database schema is locked")
 
@@ -284,7 +286,7 @@ def _connected(path: str, how: str, *, durable: bool) -> Container:
         for pragma in (
             "wal_autocheckpoint = 0",
             "cache_spill = OFF",
-            f"cache_size = {max(2048, layout.wal // PAGE)}",
+            f"cache_size = {_CACHED}",
             "temp_store = MEMORY",
             f"max_page_count = {layout.pages}",
             f"synchronous = {'NORMAL' if durable else 'OFF'}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from typing import TYPE_CHECKING
 
 from rrdstore.errors import Corrupt
@@ -32,7 +32,7 @@ class Memory:
 
     def state(self) -> State:
         """A new store with no branch yet."""
-        return State(secrets.token_bytes(16), 1, 0, (), (), {}, frozenset(), series=self._series)
+        return State(os.urandom(16), 1, 0, (), (), {}, frozenset(), series=self._series)
 
     def lacking(self, cost: int, *, shrinks: bool) -> int:  # noqa: ARG002 - the protocol's
         """Nothing is ever lacking."""

@@ -10,7 +10,6 @@ the directory that the process is in.
 from __future__ import annotations
 
 import os
-import secrets
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,7 +45,7 @@ def create(
     is no store yet: what a creation that never got so far has left is written anew. `uuid` and `epoch` are those of the
     store that this one continues, if it does; `series` what is declared of series; `memory` the budget for trees.
     """
-    layout, uuid, path = plan(size, slots, series), uuid or secrets.token_bytes(16), real(path)
+    layout, uuid, path = plan(size, slots, series), uuid or os.urandom(16), real(path)
     _refuse(path)
     ring = path + locking.SUFFIX
     try:

@@ -6,12 +6,9 @@ Rule: what a command needs is loaded when it is called. The daemon's modules tak
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import Final
 
 import click
-
-from xsadapter.cli.verbs import VERBS
 
 _LATER: Final = {
     "run": "run:run",
@@ -21,8 +18,17 @@ _LATER: Final = {
     "metrics": "metrics:metrics",
     "install-links": "links:install_links",
     "install-unit": "unit:install_unit",
+    "read": "verbs:read",
+    "write": "verbs:write",
+    "list": "verbs:list_",
+    "ls": "verbs:ls",
+    "rm": "verbs:rm",
+    "exists": "verbs:exists",
+    "chmod": "verbs:chmod",
+    "watch": "verbs:watch",
+    "control": "verbs:control",
 }
-"""Commands by name, where they are not tools: module and function."""
+"""Commands by name: module and function."""
 
 
 class _Commands(click.Group):
@@ -38,7 +44,9 @@ class _Commands(click.Group):
 
 def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
-        import rrdstore  # noqa: PLC0415 - see the rule
+        from importlib.metadata import version  # noqa: PLC0415 - see the rule
+
+        import rrdstore  # noqa: PLC0415
 
         click.echo(f"{ctx.find_root().info_name}, version {version('rrdstore')}, {rrdstore.BUILD}")
         ctx.exit()
@@ -64,7 +72,3 @@ def main() -> None:
       xsadapter run --rundir run &
       XENSTORED_PATH=run/socket xsadapter ls /
     """  # noqa: D301 - the escape is click\'s mark: do not rewrap
-
-
-for command in VERBS:
-    main.add_command(command)

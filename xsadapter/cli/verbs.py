@@ -194,6 +194,3 @@ def control(words: tuple[str, ...], socket: str | None) -> None:
       xsadapter control history log /local/domain/1
     """  # noqa: D301 - the escape is click's mark: do not rewrap
     _run("control", list(words), socket)
-
-
-VERBS: Final = (read, write, list_, ls, rm, exists, chmod, watch, control)

@@ -17,8 +17,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from functools import lru_cache
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+from blake3 import blake3
 
 if TYPE_CHECKING:
     Notes: TypeAlias = tuple[tuple[str, bool], ...]
@@ -172,4 +173,4 @@ def _offset(packed: bytes, name: bytes, at: int) -> int:
 
 @lru_cache(maxsize=32768)
 def _hash(name: str) -> int:
-    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big")
+    return int.from_bytes(blake3(name.encode()).digest(length=8), "big")

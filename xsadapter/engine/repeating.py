@@ -14,8 +14,9 @@ Cost: O(requests of open transactions).
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, NamedTuple
+
+from blake3 import blake3
 
 from xsadapter.commands import HANDLERS
 from xsadapter.engine.transactions import settled
@@ -77,4 +78,4 @@ def _outcome(
 
 
 def _mark(outcome: bytes | str) -> str:
-    return outcome if isinstance(outcome, str) else hashlib.blake2b(outcome, digest_size=_DIGEST).hexdigest()
+    return outcome if isinstance(outcome, str) else blake3(outcome).hexdigest(length=_DIGEST)
