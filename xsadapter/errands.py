@@ -71,6 +71,21 @@ class EachSecond:
         self._call(now)
 
 
+class Once:
+    """What is called one time, when a moment has come."""
+
+    def __init__(self, errands: Errands, at: float, call: Callable[[], None]) -> None:
+        self._errands, self._call = errands, call
+        self.at: float | None = at
+        errands.add(self)
+
+    def turn(self, _: Server) -> None:
+        """See Errand."""
+        self.at = None
+        self._errands.remove(self)
+        self._call()
+
+
 _LEAST: Final = 1.0
 _MOST: Final = 60.0
 

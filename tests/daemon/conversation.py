@@ -150,7 +150,7 @@ class Host:
             raise OSError("refused")
         self.rings[connection.domid] = port
 
-    def resume(self, connection: Connection) -> None:
+    def resume(self, connection: Connection, indexes: tuple[int, int] | None = None) -> None:
         self.connect(connection, 0, 0)
 
     def rebind(self, connection: Connection, port: int) -> None:

@@ -14,7 +14,7 @@ import logging
 import os
 import socket
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.daemon import Daemon
     from xsadapter.engine.state import ConnectionState
+    from xsadapter.recovery.inherited import Inherited
     from xsadapter.stream import Record
     from xsadapter.stream.incoming import Heard
     from xsadapter.stream.outgoing import Carriers
@@ -114,16 +115,24 @@ class Heirs:
     listeners: dict[str, Listener]
     """By what they are for; the daemon's own by the empty string."""
     clients: list[StreamClient]
+    inherited: Inherited | None = None
+    """What was written down of them, if that is gone on with."""
+    lost: list[int] = field(default_factory=list)
+    """The serial numbers of those that were not taken over."""
 
     def took(self, connection: Connection, known: ConnectionState) -> bool:
         """Whether a client's bytes are carried on."""
         try:
             if known.ring:
-                self.daemon.hypervisor.resume(connection)
+                words = None if self.inherited is None else self.inherited.words
+                self.daemon.hypervisor.resume(connection, None if words is None else words.ring(connection.domid))
             else:
                 self.clients.append(self._client(connection))
+                if self.inherited is not None:
+                    self.inherited.socket(connection, known)
         except (OSError, KeyError) as error:
             _log.warning("%s was not taken over: %s", connection.author, error)
+            self.lost.append(connection.serial)
             return False
         return True
 

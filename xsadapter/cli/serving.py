@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import gc
 import logging
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from xsadapter.audit import Audit
 from xsadapter.cli import heritage
@@ -29,9 +31,10 @@ from xsadapter.engine import lives
 from xsadapter.engine.daemon import Daemon
 from xsadapter.engine.index import DEFAULT as INDEXES
 from xsadapter.engine.planting import plant
-from xsadapter.errands import Errands
+from xsadapter.errands import Errands, Once
 from xsadapter.errors import RequestError
 from xsadapter.recovery.going_on import GoingOn
+from xsadapter.recovery.inherited import Inherited
 from xsadapter.scarcity import Scarcity
 from xsadapter.server import Server
 from xsadapter.stream.outgoing import Carriers
@@ -53,6 +56,9 @@ if TYPE_CHECKING:
     from xsadapter.transport.socket import ClientSocket
 
 _log = logging.getLogger("xsadapter")
+
+_LOOK: Final = 0.05
+"""Seconds after which a daemon that took over looks who has died meanwhile, all clients being served by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +126,10 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
         if settings.trace.path is not None:
             audit.open(str(settings.trace.path))
         heirs = Heirs(daemon, carriers, {str(each.confined or ""): each for each in listeners}, [])
-        continued = refuge.begin(daemon, lambda head: _begin(daemon, heard, heirs, going_on, listeners, xen, head))
+        rundir = settings.rundir
+        continued = refuge.begin(
+            daemon, lambda head: _begin(daemon, rundir, heard, heirs, going_on, listeners, xen, head)
+        )
         errands = Errands(
             [
                 Updating(daemon, settings, listeners, xen, going_on),
@@ -131,7 +140,9 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
             ]
         )
         if going_on is not None:
-            going_on.start(daemon, boot_id(), listeners, heirs.clients, xen, errands)
+            going_on.start(daemon, boot_id(), listeners, heirs.clients, xen, errands, heirs.inherited)
+            for serial in heirs.lost:
+                daemon.flow.touched.connection(serial)
         refuge.serve(daemon, errands, going_on)
         if left is not None:
             left.unlink(missing_ok=True)
@@ -140,6 +151,8 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
         for client in settings.client_sockets:
             _log.info("listening on %s for domain %d", client.path, client.domid)
         painter = None if status is None else status.painter(daemon)
+        if heard is not None:
+            Once(errands, time.monotonic() + _LOOK, partial(lives.scan, daemon))
         server = Server(daemon, listeners, painter, xen, audit, heirs.clients, errands, going_on)
         server.run(lambda: _ready(ready))
         notify("STOPPING=1")
@@ -180,6 +193,7 @@ def _listening(
 
 def _begin(
     daemon: Daemon,
+    rundir: Path,
     heard: Heard | None,
     heirs: Heirs,
     going_on: GoingOn | None,
@@ -189,13 +203,13 @@ def _begin(
 ) -> bool:
     """Go on from whatever a daemon before this one left."""
     if heard is not None:
-        return _take_over(daemon, heard, heirs)
+        return _take_over(daemon, rundir, heard, heirs)
     if going_on is not None:
         return going_on.restore(daemon, boot_id(), listeners, heirs.clients, xen, head)
     return daemon.begin(boot_id())
 
 
-def _take_over(daemon: Daemon, heard: Heard, heirs: Heirs) -> bool:
+def _take_over(daemon: Daemon, rundir: Path, heard: Heard, heirs: Heirs) -> bool:
     """Go on from the state of another process; OSError if its tree is not there."""
     boot, state = boot_id(), heard.state(daemon.domains.unique)
     if heard.nodes and heard.head != str(daemon.branch.head.id):
@@ -203,6 +217,8 @@ def _take_over(daemon: Daemon, heard: Heard, heirs: Heirs) -> bool:
     known = heard.nodes or heard.head == str(daemon.branch.head.id)
     if not known:
         _log.warning("the store is at %s, the state that is taken over at %s", daemon.branch.head.id, heard.head)
+    elif not heard.nodes:
+        heirs.inherited = Inherited.found(rundir, heirs.carriers.generation, heirs.carriers.far)
     continued = daemon.begin(boot, (state, heirs.took), charges=heard.charges if known else None, at_once=AT_ONCE)
     if not continued:
         raise OSError("a state without its tree was left: found another tree in the store, expected this boot's")

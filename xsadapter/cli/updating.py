@@ -189,7 +189,7 @@ class Updating:
         if ring is not None:
             # Its request, which is answered by the state, is not to be read there again.
             ring.let_go()
-        records = self._records(server, version, whole=whole, ours=update.ours, answer=True)
+        records = self._records(server, version, whole=whole, ours=update.ours, answer=True, goes_on=not forgets)
         # The next program has read such a state of ours just now.
         heritage.write(path, records, version, again=whole)
         words = [update.program, *self._words()]
@@ -221,14 +221,25 @@ class Updating:
             raise
 
     def _records(
-        self, server: Server, version: int, *, whole: bool, ours: bool, answer: bool = False
+        self,
+        server: Server,
+        version: int,
+        *,
+        whole: bool,
+        ours: bool,
+        answer: bool = False,
+        goes_on: bool = False,
     ) -> Iterable[Record]:
         daemon = self._daemon
         state = describe(daemon, handed=ours)
         if answer:
             state = self._answered(state)
         tree = daemon.head.tree if whole else None
-        return told(state, self._carriers(server), tree, str(daemon.branch.head.id) if ours else None, version)
+        carriers = self._carriers(server)
+        if goes_on and ours and not whole and self._going_on is not None:
+            far = max((ring.moved for ring in self._xen.clients.values()), default=0) if self._xen is not None else 0
+            carriers = replace(carriers, generation=self._going_on.generation, far=far)
+        return told(state, carriers, tree, str(daemon.branch.head.id) if ours else None, version)
 
     def _answered(self, state: State) -> State:
         """With the OK to who asked for the update among what is to be sent, and his request no more waiting."""

@@ -164,8 +164,8 @@ class Daemon:
         """Make the tree ready for clients; True if this boot's was there already.
 
         Then so is the state that is to be `resumed` with it, and changes that may not be `told` yet are told again;
-        those of another boot are not looked at. `charges` are those of this very tree, if they are known; otherwise
-        they are counted, of so many nodes `at_once` (None: of all), and of the others by `count`.
+        those of another boot are not looked at. `charges` are those of this very tree, if they are known, and then the
+        caller is to `lives.scan`; otherwise they are counted, of so many nodes `at_once` (None: of all).
         """
         known = self.branch.tree.get(private.BOOT)
         continued = known is not None and known.value == boot.encode()
@@ -182,8 +182,7 @@ class Daemon:
         self.head.moved()
         believed = charges is not None and continued
         if not believed:
-            # Who is told what each has is told who they are, too.
-            lives.resume(self)
+            lives.resume(self)  # Who is told what each has is told who they are, too.
             if at_once is None:
                 self.accounts.recount(self.head.tree)
             elif not (counting := Counting(self, HANDLERS)).go_on(at_once):
@@ -195,9 +194,10 @@ class Daemon:
         if continued and resumed is not None:
             restore(self, *resumed)
             tell_again(self, told)
-        if charges is not None and believed:
+        if charges is None or not believed:
+            lives.scan(self)
+        else:
             self.accounts.charge(charges.items())
-        lives.scan(self)
         return continued
 
     def count(self, nodes: int) -> None:

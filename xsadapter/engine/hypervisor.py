@@ -50,10 +50,11 @@ class Hypervisor(Protocol):
         """
         ...
 
-    def resume(self, connection: Connection) -> None:
+    def resume(self, connection: Connection, indexes: tuple[int, int] | None = None) -> None:
         """As `connect`, of a ring that was served before: it goes on as it is, nothing in its page is changed.
 
-        The connection's `let_go`, `written` and `logged` are then what its indexes are.
+        The connection's `let_go`, `written` and `logged` are then what its indexes are; or else `indexes` says what
+        ours, of requests and of responses, are to be, and the page may be mapped when it is touched.
         """
         ...
 
@@ -86,7 +87,7 @@ class Alone:
         """There are no rings."""
         raise OSError(f"no hypervisor: the ring of domain {connection.domid} cannot be mapped")
 
-    def resume(self, connection: Connection) -> None:
+    def resume(self, connection: Connection, indexes: tuple[int, int] | None = None) -> None:  # noqa: ARG002 - no ring
         """As `connect`."""
         self.connect(connection, 0, 0)
 

@@ -5,8 +5,8 @@ log and CONTROL say so.
 
 Order at the start: the keeper gives back sockets; the store is opened; the state that was left is restored, each client
 with the socket that was his; all of it is written down anew; then anybody is served. Killed on the way, the next
-start finds what this one found. A daemon that takes over by a live update has state and sockets from there: of what was
-left it looks at nothing, and writes down all anew likewise.
+start finds what this one found. A daemon that takes over by a live update has state and sockets from there: what was
+written down it goes on with (`inherited`), or writes down anew likewise.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from xsadapter.engine.daemon import Daemon
     from xsadapter.engine.state import ConnectionState
     from xsadapter.errands import Errands
+    from xsadapter.recovery.inherited import Inherited
     from xsadapter.recovery.left import Left
     from xsadapter.recovery.words import Room
     from xsadapter.server import Server
@@ -110,8 +111,12 @@ class GoingOn:
         clients: Sequence[StreamClient],
         xen: Host | None,
         errands: Errands,
+        inherited: Inherited | None = None,
     ) -> None:
-        """Keep all there is from now on; what was left before is gone. What cannot be kept now is tried again."""
+        """Keep all there is from now on; what was left before is gone. What cannot be kept now is tried again.
+
+        What is `inherited` is gone on with instead.
+        """
         self._listeners, self._daemon, self._boot, self._xen = listeners, daemon, boot, xen
         self._writing, self._keeping = Again(errands, self._written), Again(errands, self._kept_again)
         self._hold(clients)
@@ -122,12 +127,33 @@ class GoingOn:
                 self.keeper.drop(key)
         self._kept.clear()
         try:
-            self._begin(clients)
+            if inherited is None or not self._go_on(inherited, clients):
+                self._begin(clients)
         except OSError as error:
             with suppress(OSError):
                 (self._directory / log.NAME).unlink()
             self._broke(error)
         self._look_for_keeper()
+
+    def _go_on(self, inherited: Inherited, clients: Sequence[StreamClient]) -> bool:
+        """Whether all there is was written down by the daemon before, and is so from now on by this one."""
+        words, rooms = inherited.words, inherited.rooms
+        if not inherited.whole:
+            words.close()
+            return False
+        journal = Journal(self._daemon, self._directory, self._boot, inherited.generation, words)
+        journal.broke = self._broke
+        try:
+            journal.start(anew=False)
+        except OSError:
+            words.close()
+            return False
+        self._written_in(journal, [(client, rooms.pop(client.connection.serial, None)) for client in clients])
+        for room in rooms.values():
+            words.give_back(room)
+        for ring in () if self._xen is None else self._xen.clients.values():
+            ring.rewritten -= inherited.far
+        return True
 
     def _begin(self, clients: Sequence[StreamClient]) -> None:
         """Write down all there is in a journal, which takes the place of the one there was, if any; OSError."""
@@ -144,15 +170,27 @@ class GoingOn:
         except OSError:
             journal.give_up()
             raise
+        self._written_in(journal, rooms)
+        if before is not None:
+            before.words.close()
+
+    def _written_in(self, journal: Journal, rooms: Sequence[tuple[StreamClient, Room | None]]) -> None:
+        """Whoever carries bytes writes down there from now on."""
         self.journal = journal
         for client, room in rooms:
             client.room, client.journal = room, journal if room is not None else None
-        for ring in rings:
-            ring.journal = journal
-        if xen is not None:
-            xen.journal = journal
-        if before is not None:
-            before.words.close()
+        if self._xen is not None:
+            self._xen.journal = journal
+            for ring in self._xen.clients.values():
+                ring.journal = journal
+
+    @property
+    def generation(self) -> int:
+        """Of what is written down, if all there is is: who takes over can go on with it. 0 if it is not."""
+        journal = self.journal
+        if journal is None or self._paused or journal.broken is not None or journal.rewriting or not journal.in_place:
+            return 0
+        return journal.generation
 
     def listens_anew(self) -> None:
         """A listener has another socket, which is to be kept."""

@@ -37,14 +37,14 @@ _NO_NOTE: Final = (-1, 0, 0)
 class Journal:
     """One daemon's, in a directory; implements `engine.touched.Journal`."""
 
-    def __init__(self, daemon: Daemon, directory: Path, boot: str, generation: int) -> None:
+    def __init__(self, daemon: Daemon, directory: Path, boot: str, generation: int, words: Words | None = None) -> None:
         """Write down all there is, and take the place of what a daemon before this one left; OSError.
 
-        Whoever carries the bytes of clients is to use `words` from now on.
+        Whoever carries the bytes of clients is to use `words` from now on; those that are given, that one wrote.
         """
         self._daemon, self._directory, self._boot = daemon, directory, boot
         self.generation = generation
-        self.words = Words(self._place, generation)
+        self.words = Words(self._place, generation) if words is None else words
         self._turn = Turn(self.words)
         self._stuck: dict[int, Connection] = {}
         self._overflown = self._in_log = False
@@ -60,9 +60,17 @@ class Journal:
         self.broke: Callable[[OSError], None] = lambda _: None
         """Who is told, once, that nothing can be written down any more, and is to begin another one."""
 
-    def start(self) -> None:
-        """Count from now on; what a daemon before this one left is gone. OSError."""
-        self._rewrite()
+    def start(self, *, anew: bool = True) -> None:
+        """Count from now on; what a daemon before this one left is gone, or, not `anew`, is gone on with. OSError."""
+        if anew:
+            self._rewrite()
+        else:
+            self._log = Log(self._directory / NAME, self.generation, self._boot, None, self._broke)
+            for connection in self._daemon.connections.values():
+                connection.logged = connection.written
+                if connection.output:
+                    self._log.append([self._output(connection)])
+                    self._stuck[connection.serial] = connection
         self._daemon.flow.touched.on = True
         self._daemon.head.journal = self
         for left in self._directory.glob(f"{NAME}.[0-9]*"):

@@ -8,13 +8,16 @@ Rules
    told once more to whoever watches, and the last of a client's that has no answer written down is answered OK.
 4. Who was inside a system call is in doubt, and ends.
 
-Positions are compared modulo 2^32, as those of rings run: what is written down is never 2^31 bytes behind.
+Positions of rings are compared modulo 2^32, as they run: what is written down is never 2^31 bytes behind. Those of
+sockets do not wrap, and the log may be from any time before.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from operator import sub
 from typing import TYPE_CHECKING, Final
 
 from xsadapter.engine.state import Told
@@ -58,8 +61,11 @@ class Left:
 
 
 def ahead(position: int, of: int) -> int:
-    """How many bytes a position is beyond another, negative if it is behind."""
+    """How many bytes a position of a ring is beyond another, negative if it is behind."""
     return ((position - of + _HALF) & _WRAP) - _HALF
+
+
+_Ahead = Callable[[int, int], int]
 
 
 def load(directory: Path, boot: str, head: int) -> Left | None:
@@ -89,6 +95,7 @@ def _together(logged: Logged, words: Words, changes: Sequence[Change]) -> Left:
         mine = [change for change in changes if change.serial == serial]
         logged_outputs = logged.outputs.get(serial, [])
         outputs = [(start, data) for _, start, data in logged_outputs] + [(each.start, each.output) for each in mine]
+        further: _Ahead = ahead if client.ring else sub
         if client.ring:
             consumer, sent = words.ring(client.domid)
             start, half = logged.inputs.get(serial, (consumer, b""))
@@ -97,8 +104,8 @@ def _together(logged: Logged, words: Words, changes: Sequence[Change]) -> Left:
             before, sent = room.get(DONE), room.get(SENT)
         else:
             continue
-        answered = _furthest(before, (done for done, _, _ in logged_outputs))
-        done = _furthest(answered, (change.done for change in mine))
+        answered = _furthest(further, before, (done for done, _, _ in logged_outputs))
+        done = _furthest(further, answered, (change.done for change in mine))
         if done != answered:
             answers.add(id(next(change for change in mine if change.done == done)))
         if client.ring:
@@ -107,7 +114,7 @@ def _together(logged: Logged, words: Words, changes: Sequence[Change]) -> Left:
         else:
             rest = rooms[serial].between(done, rooms[serial].get(RECEIVED))
         ended = {change.asked[2] for change in mine if change.asked[0] == Kind.TRANSACTION_END}
-        output = _rest(sent, outputs)
+        output = _rest(further, sent, outputs)
         clients.append(
             replace(
                 client,
@@ -125,19 +132,19 @@ def _together(logged: Logged, words: Words, changes: Sequence[Change]) -> Left:
     return Left(logged.generation, state, rings, words.call, told)
 
 
-def _furthest(start: int, positions: Iterable[int]) -> int:
+def _furthest(further: _Ahead, start: int, positions: Iterable[int]) -> int:
     best = start
     for position in positions:
-        if ahead(position, best) > 0:
+        if further(position, best) > 0:
             best = position
     return best
 
 
-def _rest(sent: int, outputs: list[tuple[int, bytes]]) -> bytes:
+def _rest(further: _Ahead, sent: int, outputs: list[tuple[int, bytes]]) -> bytes:
     """What is beyond `sent` of pieces that follow each other."""
     rest = b""
-    for start, data in sorted(outputs, key=lambda piece: ahead(piece[0], sent)):
-        skip = ahead(sent, start) + len(rest)
+    for start, data in sorted(outputs, key=lambda piece: further(piece[0], sent)):
+        skip = further(sent, start) + len(rest)
         if 0 <= skip < len(data):
             rest += data[skip:]
     return rest

@@ -86,13 +86,18 @@ class Log:
         path: Path,
         generation: int,
         boot: str,
-        first: Iterable[Step],
+        first: Iterable[Step] | None,
         broke: Callable[[OSError], None] = lambda _: None,
     ) -> None:
-        """`broke` is called when it cannot be written any more."""
+        """`broke` is called when it cannot be written any more. `first` None: go on with the one that is there."""
         self._path, self._broke = path, broke
         self.broken: OSError | None = None
         """Why it cannot be written."""
+        if first is None:
+            self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+            self.size = os.fstat(self._descriptor).st_size
+            self.due = 2 * max(_LEAST, self.size)
+            return
         new = path.with_name(f"{NAME}.new")
         self._descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self.size = 0

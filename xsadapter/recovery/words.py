@@ -70,7 +70,8 @@ class Words:
         elif bytes(self.bytes[: len(MAGIC)]) != MAGIC:
             self.close()
             raise ValueError(f"{path}: not the words of a daemon")
-        self._free = list(range(ROOMS - 1, -1, -1))
+        taken = self.words[_HEADS : _HEADS + ROOMS * _HEAD : _HEAD].tolist()
+        self._free = [number for number in range(ROOMS - 1, -1, -1) if not taken[number]]
 
     @property
     def generation(self) -> int:

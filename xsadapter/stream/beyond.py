@@ -78,6 +78,9 @@ class Beyond:
     """The descriptor of a simulated hypervisor's pipe."""
     counted: bool = False
     """Whether what each domain has of the tree is said."""
+    generation: int = 0
+    """Of what is written down; see `outgoing.Carriers`."""
+    far: int = 0
 
 
 def pack(beyond: Beyond) -> Foreign:
@@ -188,6 +191,8 @@ _SHAPES: Final[dict[type[Any], dict[str, Callable[[object], bool]]]] = {
         "listeners": _counts,
         "pipe": _perhaps,
         "counted": _truth,
+        "generation": _number,
+        "far": _number,
     },
 }
 """What each key may be; those of clients and domains are looked at one by one."""

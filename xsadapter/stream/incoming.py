@@ -233,8 +233,11 @@ class Heard:
                     came_by[serial] = listener
             else:
                 ports[serial] = record.channel.port
-        listeners, pipe = ({}, None) if self._beyond is None else (self._beyond.listeners, self._beyond.pipe)
-        return Carriers(self._shared.listener, self._shared.events, pipe, sockets, ports, listeners, came_by)
+        ours = self._beyond or beyond.Beyond()
+        return Carriers(
+            self._shared.listener, self._shared.events, ours.pipe, sockets, ports, ours.listeners, came_by,
+            ours.generation, ours.far,
+        )  # fmt: skip
 
 
 def hear(records: Iterable[Record], peer: Callable[[int], str]) -> Heard:

@@ -62,6 +62,10 @@ class Carriers:
     """Listening ones, by what they are for: PATH:DOMID[:UID]."""
     came_by: Mapping[int, str] = field(default_factory=dict)
     """The client socket that a connection came by, by its serial number."""
+    generation: int = 0
+    """Of what is written down of all that (`recovery.inherited`); 0 if nothing is that can be gone on with."""
+    far: int = 0
+    """How many bytes any ring has moved since that was begun."""
 
 
 def told(
@@ -141,6 +145,8 @@ def _beyond(state: State, carriers: Carriers, head: str) -> beyond.Beyond:
         dict(carriers.client_sockets),
         carriers.pipe,
         bool(state.domains) and all(domain.charged is not None for domain in state.domains),
+        carriers.generation,
+        carriers.far,
     )
 
 

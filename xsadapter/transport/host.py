@@ -54,10 +54,6 @@ class Host(Hypervisor, Protocol):
         """The ring of a connection, if it has one."""
         ...
 
-    def resume(self, connection: Connection, indexes: tuple[int, int] | None = None) -> None:
-        """See Hypervisor; with `indexes` those of ours, of requests and of responses, are to be these."""
-        ...
-
     def part(self, *, leaving: bool) -> None:
         """Another program takes the ports over, or, not `leaving`, it did not; OSError."""
         ...

@@ -26,6 +26,7 @@ import re
 import socket
 import struct
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -33,6 +34,7 @@ from xsadapter.engine.hypervisor import FIRST_RESERVED, Life, each
 from xsadapter.engine.ring import PAGE, Ring
 from xsadapter.transport.page import Mapping
 from xsadapter.transport.ring import RingClient
+from xsadapter.transport.unmapped import unmapped
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -142,17 +144,19 @@ class SimulatedXen:
         """See Hypervisor."""
         if not self.life(connection.domid):
             raise ProcessLookupError(f"there is no domain {connection.domid}")
-        self._serve(connection).begin(features)
+        self._serve(connection, self._map(_FIRST_PORT + connection.domid)).begin(features)
 
     def resume(self, connection: Connection, indexes: tuple[int, int] | None = None) -> None:
-        """See Hypervisor; with `indexes` those of ours, of requests and of responses, are to be these."""
+        """See Hypervisor."""
         # Whether the domain still lives is looked at afterwards, of all.
-        self._serve(connection, os.O_RDWR).resume(indexes)
-
-    def _serve(self, connection: Connection, flags: int = os.O_RDWR | os.O_CREAT) -> RingClient:
         local = _FIRST_PORT + connection.domid
-        ring = self._map(local, flags)
+        self._serve(connection, None if indexes is not None else self._map(local, os.O_RDWR)).resume(indexes)
+
+    def _serve(self, connection: Connection, ring: Ring | None) -> RingClient:
+        local = _FIRST_PORT + connection.domid
         client = self.clients[local] = RingClient(self.daemon, connection, ring, local, self.notify)
+        if ring is None:
+            client.ring = unmapped(client, partial(self._map, local, os.O_RDWR))
         client.journal = self.journal
         self._masked.pop(local, None)
         return client
@@ -171,10 +175,11 @@ class SimulatedXen:
         """See Hypervisor."""
         local = _FIRST_PORT + connection.domid
         self._masked.pop(local, None)
-        client, page = self.clients[local], self._pages[local]
-        if page.vanished:
+        client, page = self.clients[local], self._pages.get(local)
+        if page is None or page.vanished:
             broken, client.ring = client.ring, self._map(local)
-            page.close(broken)
+            if page is not None:
+                page.close(broken)
         client.begin(connection.domain.features)
 
     def disconnect(self, connection: Connection) -> None:
@@ -182,8 +187,9 @@ class SimulatedXen:
         local = _FIRST_PORT + connection.domid
         client = self.clients.pop(local, None)
         self._masked.pop(local, None)
-        if client is not None:
-            self._pages.pop(local).close(client.ring)
+        page = self._pages.pop(local, None)
+        if client is not None and page is not None:
+            page.close(client.ring)
 
     def client(self, connection: Connection) -> RingClient | None:
         """The ring of a connection, if it has one."""

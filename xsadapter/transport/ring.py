@@ -44,24 +44,34 @@ class RingClient:
         "_moved",
         "_notify",
         "_partial",
-        "_rewritten",
         "confined",
         "connection",
         "daemon",
         "journal",
         "port",
+        "rewritten",
         "ring",
     )
 
     def __init__(
-        self, daemon: Daemon, connection: Connection, ring: Ring, port: int, notify: Callable[[int], None]
+        self, daemon: Daemon, connection: Connection, ring: Ring | None, port: int, notify: Callable[[int], None]
     ) -> None:
-        self.daemon, self.connection, self.ring, self.port = daemon, connection, ring, port
+        """`ring`: None if it is set before anything else is done (`transport.unmapped`)."""
+        self.daemon, self.connection, self.port = daemon, connection, port
+        if ring is not None:
+            self.ring: Ring = ring
         self.confined = not connection.privileged
         self._notify = notify
         self.journal: Journal | None = None
         self._moved = self._partial = False
-        self._rewritten = connection.done + connection.written
+        self.rewritten = connection.done + connection.written
+        """Where both streams together were when the log was written that has what was said of them."""
+
+    @property
+    def moved(self) -> int:
+        """How far both streams together have come since then."""
+        connection = self.connection
+        return max(connection.done, connection.let_go) + connection.written - self.rewritten
 
     def resume(self, indexes: tuple[int, int] | None) -> None:
         """Go on where a daemon before this one was: where the page says, or else its indexes are to be these."""
@@ -70,7 +80,7 @@ class RingClient:
         connection = self.connection
         connection.let_go, connection.written = self.ring.indexes if indexes is None else indexes
         connection.logged = connection.written
-        self._rewritten = connection.let_go + connection.written
+        self.rewritten = connection.let_go + connection.written
         self._moved = True
 
     def written_down(self, journal: Journal) -> None:
@@ -152,9 +162,9 @@ class RingClient:
         written = connection.written + sent
         if journal is not None:
             journal.words.ring_is(connection.domid, consumed & _WRAP, written & _WRAP)
-            if consumed + written - self._rewritten > _FAR:
+            if consumed + written - self.rewritten > _FAR:
                 # Positions are compared modulo 2^32: what is written down must not be far behind.
-                self._rewritten = consumed + written
+                self.rewritten = consumed + written
                 journal.rewriting = True
         if sent:
             self._moved = True

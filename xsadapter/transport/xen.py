@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from xsadapter.engine.ring import Ring
@@ -23,6 +24,7 @@ from xsadapter.transport.devices import VIRQ_DOM_EXC, EventChannels, Grants, Own
 from xsadapter.transport.domctl import DomainStates
 from xsadapter.transport.ring import RingClient
 from xsadapter.transport.system import Linux
+from xsadapter.transport.unmapped import unmapped
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -48,11 +50,21 @@ class _Mapped(Protocol):
 
 @dataclass(slots=True)
 class _Served:
-    """A domain's ring; without a client its channel is not bound."""
+    """A domain's ring: without a page it is not mapped yet, without a client its channel is not bound."""
 
-    page: _Mapped
-    ring: Ring
+    page: _Mapped | None = None
+    ring: Ring | None = None
     client: RingClient | None = None
+
+    def map(self, page: _Mapped) -> Ring:
+        """It lies there."""
+        self.page, self.ring = page, Ring(page.bytes)
+        return self.ring
+
+    def close(self) -> None:
+        """Unmap it; OSError."""
+        if self.page is not None:
+            self.page.close(self.ring)
 
 
 class Xen:
@@ -131,7 +143,7 @@ class Xen:
 
     def resume(self, connection: Connection, indexes: tuple[int, int] | None = None) -> None:
         """See Host."""
-        self._serve(connection, connection.port).resume(indexes)
+        self._serve(connection, connection.port, later=indexes is not None).resume(indexes)
 
     def rebind(self, connection: Connection, port: int) -> None:
         """See Hypervisor; if the new channel cannot be bound, the ring is told of nothing any more."""
@@ -146,7 +158,7 @@ class Xen:
         if served is not None:
             self._unbind(served)
             try:
-                served.page.close(served.ring)
+                served.close()
             except OSError as error:
                 _log.error("the ring of domain %d cannot be unmapped: %s", connection.domid, error)
 
@@ -156,33 +168,37 @@ class Xen:
         found = None if served is None else served.client
         return found if found is not None and found.connection is connection else None
 
-    def _serve(self, connection: Connection, port: int, *, first: bool = False) -> RingClient:
+    def _serve(self, connection: Connection, port: int, *, first: bool = False, later: bool = False) -> RingClient:
         """The ring, mapped and bound; OSError, and what was not mapped before is not mapped.
 
-        `first`: it is introduced (rule 3).
+        `first`: it is introduced (rule 3). `later`: it is mapped when it is touched (`transport.unmapped`).
         """
         domid = connection.domid
-        served = self._served.get(domid)
-        if served is None:
-            page = self._own.map() if domid == 0 else self._grants.map(domid, _REFERENCE)
-            served = _Served(page, Ring(page.bytes))
+        served = self._served.get(domid) or _Served()
+        if served.ring is None and not later:
+            self._map(domid, served)
         try:
             local = self._ports.pop(connection.serial, None)
             if local is None:
-                if first:
+                if first and served.ring is not None:
                     port = connection.port = served.ring.port or port
                 local = self._events.bind(domid, port)
-            else:
+            elif not later:
                 # Another's stream says our end alone; the other is what it takes to bind it again.
                 connection.port = self._states.other_end(local)
         except OSError:
             if domid not in self._served:
-                served.page.close(served.ring)
+                served.close()
             raise
         self._served[domid] = served
         served.client = self.clients[local] = RingClient(self.daemon, connection, served.ring, local, self.notify)
+        if served.ring is None:
+            served.client.ring = unmapped(served.client, partial(self._map, domid, served))
         served.client.journal = self.journal
         return served.client
+
+    def _map(self, domid: int, served: _Served) -> Ring:
+        return served.map(self._own.map() if domid == 0 else self._grants.map(domid, _REFERENCE))
 
     def _unbind(self, served: _Served) -> None:
         if served.client is not None:
