@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Client: TypeAlias = StreamClient | RingClient
 
-_ROUNDS: Final = 64
+ROUNDS: Final = 64
 
 
 def go_round(ready: dict[int, Client], step: Callable[[Client], bool]) -> None:
@@ -25,7 +25,7 @@ def go_round(ready: dict[int, Client], step: Callable[[Client], bool]) -> None:
     if len(ready) == 1:
         _alone(ready, *ready.popitem(), step)
         return
-    for _ in range(_ROUNDS):
+    for _ in range(ROUNDS):
         served: set[int] = set()
         alone = True
         for serial, client in list(ready.items()):
@@ -46,7 +46,7 @@ def go_round(ready: dict[int, Client], step: Callable[[Client], bool]) -> None:
 
 def _alone(ready: dict[int, Client], serial: int, client: Client, step: Callable[[Client], bool]) -> None:
     """The same, where nobody else is."""
-    for _ in range(1 if client.confined else _ROUNDS):
+    for _ in range(1 if client.confined else ROUNDS):
         if not step(client):
             return
     ready[serial] = client

@@ -4,8 +4,10 @@ Rules
 1. Between two polls there are rounds in memory; in each, every connection that has a complete
    request gets exactly one carried out, and those of a guest, its ring and its confined sockets, one together, so
    nobody can starve the others. After at most 64 rounds, or one of guests alone, everything is sent and polled again.
-2. One send a connection, and one notification a ring, at the end of the rounds.
-3. Who is let in: `transport.listener`. When the store is ticked: `ticking`.
+2. One send a connection, and one notification a ring, at the end of the rounds: whoever is sent something is woken,
+   and takes the core. Plain READs (`engine.plain`) of a client of a socket are answered as they come, without a round:
+   one of each client, or 64 of one if nobody else has anything.
+3. Who is let in: `transport.listener`. When the store is ticked: `ticking`. What is due when: `timers`.
 4. A signal (`signals`) ends the loop between two polls; `close` then stores what was answered.
 5. A port is unmasked before its ring is looked at, so that nothing is missed; only rings whose port fired,
    or which have something to send, are touched; and those once more that say at the end of a turn that there is
@@ -25,11 +27,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from xsadapter.engine import lives
+from xsadapter.engine.plain import reads
 from xsadapter.errands import EachSecond, Errands
 from xsadapter.reporting import report, write_down
-from xsadapter.rounds import go_round
+from xsadapter.rounds import ROUNDS, go_round
 from xsadapter.signals import Signals
 from xsadapter.ticking import Ticking
+from xsadapter.timers import Timers
 from xsadapter.transport.listener import Listeners
 from xsadapter.transport.ring import RingClient
 from xsadapter.transport.stream import StreamClient
@@ -83,14 +87,16 @@ class Server:
         self._of: dict[int, StreamClient] = {}
         self._ready: dict[int, Client] = {}
         self._stalled: dict[int, Client] = {}
+        self._answered: list[StreamClient] = []
+        """Those whose READs were answered in this turn."""
         self._rings: dict[int, RingClient] = {}
         """Rings touched in this turn, by port."""
-        self._expire_at: float | None = None
         self._signals = Signals(shown=each_second is not None)
         if each_second is not None:
             self._errands.add(EachSecond(each_second))
         self._patience = 0.0
         """Seconds that the next poll may last; -1 is for ever."""
+        self._timers = Timers(self, daemon, self._listeners, self._ticking, self._errands)
         for descriptor in xen.descriptors() if xen is not None else ():
             self._epoll.register(descriptor, _IN)
         if going_on is not None:
@@ -155,12 +161,13 @@ class Server:
         for ring in self._rings.values():
             # There is room by now for what there was none for at the end of the last turn.
             ring.send()
+        most = 1 if ready or len(fired) > 1 else ROUNDS
         for descriptor, events in fired:
             client = self._clients.get(descriptor)
             if client is None:
                 self._other(descriptor)
             elif events == _IN and client.connection.serial not in ready:
-                self._received(client)
+                self._received(client, most)
             else:
                 self._handle(client, events)
         if self._unseen:
@@ -177,10 +184,12 @@ class Server:
         if flow.trail.records:
             # Before the answers: what was answered is in the audit log though the daemon is killed.
             self._write_down()
+        if self._answered:
+            self._send_answers()
         if flow.waiting:
             self._flush()
-        if self._expire_at is not None and time.monotonic() >= self._expire_at:
-            self._expire_at = time.monotonic() + _EXPIRY if daemon.expire() else None
+        if self._timers.expire_at is not None and time.monotonic() >= self._timers.expire_at:
+            self._timers.expire_at = time.monotonic() + _EXPIRY if daemon.expire() else None
         if self._stalled:
             self._go_on()
         if flow.ended:
@@ -193,7 +202,8 @@ class Server:
             report(flow.notices)
         if flow.trail.records or self._signals.reopening:
             self._write_down()
-        self._timers(bool(busy))
+        patience = self._timers.turn(time.monotonic(), bool(busy))
+        self._patience = 0.0 if ready or flow.resumed or self._unseen else patience
 
     def _other(self, descriptor: int) -> None:
         """Something fired that is no client of a socket."""
@@ -227,17 +237,21 @@ class Server:
             # It has requests left from the last rounds; what it sent since, its end included, comes after them.
             return
         if events & _IN:
-            self._received(client)
+            self._received(client, 1)
         elif events & _GONE:
             self._end(client)
 
-    def _received(self, client: StreamClient) -> None:
-        received = client.receive()
+    def _received(self, client: StreamClient, most: int) -> None:
+        received, connection = client.receive(), client.connection
         if received is None:
             self._end(client)
+        elif received and not client.confined and reads(self._daemon, connection, most):
+            self._answered.append(client)
+            if connection.reader.at < len(connection.reader.buffer):
+                self._ready[connection.serial] = client
         # The first round: one request as it arrives. Those who share their turns come in the next.
-        elif received and (client.confined or (self._step(client) and client.connection.reader.pending)):
-            self._ready[client.connection.serial] = client
+        elif received and (client.confined or (self._step(client) and connection.reader.pending)):
+            self._ready[connection.serial] = client
 
     def _ports(self, xen: Host) -> None:
         for port in xen.fired():
@@ -304,6 +318,15 @@ class Server:
             client.interest = wanted
             self._epoll.modify(client.socket, wanted)
 
+    def _send_answers(self) -> None:
+        """Send to those for whom nothing waited before this turn, and whom the flow does not know of."""
+        for client in self._answered:
+            if not client.send():
+                self._end(client)
+            elif client.left:
+                self._mind(client)
+        self._answered.clear()
+
     def _flush(self) -> None:
         """Send to everyone for whom something waits."""
         waiting, xen = self._daemon.flow.waiting, self._xen
@@ -312,14 +335,14 @@ class Server:
             if client is not None:
                 if not client.interest & _OUT:
                     self._send(client)
-                if client.confined and connection.output and self._expire_at is None:
-                    self._expire_at = time.monotonic() + _EXPIRY
+                if client.confined and connection.output and self._timers.expire_at is None:
+                    self._timers.expire_at = time.monotonic() + _EXPIRY
             elif xen is not None and not connection.closed:
                 ring = xen.client(connection)
                 if ring is not None:
                     self._rings[ring.port] = ring
-                    if not ring.send() and self._expire_at is None:
-                        self._expire_at = time.monotonic() + _EXPIRY
+                    if not ring.send() and self._timers.expire_at is None:
+                        self._timers.expire_at = time.monotonic() + _EXPIRY
         waiting.clear()
 
     def _end_of(self, rings: dict[int, RingClient]) -> None:
@@ -374,25 +397,3 @@ class Server:
     def _write_down(self) -> None:
         write_down(self._daemon.flow.trail, self._audit, reopening=self._signals.reopening)
         self._signals.reopening = False
-
-    def _timers(self, busy: bool) -> None:
-        """Do what is due by now, and find out how long the next poll may last."""
-        now, ticking = time.monotonic(), self._ticking
-        if busy:
-            self._daemon.metrics.turns.took(now - self._daemon.flow.now)
-            if ticking.at is None:
-                ticking.served(now)
-        if ticking.at is not None and now >= ticking.at:
-            ticking.turn()
-        if self._listeners.wake is not None:
-            self._listeners.rest(now)
-        errand = self._errands.turn(self, now)
-        if self._ready or self._daemon.flow.resumed or self._unseen:
-            self._patience = 0.0
-            return
-        turns = self._daemon.turns.deadline if self._daemon.turns.held else None
-        first = ticking.at
-        for moment in (self._listeners.wake, self._expire_at, errand, turns):
-            if moment is not None and (first is None or moment < first):
-                first = moment
-        self._patience = -1.0 if first is None else max(0.0, first - now)

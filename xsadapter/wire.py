@@ -46,24 +46,25 @@ def pack(kind: int, request: int, transaction: int, payload: bytes) -> bytes:
 class FrameReader:
     """Cuts a stream of bytes into frames."""
 
-    __slots__ = ("_buffer", "at", "base")
+    __slots__ = ("at", "base", "buffer")
 
     def __init__(self, base: int = 0) -> None:
         """`base`: how many bytes of the stream came before."""
-        self._buffer = b""
+        self.buffer = b""
+        """What is here."""
         self.at, self.base = 0, base
         """How many bytes are taken of what is here, and how many came before."""
 
     def feed(self, data: bytes) -> None:
         """Add what has arrived. O(data + what was left over)."""
         at = self.at
-        self._buffer = self._buffer[at:] + data if at < len(self._buffer) else data
+        self.buffer = self.buffer[at:] + data if at < len(self.buffer) else data
         self.base += at
         self.at = 0
 
     def take(self) -> Frame | None:
         """The next complete frame, or None; raises FrameError, then and ever after. O(payload)."""
-        buffer, at = self._buffer, self.at
+        buffer, at = self.buffer, self.at
         start, size = at + HEADER_SIZE, len(buffer)
         if size < start:
             return None
@@ -84,18 +85,18 @@ class FrameReader:
     @property
     def partial(self) -> bool:
         """Whether what waits is the beginning of a frame, and no whole one."""
-        pending = len(self._buffer) - self.at
+        pending = len(self.buffer) - self.at
         if pending < HEADER_SIZE:
             return pending > 0
-        length: int = HEADER.unpack_from(self._buffer, self.at)[3]
+        length: int = HEADER.unpack_from(self.buffer, self.at)[3]
         return pending < HEADER_SIZE + length and length <= PAYLOAD_MAX
 
     @property
     def rest(self) -> bytes:
         """What waits for the rest of its frame or to be taken. O(bytes)."""
-        return self._buffer[self.at :]
+        return self.buffer[self.at :]
 
     @property
     def pending(self) -> int:
         """How many bytes wait for the rest of their frame or to be taken."""
-        return len(self._buffer) - self.at
+        return len(self.buffer) - self.at

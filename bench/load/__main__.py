@@ -12,7 +12,7 @@ from bench import results
 from bench.aims import aims_table
 from bench.load import plot
 from bench.load.arena import RUNS, Arena
-from bench.load.daemons import KINDS, kinds
+from bench.load.daemons import NAMED, kinds
 from bench.load.workloads import WORKLOADS
 
 
@@ -23,7 +23,7 @@ from bench.load.workloads import WORKLOADS
     "daemons",
     multiple=True,
     metavar="NAME",
-    help=f"{', '.join(KINDS)}, or NAME=SOCKET; may be given again.",
+    help=f"{', '.join(NAMED)}, or NAME=SOCKET; may be given again.",
 )
 @click.option("--short", is_flag=True, help="Hundreds where the full form has thousands.")
 @click.option("--runs", default=RUNS, show_default=True, help="Turns of which the best counts.")

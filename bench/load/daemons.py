@@ -11,6 +11,7 @@ import contextlib
 import os
 import socket
 import struct
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 OURS, MEMORY, C, OCAML = "rrdstore", "rrdstore, --memory", "C", "OCaml"
-OFF = "rrdstore, no history"
+OFF, FLOOR = "rrdstore, no history", "floor"
 STOCK = (C, OCAML)
 
 
@@ -90,6 +91,11 @@ def _memory(place: Path, _: str) -> contextlib.AbstractContextManager[Target]:
     return peers.our_xenstored(place, "--no-status", "--memory", "--simulated-xen", str(place), name=MEMORY)
 
 
+def _floor(place: Path, _: str) -> contextlib.AbstractContextManager[Target]:
+    program = Path(__file__).with_name("floor.py")
+    return peers.answering(FLOOR, place, sys.executable, str(program), str(place / "socket"))
+
+
 KINDS = {
     kind.key: kind
     for kind in (
@@ -101,24 +107,29 @@ KINDS = {
 }
 
 
+LEAST = Kind("floor", FLOOR, _floor)
+"""No daemon, but what none in Python is cheaper than (`bench.load.floor`). Only if it is named."""
 UNKEPT = Kind(
     "off", OFF, lambda place, _: peers.our_xenstored(place, "--no-status", "--memory", "--keep", "last:1", name=OFF)
 )
 """As near to no history as ours comes: in memory, one commit kept."""
 
 
+NAMED = KINDS | {LEAST.key: LEAST}
+
+
 def kinds(names: Sequence[str]) -> list[Kind]:
-    """Those that are named: a key of KINDS, or NAME=SOCKET; all of KINDS if none is. ValueError."""
+    """Those that are named: a key of NAMED, or NAME=SOCKET; all of KINDS if none is. ValueError."""
     found = []
     for name in names or KINDS:
         title, _, path = name.partition("=")
         if path:
             foreign = Foreign(title, Path(path))
             found.append(Kind(name, title, lambda _place, _size, here=foreign: contextlib.nullcontext(here)))
-        elif name in KINDS:
-            found.append(KINDS[name])
+        elif name in NAMED:
+            found.append(NAMED[name])
         else:
-            raise ValueError(f"daemon {name!r}: expected one of {', '.join(KINDS)}, or NAME=SOCKET")
+            raise ValueError(f"daemon {name!r}: expected one of {', '.join(NAMED)}, or NAME=SOCKET")
     return found
 
 

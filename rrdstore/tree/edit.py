@@ -49,25 +49,27 @@ def new_edit() -> int:
 
 def find(root: Node, names: tuple[str, ...]) -> Node | None:
     """The node at `names`, or None; O(depth)."""
-    # Without a call for each level, as `way_to`: a READ is little else.
-    node: Any = root
-    for name in names:
-        kids = node.kids
-        if kids.__class__ is Wide:
-            left = name_hash(name)
-            while kids.__class__ is Wide:
-                index = left & (FANOUT - 1)
-                left >>= BITS
-                below = kids.slots[index]
-                kids = part(kids, index) if below.__class__ is Stub else below
-        if kids is None:
-            return None
-        node = kids.names.get(name)
-        if node is None:
-            return None
-        if node.__class__ is Stub:
-            node = child(kids, name)
-    return node  # type: ignore[no-any-return]  # what is left at the end is a Node
+    # Without a call for each level, as `way_to`, and by what is there mostly first: a READ is little else.
+    node = root
+    try:
+        for name in names:
+            kids = node.kids
+            if type(kids) is Bucket:
+                found = kids.names[name]
+            else:
+                left = name_hash(name)
+                while type(kids) is Wide:
+                    index = left & (FANOUT - 1)
+                    left >>= BITS
+                    below = kids.slots[index]
+                    kids = part(kids, index) if type(below) is Stub else below  # type: ignore[assignment]  # likewise
+                if kids is None:
+                    return None
+                found = kids.names[name]  # type: ignore[union-attr]  # a Bucket, whose class was not asked again
+            node = child(kids, name) if type(found) is Stub else found  # type: ignore[assignment]  # there is one
+    except KeyError:
+        return None
+    return node
 
 
 def depth(root: Node, names: tuple[str, ...]) -> int:

@@ -25,6 +25,7 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
 HERE = Path(__file__).parent
 XEN = Path("/usr/lib/xen-4.17/bin")
@@ -125,18 +126,20 @@ def short_directory() -> Iterator[Path]:
         yield Path(name)
 
 
-@contextlib.contextmanager
-def c_xenstored(directory: Path, *options: str) -> Iterator[Daemon]:
+def c_xenstored(directory: Path, *options: str) -> AbstractContextManager[Daemon]:
     """Debian's C xenstored."""
-    with _running("C", directory, [str(HERE / "run_c.sh"), str(directory), *options]) as daemon:
-        _until(daemon, _answers)
-        yield daemon
+    return answering("C", directory, str(HERE / "run_c.sh"), str(directory), *options)
+
+
+def ox_xenstored(directory: Path, *options: str) -> AbstractContextManager[Daemon]:
+    """Debian's OCaml xenstored."""
+    return answering("OCaml", directory, str(HERE / "run_ox.sh"), str(directory), *options)
 
 
 @contextlib.contextmanager
-def ox_xenstored(directory: Path, *options: str) -> Iterator[Daemon]:
-    """Debian's OCaml xenstored."""
-    with _running("OCaml", directory, [str(HERE / "run_ox.sh"), str(directory), *options]) as daemon:
+def answering(name: str, directory: Path, *command: str) -> Iterator[Daemon]:
+    """Any that listens at DIR/socket, from the moment it answers a READ."""
+    with _running(name, directory, [*command]) as daemon:
         _until(daemon, _answers)
         yield daemon
 

@@ -1,8 +1,14 @@
 """Requests so plain that they pass the handlers: what takes that way, and what must not."""
 
-import pytest
+from itertools import accumulate, pairwise
 
-from tests.daemon.conversation import Peer, fresh_daemon
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.daemon.conversation import NUMBERS, Peer, cut, fresh_daemon
+from xsadapter.engine.plain import reads
+from xsadapter.wire import FrameError, pack
 
 OK = b"OK\0"
 
@@ -43,3 +49,58 @@ def test_a_watch_and_the_account_know_of_what_was_replaced(client):
     messages = client.exchange("WRITE", b"/a/b/leaf\0longer by some")
     assert [message.payload for message in messages] == [b"/a/b/leaf\0token\0", OK]
     assert client.daemon.domains.record(3).stored == before + len(b"longer by some") - len(b"one")
+
+
+PAYLOADS = (b"/a/b/leaf\0", b"/a/b\0", b"/\0", b"/none\0", b"a\0", b"/a/b/leaf", b"/long\0", b"\0", b"/@index/name/x\0")
+READS = st.tuples(st.just("READ"), st.sampled_from(PAYLOADS), st.sampled_from([0, 0, 0, 7]))
+OTHERS = st.sampled_from([("WRITE", b"/a/b/leaf\0two", 0), ("DIRECTORY", b"/a\0", 0), ("READ", bytes(4097), 0)])
+
+
+def frames(some):
+    return [pack(NUMBERS[kind], number, transaction, payload) for number, (kind, payload, transaction) in some]
+
+
+def carried_out(peer, pieces, most):
+    """What comes back, with READs answered in a row first if there may be any; whether the stream is broken."""
+    broken = False
+    try:
+        for piece in pieces:
+            peer.connection.reader.feed(piece)
+            while True:
+                waits, peer.connection.output = peer.connection.output, []
+                again = reads(peer.daemon, peer.connection, most) if most else 0
+                peer.connection.output[:0] = waits
+                if not again and not peer.daemon.step(peer.connection):
+                    break
+    except FrameError:
+        broken = True
+    return peer.take(), broken, peer.daemon.operations
+
+
+@given(st.lists(st.one_of(READS, READS, OTHERS), max_size=12), st.integers(1, 64), st.lists(st.integers(1, 60)))
+def test_reads_in_a_row_are_answered_as_each_by_itself_would_be(some, most, cuts):
+    stream = b"".join(frames(enumerate(some)))
+    ends = [0, *(end for end in accumulate(cuts) if end < len(stream)), len(stream)]
+    pieces = [stream[begin:end] for begin, end in pairwise(ends)]
+    found = []
+    for allowed in (0, most):
+        peer = Peer(fresh_daemon())
+        for path, value in ((b"/a/b/leaf", b"one"), (b"/long", bytes(4000))):
+            assert peer.ask("WRITE", path + b"\0" + value) == OK
+        found.append(carried_out(peer, pieces, allowed))
+    assert found[0] == found[1]
+
+
+def test_so_many_and_no_more_are_answered_in_a_row_and_none_behind_what_waits(client):
+    client.connection.reader.feed(b"".join(frames((at, ("READ", b"/a/b/leaf\0", 0)) for at in range(5))))
+    assert reads(client.daemon, client.connection, 3) == 3
+    assert reads(client.daemon, client.connection, 3) == 0, "three answers wait"
+    assert [message.request for message in client.take()] == [0, 1, 2]
+    assert reads(client.daemon, client.connection, 3) == 2
+    assert [message.payload for message in cut(b"".join(client.connection.output))] == [b"one", b"one"]
+
+
+def test_whoever_is_to_know_of_every_request_is_told_of_all(client):
+    client.daemon.flow.trail.io = True
+    client.connection.reader.feed(b"".join(frames([(1, ("READ", b"/a/b/leaf\0", 0))])))
+    assert reads(client.daemon, client.connection, 3) == 0

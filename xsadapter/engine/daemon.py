@@ -36,6 +36,7 @@ from xsadapter.engine.listings import Listings
 from xsadapter.engine.metrics import Metrics
 from xsadapter.engine.notices import Notice
 from xsadapter.engine.permissions import DEFAULT
+from xsadapter.engine.plain import answered
 from xsadapter.engine.state import Resumed, restore, tell_again
 from xsadapter.engine.troubles import Troubles
 from xsadapter.engine.turns import Later, Turns
@@ -44,13 +45,11 @@ from xsadapter.engine.view import Live, View
 from xsadapter.engine.watches import Watches
 from xsadapter.errors import RequestError
 from xsadapter.operations import NAMES, Kind, TransactionUse
-from xsadapter.wire import HEADER, PAYLOAD_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import rrdstore
-    from xsadapter.commands import AtOnce
     from xsadapter.engine.counting import Dispatch
     from xsadapter.engine.domains import Charged
     from xsadapter.engine.hypervisor import Hypervisor
@@ -64,10 +63,9 @@ class Daemon:
     """What all connections share. Not for more than one thread."""
 
     __slots__ = (
-        "_at_once",
         "_dispatch",
-        "_kinds",
         "accounts",
+        "at_once",
         "branch",
         "connections",
         "counting",
@@ -76,6 +74,7 @@ class Daemon:
         "head",
         "hypervisor",
         "keep_orphans",
+        "kinds",
         "listings",
         "metrics",
         "past_listings",
@@ -118,12 +117,12 @@ class Daemon:
         """Whether there is a dead domain whose end the store has refused."""
         self.metrics = Metrics()
         self.troubles = Troubles()
-        self._kinds = self.metrics.kinds
+        self.kinds = self.metrics.kinds
         self.serial = 0
         """The last one given to a connection."""
         self.update = Update()
         self._dispatch: Dispatch = HANDLERS
-        self._at_once = AT_ONCE
+        self.at_once = AT_ONCE
         self.short = False
         """Whether memory is short."""
         self.relieve: Callable[[], object] = lambda: None
@@ -134,14 +133,14 @@ class Daemon:
     def run_short(self, short: bool) -> None:
         """Whether what takes more memory is refused."""
         self.short = short
-        self._at_once = AT_ONCE_SPARING if short else AT_ONCE
+        self.at_once = AT_ONCE_SPARING if short else AT_ONCE
         if self.counting is None:
             self._dispatch = SPARING if short else HANDLERS
 
     @property
     def operations(self) -> int:
         """Requests carried out so far."""
-        return sum(self._kinds)
+        return sum(self.kinds)
 
     @property
     def waiting(self) -> list[Connection]:
@@ -305,8 +304,8 @@ class Daemon:
                 return False
             kind, request, transaction, payload = connection.asked = frame
             if not transaction and connection.privileged and not flow.trail.io:
-                plain = self._at_once.get(kind)
-                if plain is not None and self._answered(connection, plain, kind, request, payload):
+                plain = self.at_once.get(kind)
+                if plain is not None and answered(self, connection, plain, kind, request, payload):
                     return True
         else:
             connection.held = None
@@ -331,9 +330,9 @@ class Daemon:
             flow.cause = flow.asking = None
         connection.operations += 1
         try:
-            self._kinds[kind] += 1
+            self.kinds[kind] += 1
         except IndexError:
-            self._kinds[-1] += 1
+            self.kinds[-1] += 1
         if waited:
             self.metrics.waits.took(flow.now - connection.since)
         if failure and self.head.journal is not None:
@@ -341,31 +340,13 @@ class Daemon:
         if flow.touched.any:
             flow.touched.asked[connection.serial] = connection
         if self.domains.crossed:
-            self._tell_crossed()
+            self.tell_crossed()
         if flow.trail.io:
             answer = failure.rstrip(b"\0").decode() or "OK"
             flow.trail.request(connection, NAMES.get(kind, str(kind)), transaction, payload, answer)
         return True
 
-    def _answered(self, connection: Connection, plain: AtOnce, kind: int, request: int, payload: bytes) -> bool:
-        """Whether a request was so plain that it is answered now."""
-        try:
-            reply = plain(self, connection, payload)
-        except Exception:  # noqa: BLE001 - the long way tells
-            return False
-        if reply is None or len(reply) > PAYLOAD_MAX:
-            return False
-        output = connection.output
-        if not output:
-            self.flow.waiting.append(connection)
-        output.append(HEADER.pack(kind, request, 0, len(reply)) + reply)
-        connection.operations += 1
-        self._kinds[kind] += 1
-        if self.domains.crossed:
-            self._tell_crossed()
-        return True
-
-    def _tell_crossed(self) -> None:
+    def tell_crossed(self) -> None:
         """Say who is above his soft memory, or below it again, as soon as that is due."""
         for domain in self.domains.crossed.values():
             known = self.domains.get(domain.domid) is domain

@@ -1,0 +1,79 @@
+"""Requests so plain that they pass the handlers.
+
+They are a privileged client's, in no transaction, and nothing beside the tree is to be written down for them.
+
+Rule: they are answered as the handlers would. Whatever is more than that, an error too, is left to these, and nothing
+of it has been done then.
+
+Cost: a READ takes the look-up of its node and little else; the calls around a request would be most of what it costs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xsadapter.operations import Kind
+from xsadapter.paths import names
+from xsadapter.wire import HEADER, HEADER_SIZE, PAYLOAD_MAX
+
+if TYPE_CHECKING:
+    from xsadapter.commands import AtOnce
+    from xsadapter.engine.connection import Connection
+    from xsadapter.engine.daemon import Daemon
+
+_READ = int(Kind.READ)
+
+
+def answered(daemon: Daemon, connection: Connection, plain: AtOnce, kind: int, request: int, payload: bytes) -> bool:
+    """Whether one was so plain that it is answered now."""
+    try:
+        reply = plain(daemon, connection, payload)
+    except Exception:  # noqa: BLE001 - the long way tells
+        return False
+    if reply is None or len(reply) > PAYLOAD_MAX:
+        return False
+    output = connection.output
+    if not output:
+        daemon.flow.waiting.append(connection)
+    output.append(HEADER.pack(kind, request, 0, len(reply)) + reply)
+    connection.operations += 1
+    daemon.kinds[kind] += 1
+    if daemon.domains.crossed:
+        daemon.tell_crossed()
+    return True
+
+
+def reads(daemon: Daemon, connection: Connection, most: int) -> int:
+    """Answer the READs that come next in a row, at most so many, of a privileged client for whom nothing waits.
+
+    How many there were: what they are answered is in the connection's output, and the flow does not know of it.
+    """
+    output = connection.output
+    if output or connection.held is not None or daemon.flow.trail.io:
+        return 0
+    reader, tree = connection.reader, daemon.head.tree
+    buffer, at = reader.buffer, reader.at
+    size, count = len(buffer), 0
+    try:
+        while count < most and (start := at + HEADER_SIZE) <= size:
+            kind, request, transaction, length = HEADER.unpack_from(buffer, at)
+            end = start + length
+            if kind != _READ or transaction or end > size:
+                break
+            found = names(buffer[start:end])
+            if found is None or (node := tree.reach(found)) is None:
+                break
+            value = node.value
+            length = len(value)
+            if length > PAYLOAD_MAX:
+                break
+            output.append(HEADER.pack(_READ, request, 0, length) + value)
+            at = end
+            count += 1
+    except Exception:  # noqa: BLE001 - likewise
+        pass
+    if count:
+        reader.at = at
+        connection.operations += count
+        daemon.kinds[_READ] += count
+    return count
