@@ -133,15 +133,44 @@ def test_another_s_code_gets_what_the_stream_has(house):
     ring = clients[guest.connection.serial]
     assert (ring.channel, ring.unique, ring.begun) == (stream.Ring(5, None, 1005), 1005, len(ring.unsent))
     assert [record for record in records if isinstance(record, stream.Watch)] == [
+        stream.Watch(toolstack.connection.serial, b"/", b"all"),
         stream.Watch(guest.connection.serial, b"name", b"relative"),
         stream.Watch(guest.connection.serial, b"/local/domain/5", b"deep", 1),
         stream.Watch(guest.connection.serial, b"@releaseDomain", b"dead"),
-        stream.Watch(toolstack.connection.serial, b"/", b"all"),
     ]
     nodes = {record.path: record for record in records if isinstance(record, stream.Node)}
     assert list(nodes)[:3] == [b"/", b"@introduceDomain", b"@releaseDomain"]
     five = (stream.Permission("n", 5), stream.Permission("r", 7, stale=False))
     assert nodes[b"/local/domain/5/name"] == stream.Node(b"/local/domain/5/name", b"a\0b", five)
+
+
+def test_another_s_code_knows_of_every_domain_that_a_node_names_and_of_none_later(house):
+    """The newest it knows is the first it looks at."""
+    toolstack = Peer(house.daemon)
+    rings = (0, 9, 5, 6)
+    for domid in rings:
+        assert toolstack.ask("INTRODUCE", b"%d\x001\x007\0" % domid) == OK
+    for path, permissions in (
+        (b"/a", b"n0"),
+        (b"/a/5", b"n5"),
+        (b"/a/5/below", b"n0"),
+        (b"/a/5/of nine".replace(b" ", b"-"), b"n9"),
+        (b"/a/9", b"n9\0r5"),
+        (b"/a/6", b"n0\0b6"),
+        (b"/a/unknown", b"n0\0r77"),
+    ):
+        assert toolstack.ask("WRITE", path + b"\0x") == OK
+        assert toolstack.ask("SET_PERMS", path + b"\0" + permissions + b"\0") == OK
+    records = list(stream.decode(house.left(whole=True, ours=False)))
+    newest, found = None, {}
+    for record in records:
+        if isinstance(record, stream.Connection) and isinstance(record.channel, stream.Ring):
+            newest = record.channel.domid
+        elif isinstance(record, stream.Node):
+            found[record.path] = newest
+    five = dict.fromkeys((b"/a/5", b"/a/5/below", b"/a/5/of-nine", b"/a/9"), 5)
+    nobody = dict.fromkeys((b"/", b"/a", b"/a/unknown", b"@introduceDomain", b"@releaseDomain"), 0)
+    assert {path: found[path] for path in (*five, *nobody, b"/a/6")} == {**five, **nobody, b"/a/6": 6}
 
 
 def test_names_of_large_directories_go_to_another_s_code_before_what_is_below_them(house):
