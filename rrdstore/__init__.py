@@ -68,6 +68,7 @@ from rrdstore.store.transaction import Transaction
 from rrdstore.store.tuning import Tuned
 from rrdstore.store.watch import Watch
 from rrdstore.tree.diff import Change
+from rrdstore.tree.edit import Way
 from rrdstore.tree.edit import find as _find
 from rrdstore.tree.merge import Clash
 from rrdstore.tree.node import Node
@@ -144,6 +145,7 @@ __all__ = [
     "Unmergeable",
     "Unwritable",
     "Watch",
+    "Way",
     "config",
     "create",
     "estimate",

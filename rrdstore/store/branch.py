@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from rrdstore.tree.resolution import Given
 
 T = TypeVar("T")
+_tuple = tuple.__new__  # a third of what calling a named tuple costs
 
 
 class Branch:
@@ -147,7 +148,7 @@ class Branch:
             record = run.replace(path, way, value, message, author, opaque)
             if record is not None:
                 return Commit(ledger, record)
-        return self._change((tuple.__new__(Edit, (path, value, meta)),), message, author, opaque)
+        return self._change((_tuple(Edit, (path, value, meta)),), message, author, opaque)
 
     def change(
         self,
@@ -205,9 +206,9 @@ class Branch:
         return Commit(ledger, record)
 
     def way(self, names: tuple[str, ...]) -> Way | None:
-        """Where a path leads now, for a `replace` before any other commit; `node` is what is there, None if nothing.
+        """Where a path leads now, for a `replace` or `make` before any other commit; its `node` is what is there.
 
-        None altogether if no `replace` can be now. O(depth).
+        None altogether if neither can be now. O(depth).
         """
         run = self._ledger.run
         if run.branch != self._id:
@@ -228,6 +229,22 @@ class Branch:
         if run.branch != self._id or run.looked != self._ledger.number:
             return 0
         record = run.replace(path, way, value, message, author)
+        return 0 if record is None else record.number
+
+    def make(
+        self, places: Sequence[str], way: Way, value: bytes, meta: bytes, message: str = "", author: str = ""
+    ) -> int:
+        """Make a place where `way` leads to nothing, and all that is missing above it, with no value but this meta too.
+
+        `places` are all of these, the lowest first. In one commit: its number; 0, and nothing has happened, if that
+        cannot be in a run. Else as `replace`.
+        """
+        run = self._ledger.run
+        if run.branch != self._id or run.looked != self._ledger.number or way.node is not None:
+            return 0
+        edits = [_tuple(Edit, (place, b"", meta)) for place in reversed(places)]
+        edits[-1] = _tuple(Edit, (places[0], value, meta))
+        record = run.append(tuple(edits), message, author, b"", way)
         return 0 if record is None else record.number
 
     def remove(self, path: str, message: str = "", author: str = "", opaque: bytes = b"") -> Commit:

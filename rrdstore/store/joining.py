@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rrdstore.tree.edit import find, grown
-from rrdstore.tree.node import SMALL, Bucket, Node, Stub, shared_meta
+from rrdstore.tree.node import SMALL, Bucket, Node, Stub, new_node, shared_meta
 from rrdstore.tree.path import split
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ def _size(node: Node | None) -> int:
 
 def made(edits: tuple[Edit, ...], names: tuple[str, ...], depth: int, number: int, edit: int) -> Node | None:
     """The node that comes into being below the first `depth` names, with the others below it, if that is all."""
+    if len(edits) == 1 and len(names) == depth + 1 and (value := edits[0].value) is not None:
+        return new_node(value, shared_meta(edits[0].meta or b""), number, number)
     contents = [(b"", b"")] * (len(names) - depth)
     longest = depth
     for path, value, meta in edits:
@@ -81,5 +83,7 @@ def made(edits: tuple[Edit, ...], names: tuple[str, ...], depth: int, number: in
 
 def sizes(edits: tuple[Edit, ...], names: tuple[str, ...], depth: int) -> list[tuple[str, int]]:
     """The names that come into being, and how many bytes each has."""
+    if len(names) == depth + 1:
+        return [(names[-1], len(edits[-1].value or b"") + len(edits[-1].meta or b""))]
     known = {path.count("/"): len(value or b"") + len(meta or b"") for path, value, meta in edits}
     return [(names[at], known.get(at + 1, 0)) for at in range(depth, len(names))]

@@ -28,8 +28,8 @@ from rrdstore.store.joining import made, set_again, sizes, weight_of
 from rrdstore.store.merging import applied
 from rrdstore.store.passed import Passed
 from rrdstore.store.room import change_cost, creation_cost, leaf_cost
-from rrdstore.tree.edit import EMPTY, graft, new_edit, replaced, way_to
-from rrdstore.tree.node import SMALL, Bucket, Node, Wide
+from rrdstore.tree.edit import EMPTY, hung, new_edit, nodes_of, replaced, way_to
+from rrdstore.tree.node import SMALL, Node
 from rrdstore.tree.path import split
 from rrdstore.tree.tree import Tree
 from rrdstore.tree.undo import Undo, exchanged, undo_of, undone
@@ -120,10 +120,13 @@ class Run:
             self.records[-1].root = self.root
         return self.root
 
-    def append(self, edits: tuple[Edit, ...], message: str, author: str, opaque: bytes) -> Record | None:
+    def append(
+        self, edits: tuple[Edit, ...], message: str, author: str, opaque: bytes, way: Way | None = None
+    ) -> Record | None:
         """One commit that history can be told of later; None, and nothing has happened, if it is none. Unwritable.
 
-        It sets a small leaf again, makes a place and what is missing above it, or does a little of anything.
+        It sets a small leaf again, makes a place and what is missing above it, or does a little of anything. `way` is
+        that to the last of them, if it is known and they are all that is missing there.
         """
         ledger, records = self._ledger, self.records
         if ledger.closed or ledger.leases.ended or ledger.number >= self._longest:
@@ -135,7 +138,7 @@ class Run:
         record = None
         try:
             if rt < self._ends and not (closes and records):
-                record = self._joined(rt, wall, edits, message, author, opaque, closes)
+                record = self._joined(rt, wall, edits, message, author, opaque, closes, way)
         except BaseException:
             retention.unmade()
             raise
@@ -210,17 +213,25 @@ class Run:
             ledger.tell(record, edits)
 
     def _joined(
-        self, rt: int, wall: int, edits: tuple[Edit, ...], message: str, author: str, opaque: bytes, closes: bool
+        self,
+        rt: int,
+        wall: int,
+        edits: tuple[Edit, ...],
+        message: str,
+        author: str,
+        opaque: bytes,
+        closes: bool,
+        to: Way | None,
     ) -> Record | None:
         """As `append`, at this time; what closes a bucket goes to history, which has been told of all before it."""
         ledger = self._ledger
-        names, way, indexes, node = way_to(self.root, split(edits[-1][0]))
+        names, way, indexes, node = way_to(self.root, split(edits[-1][0])) if to is None else to
         number = ledger.number + 1
         depth = 0
         if node is not None:
             fresh = set_again(edits, node, number)
         else:
-            depth = sum([one.__class__ is not Bucket and one.__class__ is not Wide for one in way]) - 1
+            depth = len(nodes_of(way)) - 1 if to is None else len(names) - len(edits)
             fresh = made(edits, names, depth, number, self._edit)
         if author is not self._author:
             self._author, self._cut = author, cut(author, AUTHOR_BYTES)
@@ -257,7 +268,7 @@ class Run:
             elif node is not None:
                 self.root = replaced(before, names, way, indexes, node, fresh, self._edit)
             else:
-                self.root = graft(before, names, fresh, number, self._edit)
+                self.root = hung(way, names, fresh, number, self._edit)
             if closes:
                 self._told(record, edits)
                 return record

@@ -22,9 +22,11 @@ from rrdstore.tree.node import (
     Wide,
     child,
     leaf_bytes,
+    name_bytes,
     name_hash,
     new_node,
     part,
+    shared,
     shared_meta,
     unhash,
     with_child,
@@ -190,6 +192,22 @@ def replaced(
             above = way.pop()
         fresh = Inode(above.value, above.meta, above.created, above.modified, below)
     return fresh
+
+
+def hung(way: list[Any], names: tuple[str, ...], fresh: Node, number: int, edit: int) -> Node:
+    """The root, with `fresh` at `names`, where nothing is yet; `way` leads to what is to be above it. O(depth)."""
+    lowest = way[-1]
+    if lowest.__class__ is Bucket and lowest.edit == edit and way[-2].__class__ is not Wide:
+        inside, name = lowest.names, names[-1]
+        if len(inside) < FANOUT:
+            # One more beside others that this edit has made: what most are.
+            if lowest.weighed >= 0:
+                lowest.weighed += leaf_bytes(fresh) + name_bytes(name)
+            inside[shared(name)] = fresh
+            lowest.order = None
+            _unhash(lowest, way)
+            return way[0]  # type: ignore[no-any-return]  # the root
+    return _rebuilt(nodes_of(way), names, fresh, number, edit)
 
 
 def _added(way: list[Any], names: tuple[str, ...], value: bytes, meta: bytes | None, number: int, edit: int) -> Node:

@@ -312,7 +312,7 @@ def _in_bucket(bucket: Bucket | None, name: str, node: Node | Stub, edit: int, d
     order = None if grew else bucket.order
     weighed = bucket.weighed
     if weighed >= 0:
-        weighed += leaf_bytes(node) + _name_bytes(name) if grew else leaf_bytes(node) - leaf_bytes(names[name])
+        weighed += leaf_bytes(node) + name_bytes(name) if grew else leaf_bytes(node) - leaf_bytes(names[name])
     if bucket.edit != edit:
         names = names.copy()
         bucket = Bucket(names, edit)
@@ -352,11 +352,12 @@ def without_child(kids: Kids, name: str, edit: int, depth: int = 0) -> Kids | No
 def weight(bucket: Bucket) -> int:
     """Bytes of a bucket's names and of the small leaves among them; carried along by changes, else O(names)."""
     if bucket.weighed < 0:
-        bucket.weighed = sum(map(_name_bytes, bucket.names)) + sum(map(leaf_bytes, bucket.names.values()))
+        bucket.weighed = sum(map(name_bytes, bucket.names)) + sum(map(leaf_bytes, bucket.names.values()))
     return bucket.weighed
 
 
-def _name_bytes(name: str) -> int:
+def name_bytes(name: str) -> int:
+    """Bytes that a name takes inside a bucket, at most."""
     return len(name) if name.isascii() else 4 * len(name)
 
 

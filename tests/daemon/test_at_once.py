@@ -26,7 +26,7 @@ def test_a_small_leaf_is_read_and_replaced_past_the_handlers_and_nothing_else_is
     client.daemon._dispatch = {}
     assert client.ask("WRITE", b"/a/b/leaf\0two") == OK
     assert client.ask("READ", b"/a/b/leaf\0") == b"two"
-    for payload in (b"/a/b\0", b"/a/b/new\0", b"/local/domain/1/name\0two", b"a/b/leaf\0", b"/a/b/leaf"):
+    for payload in (b"/a/b\0", b"/@index/new\0", b"/local/domain/1/name\0two", b"a/b/leaf\0", b"/a/b/leaf"):
         assert client.ask("WRITE", payload) == "ENOSYS"
     assert client.ask("WRITE", b"/a/b/leaf\0" + bytes(4000)) == "ENOSYS"
     assert client.ask("READ", b"/a/b/leaf\0") == b"two"
@@ -104,3 +104,37 @@ def test_whoever_is_to_know_of_every_request_is_told_of_all(client):
     client.daemon.flow.trail.io = True
     client.connection.reader.feed(b"".join(frames([(1, ("READ", b"/a/b/leaf\0", 0))])))
     assert reads(client.daemon, client.connection, 3) == 0
+
+
+NAMES = [b"a", b"b", b"c", b"name", b"vm", b"local", b"domain", b"@index"]
+paths = st.lists(st.sampled_from(NAMES), min_size=1, max_size=5).map(lambda names: b"/" + b"/".join(names))
+requests = st.one_of(
+    st.tuples(
+        st.just("WRITE"), st.builds(b"%b\0%b".__mod__, st.tuples(paths, st.sampled_from([b"", b"one", b"v" * 200])))
+    ),
+    st.tuples(st.just("SET_PERMS"), st.builds(b"%b\0n%d\0r%d\0".__mod__, st.tuples(paths, st.just(3), st.just(4)))),
+    st.tuples(st.just("RM"), paths.map(lambda path: path + b"\0")),
+    st.tuples(st.just("WATCH"), paths.map(lambda path: path + b"\0t\0")),
+)
+
+
+@given(st.lists(requests, min_size=1, max_size=25))
+def test_what_is_made_past_the_handlers_is_what_they_make(asked):
+    plain, handled = Peer(fresh_daemon()), Peer(fresh_daemon())
+    handled.daemon.flow.trail.io = True  # What is recorded goes to the handlers.
+    for request in asked:
+        found, wanted = plain.exchange(*request), handled.exchange(*request)
+        assert found == wanted, request
+    trees = [
+        [(path, node.value, node.meta, node.created, node.modified) for path, node in one.daemon.head.tree.descend("/")]
+        for one in (plain, handled)
+    ]
+    assert trees[0] == trees[1]
+    accounts = [
+        {domid: (domain.stored, domain.usage.nodes, domain.places) for domid in (0, 3, 4)
+         for domain in [one.daemon.domains.record(domid)]}
+        for one in (plain, handled)
+    ]  # fmt: skip
+    assert accounts[0] == accounts[1]
+    logs = [[(each.number, each.author, each.message) for each in one.daemon.branch.log()] for one in (plain, handled)]
+    assert logs[0] == logs[1]

@@ -26,12 +26,14 @@ from xsadapter.wire import pack
 COUNT = 640
 NEVER = 1e6
 BUDGETS = [
-    # operation, outstanding, kept in a file and by a journal, Python calls a request at most
+    # operation (None: WRITE of what is not there), outstanding, kept in a file and by a journal, Python calls a request
     (Kind.READ, 1, True, 19.2),
     (Kind.READ, 64, True, 4.3),
     (Kind.WRITE, 1, False, 40.3),
     (Kind.WRITE, 1, True, 59.2),
     (Kind.WRITE, 64, True, 40.7),
+    (None, 64, False, 47.9),
+    (None, 64, True, 70.9),
 ]
 
 
@@ -100,8 +102,11 @@ def test_a_request_takes_no_more_calls_than_its_budget(kind, outstanding, kept, 
             turns.exchange([pack(Kind.WRITE, 1, 0, path + b"\x004")], 16 + 3)
         if kind == Kind.READ:
             asked, answer = [pack(kind, 1, 0, path + b"\0") for path in paths], 16 + 1
-        else:
+        elif kind == Kind.WRITE:
             asked, answer = [pack(kind, 1, 0, path + b"\0" + b"5") for path in paths], 16 + 3
+        else:
+            paths = [f"/local/domain/{at % 40}/device/vif/{at // 80}/{at // 40 % 2}".encode() for at in range(COUNT)]
+            asked, answer = [pack(Kind.WRITE, 1, 0, path + b"\0" + b"5") for path in paths], 16 + 3
         groups = [asked[at : at + outstanding] for at in range(0, COUNT, outstanding)]
         turns.exchange(groups[0], answer)
         operations = turns.daemon.operations

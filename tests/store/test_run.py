@@ -83,10 +83,25 @@ class Shown:
         above = random.choice(["/made", "/wide", "/a/b", "/a/b/c", f"/new/n{random.randrange(60)}", "/made/deep/er"])
         names = [f"m{random.randrange(80)}" for _ in range(random.randrange(1, 4))]
         paths = [above + "/" + "/".join(names[: n + 1]) for n in range(len(names))]
-        if random.random() < 0.5:
+        way_of_it = random.randrange(3)
+        if way_of_it == 0:
             self.commits.append(self.main.set(paths[-1], b"v" * random.choice([0, 9, SMALL + 1]), meta=b"n7"))
+        elif way_of_it == 1:
+            self.plainly(paths[-1], b"v" * random.choice([0, 9, SMALL + 1]))
         else:
             self.commits.append(self.main.change([(path, path.encode(), b"n%d" % n) for n, path in enumerate(paths)]))
+
+    def plainly(self, path, value):
+        """Make a place, or set it, with all that is missing above it: by its way, or edit by edit."""
+        names = split(path)
+        above = ["/" + "/".join(names[:end]) for end in range(1, len(names))]
+        missing = [place for place in above if place not in self.main]
+        way = self.main.way(names)
+        if way is not None and self.main.make([path, *reversed(missing)], way, value, b"n7"):
+            self.commits.append(self.main.head)
+            return
+        edits = [(place, b"", b"n7") for place in missing]
+        self.commits.append(self.main.change([*edits, (path, value, b"n7")]))
 
     def little(self, random):
         """A few changes at once, and removals, of places that the others change."""
@@ -356,7 +371,7 @@ def test_who_has_looked_and_then_had_history_told_of_all_replaces_nothing(tmp_pa
         assert store.check() == []
 
 
-def test_a_way_of_another_moment_replaces_nothing(tmp_path):
+def test_a_way_of_another_moment_replaces_and_makes_nothing(tmp_path):
     """What was set meanwhile would be taken back by it, unseen."""
     with rrdstore.create(tmp_path / "s.rrdb", "4MiB", "last:8") as store:
         main = store.branch("main")
@@ -368,6 +383,14 @@ def test_a_way_of_another_moment_replaces_nothing(tmp_path):
         main.set("/d/b", b"2")
         assert main.replace("/d/a", way, b"3") == 0
         assert (main.get("/d/a"), main.get("/d/b")) == (b"1", b"2")
+        way = main.way(("d", "c", "e"))
+        assert way is not None
+        main.set("/d/c", b"2")
+        assert main.make(["/d/c/e", "/d/c"], way, b"3", b"") == 0
+        assert (main.get("/d/c"), main.list("/d/c")) == (b"2", ())
+        way = main.way(("d", "c"))
+        assert way is not None
+        assert main.make(["/d/c"], way, b"3", b"") == 0, "it is there"
         way = main.way(("d", "a"))
         assert way is not None
         assert main.replace("/d/a", way, b"3")

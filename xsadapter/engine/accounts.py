@@ -25,7 +25,7 @@ from xsadapter.engine.domains import Charged
 from xsadapter.engine.permissions import ANY_DOMAIN, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     import rrdstore
     from xsadapter.engine.domains import Domain, Domains
@@ -128,6 +128,18 @@ class Accounts:
     def came(self, path: str, node: rrdstore.Node) -> None:
         """There is a node more."""
         self._settle(path, node, 1)
+
+    def made(self, paths: Sequence[str], meta: bytes, size: int) -> None:
+        """There are these nodes more, all with this metadata and one with a value of so many bytes. O(nodes)."""
+        found = listed(meta)
+        for path in paths:
+            size += 2 * len(path) - path.rfind("/")
+        self._charge(found.entries[0].domid, len(paths), size + len(paths) * (NODE + ENTRY * len(found.entries)))
+        for domid in found.named:
+            if domid and domid != ANY_DOMAIN:
+                domain = self._domains.record(domid)
+                for path in paths:
+                    _named(domain, area(path, domain), 1)
 
     def went(self, path: str, node: rrdstore.Node) -> None:
         """There is a node less."""

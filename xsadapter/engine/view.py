@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 import rrdstore
 from xsadapter.engine.events import tell, tell_replaced
 from xsadapter.engine.flow import refused
-from xsadapter.engine.index import apply, edits
+from xsadapter.engine.index import apply, edits, is_index
+from xsadapter.engine.permissions import inherited
 from xsadapter.engine.turns import CREATED, REMOVED, WRITTEN
+from xsadapter.paths import parent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -131,13 +133,19 @@ class Live:
     def replace(self, operation: str, path: str, names: tuple[str, ...], value: bytes) -> bool:
         """As `write`, for a client that may do it, if it is the value of a small leaf and nothing else is concerned.
 
-        Of a path and its components; whether it is done, and nothing has happened if not. One walk of the tree.
+        Or as `create`, if there is nothing. Of a path and its components; whether it is done, and nothing has happened
+        if not. One walk of the tree.
         """
         head, connection = self._head, self._connection
         if head.turns.held or connection.flow.touched.any or path.endswith(head.indexes.ends):
             return False
         way = head.branch.way(names)
-        if way is None or (old := way.node).__class__ is not rrdstore.Node:
+        if way is None:
+            return False
+        old = way.node
+        if old is None:
+            return not is_index(path) and self._made(operation, path, way, value)
+        if old.__class__ is not rrdstore.Node:
             return False
         journal = head.journal
         if journal is not None:
@@ -151,6 +159,28 @@ class Live:
         if number:
             head.replaced(number)
             self._told(operation, path, value, old)
+        return number > 0
+
+    def _made(self, operation: str, path: str, way: rrdstore.Way, value: bytes) -> bool:
+        """The same where a way leads to nothing."""
+        head, connection = self._head, self._connection
+        there, made = [one for one in way.containers if isinstance(one, rrdstore.Node)], [path]
+        for _ in range(len(way.names) - len(there)):
+            made.append(parent(made[-1]))
+        meta = inherited(there[-1].meta, None)
+        journal = head.journal
+        if journal is not None:
+            journal.change(connection, ((path, False),))
+        number = 0
+        try:
+            number = head.branch.make(made, way, value, meta, f"{operation} {path}", self.author)
+        finally:
+            if not number and journal is not None:
+                journal.undo()
+        if number:
+            head.replaced(number)
+            head.accounts.made(made, meta, len(value))
+            self._tell(operation, path, head.tree)
         return number > 0
 
     def bear_nodes(self, connection: Connection, count: int) -> None:
