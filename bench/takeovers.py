@@ -17,6 +17,7 @@ from bench.attacks import Attack
 
 COUNT, STATE, CODEC = "daemon/test_counting.py", "stream/test_state.py daemon/test_state.py", "stream/test_codec.py"
 UPDATE, WRITTEN = "daemon/test_live_update.py", "recovery/test_written_down.py"
+INHERITED = "recovery/test_inherited.py"
 UNDER, DEATHS = "daemon/test_supervision.py", "recovery/test_torture.py"
 
 TAKEOVERS = (
@@ -56,6 +57,17 @@ TAKEOVERS = (
     Attack("a change counts before its size", "recovery/turn.py", "zlib.crc32(data) != self._sizes[(at >> 2) + 1]", "False", WRITTEN),
     Attack("who was in a system call goes on", "recovery/going_on.py", " or known.serial == found.doubtful", "", DEATHS),
     Attack("changes are not told again", "engine/daemon.py", "            tell_again(self, told)\n", "", DEATHS),
+    Attack("a ring with something to send is in columns", "engine/columns.py", "        and not connection.output\n", "", STATE),
+    Attack("a ring in a transaction is in columns", "engine/columns.py", "        and not connection.transactions\n", "", STATE),
+    Attack("limits of columns are dropped", "engine/state.py", "            domain.limits.update(kinds[kind])\n", "            pass\n", STATE),
+    Attack("a ring of columns begins at 0", "engine/state.py", "            connection.reader = FrameReader(connection.let_go % _INDEXES)\n", "            pass\n", INHERITED),
+    Attack("rooms of who is there are given away", "recovery/words.py", "if not taken[number]]", "if taken[number] >= 0]", INHERITED),
+    Attack("positions of sockets wrap", "recovery/left.py", "ahead if client.ring else sub", "ahead", INHERITED),
+    Attack("what does not fit is gone on with", "recovery/inherited.py", "            self.whole = False\n            return\n", "            return\n", INHERITED),
+    Attack("what is written down is of any generation", "recovery/inherited.py", "        if log.generation(directory / log.NAME) != generation:\n", "        if False:\n", INHERITED),
+    Attack("a ring is not set where it was", "transport/unmapped.py", "            ring.resume(*self._indexes)\n", "            pass\n", INHERITED),
+    Attack("a domain comes to C after a node that names it", "stream/stages.py", "max(named, default=0)", "0", STATE),
+    Attack("a node comes to C before its parent", "stream/stages.py", "        stage = max(stage, stages.get(_above(node), 0))\n", "", STATE),
     Attack("READY is not told after an update", "cli/serving.py", '    notify("READY=1")\n', "", UNDER),
     Attack("a reload does not say since when", "cli/notify.py", 'RELOADING=1\\nMONOTONIC_USEC={time.monotonic_ns() // 1000}', "RELOADING=1", f"{UNDER} daemon/test_unit.py"),
     Attack("the store of descriptors is not emptied", "recovery/keeping.py", 'self._tell(f"FDSTOREREMOVE=1\\nFDNAME={_named(key)}", [])', "pass", UNDER),

@@ -1,5 +1,6 @@
 """A daemon's state as a stream, and a stream as a daemon's state."""
 
+import json
 import random
 from dataclasses import replace
 
@@ -43,10 +44,10 @@ class House:
                     came_by[serial] = "/run/five:5"
         return Carriers(3, 4, 5, sockets, ports, {"/run/five:5": 6}, came_by)
 
-    def left(self, *, whole, ours):
+    def left(self, *, whole, ours, columns=False):
         tree = self.daemon.head.tree if whole else None
         head = str(self.daemon.branch.head.id) if ours else None
-        state = describe(self.daemon, handed=ours)
+        state = describe(self.daemon, handed=ours, columns=columns)
         return b"".join(stream.encode(told(state, self.carriers(), tree, head)))
 
     def taken_over(self, data, *, fresh):
@@ -57,7 +58,7 @@ class House:
         other.daemon = Daemon(other.store, self.host)
         state = heard.state(other.daemon.domains.unique)
         if heard.nodes:
-            plant(other.daemon, "boot", heard.nodes, {domain.domid: domain.unique for domain in state.domains})
+            plant(other.daemon, "boot", heard.nodes, state.uniques)
         assert other.daemon.begin("boot", (state, lambda _connection, _state: True), charges=heard.charges)
         other.heard = heard
         return other
@@ -78,13 +79,15 @@ def house():
 
 
 def in_order(state):
-    return replace(state, domains=tuple(sorted(state.domains, key=lambda domain: domain.domid)))
+    domains = tuple(sorted(state.domains, key=lambda domain: domain.domid))
+    connections = tuple(sorted(state.connections, key=lambda connection: connection.serial))
+    return replace(state, domains=domains, connections=connections)
 
 
 def lived_in(house):
     """With a guest, its stub domain, a confined client, watches of every form, transactions, and bytes on the way."""
     toolstack = Peer(house.daemon)
-    for domid in (5, 6):
+    for domid in (5, 6, 8):
         home = b"/local/domain/%d\0" % domid
         assert toolstack.ask("MKDIR", home) == OK
         assert toolstack.ask("SET_PERMS", home + b"n%d\0r7\0" % domid) == OK
@@ -109,15 +112,17 @@ def lived_in(house):
     return toolstack, guest
 
 
+@pytest.mark.parametrize("columns", [False, True])
 @pytest.mark.parametrize("whole", [False, True])
-def test_our_own_code_goes_on_where_it_was(house, whole):
+def test_our_own_code_goes_on_where_it_was(house, whole, columns):
     lived_in(house)
     before = describe(house.daemon)
-    other = house.taken_over(house.left(whole=whole, ours=True), fresh=whole)
+    other = house.taken_over(house.left(whole=whole, ours=True, columns=columns), fresh=whole)
+    assert len(other.heard.state(int).rings) == (2 if columns else 0)
     assert in_order(describe(other.daemon)) == in_order(before)
     assert other.tree() == house.tree()
     assert other.heard.carriers() == house.carriers()
-    assert describe(other.daemon, handed=True).connections == describe(house.daemon, handed=True).connections
+    assert in_order(describe(other.daemon, handed=True)) == in_order(describe(house.daemon, handed=True))
     check(other.daemon)
 
 
@@ -239,6 +244,18 @@ def test_messages_are_cut_by_their_headers_where_nobody_says_how(house):
 
 CONNECTION = stream.Connection(1, stream.Socket(5))
 ROOT = stream.Node(b"/", b"", NOBODY)
+
+
+def _rings(**columns):
+    count = len(columns["serials"])
+    return json.dumps({"rings": {"ports": [7] * count, "following": [1] * count, **columns}}).encode()
+
+
+def _domains(**columns):
+    known = {"domids": [5, 6], "uniques": [1, 2], "features": [0, 0], "limits": [0, 0], "kinds": [{"nodes": 9}]}
+    return json.dumps({"known": {**known, **columns}}).encode()
+
+
 WRONG = {
     "a watch of nobody": [stream.Watch(1, b"/a", b"t")],
     "a transaction of nobody": [stream.Transaction(1, 1)],
@@ -257,6 +274,19 @@ WRONG = {
         stream.Foreign(beyond.KIND, b'{"clients":{"1":{"asked":{"1":[[2,"\\u0100","ENOENT"]]}}}}')
     ],
     "places that are a list": [stream.Foreign(beyond.KIND, b'{"domains":{"1":{"places":[1]}}}')],
+    "columns of several lengths": [stream.Foreign(beyond.KIND, b'{"rings":{"serials":[1,2],"domids":[5]}}')],
+    "a ring twice": [stream.Foreign(beyond.KIND, _rings(serials=[1, 2], domids=[5, 5]))],
+    "a serial number twice": [stream.Foreign(beyond.KIND, _rings(serials=[1, 1], domids=[5, 6]))],
+    "no numbers in a column": [stream.Foreign(beyond.KIND, _rings(serials=[1, 2], domids=[5, "6"]))],
+    "truths in a column": [stream.Foreign(beyond.KIND, _rings(serials=[1, True], domids=[5, 6]))],
+    "negative numbers in a column": [stream.Foreign(beyond.KIND, _rings(serials=[1, -2], domids=[5, 6]))],
+    "a ring in columns and in a record": [stream.Foreign(beyond.KIND, _rings(serials=[1], domids=[5])), CONNECTION],
+    "a ring in a record and in columns": [CONNECTION, stream.Foreign(beyond.KIND, _rings(serials=[1], domids=[5]))],
+    "domains of no kind": [stream.Foreign(beyond.KIND, _domains(limits=[0, 1]))],
+    "a domain in columns twice": [stream.Foreign(beyond.KIND, _domains(domids=[5, 5]))],
+    "half of the charges": [stream.Foreign(beyond.KIND, _domains(nodes=[1, 2]))],
+    "a target of nobody": [stream.Foreign(beyond.KIND, _domains(targets={"x": 5}))],
+    "kinds of no limits": [stream.Foreign(beyond.KIND, _domains(kinds=[5]))],
     "a negative number": [stream.Foreign(beyond.KIND, b'{"domains":{"1":{"nodes":-1}}}')],
 }
 
@@ -268,7 +298,7 @@ def test_what_makes_no_sense_is_refused(records):
 
 
 def test_a_record_of_ours_from_a_later_version_is_read():
-    known = beyond.Beyond("7-abc", 9, {"1": beyond.Client(5)}, {"5": beyond.Known(1005)})
+    known = beyond.Beyond("7-abc", 9, {"1": beyond.Client(5)}, {"5": beyond.Domain(1005)})
     later = beyond.pack(known).body.rstrip(b"\0").replace(b'{"head"', b'{"newer":{"x":1},"head"')
     assert beyond.unpack(stream.Foreign(beyond.KIND, later)) == known
     assert beyond.unpack(stream.Foreign(beyond.KIND, b"{}")) == beyond.Beyond()
@@ -286,19 +316,21 @@ def test_the_tree_is_the_same_afterwards(written):
     check(other.daemon)
 
 
+@pytest.mark.parametrize("columns", [False, True])
 @pytest.mark.parametrize("whole", [False, True])
-def test_accounts_are_told_and_not_counted_again(house, whole):
+def test_accounts_are_told_and_not_counted_again(house, whole, columns):
     lived_in(house)
-    data = house.left(whole=whole, ours=True)
+    data = house.left(whole=whole, ours=True, columns=columns)
     assert hear(stream.decode(data), str).charges == {domain.domid: domain.charged for domain in house.daemon.domains}
     house.daemon.counting = "not yet"
-    assert hear(stream.decode(house.left(whole=whole, ours=True)), str).charges is None
+    assert hear(stream.decode(house.left(whole=whole, ours=True, columns=columns)), str).charges is None
     assert hear(stream.decode(house.left(whole=True, ours=False)), str).charges is None
 
 
 def test_whatever_becomes_of_its_bytes_a_stream_is_read_or_refused(house):
     lived_in(house)
-    whole = [house.left(whole=True, ours=True), house.left(whole=True, ours=False), WRITTEN_BY_C]
+    columns = house.left(whole=True, ours=True, columns=True)
+    whole = [house.left(whole=True, ours=True), columns, house.left(whole=True, ours=False), WRITTEN_BY_C]
     chance, read = random.Random(6), 0
     for _ in range(3000):
         data = bytearray(chance.choice(whole))

@@ -120,7 +120,7 @@ def takeover(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--check-takeover",
             metavar="FILE",
-            help="Say with the exit status whether the state in FILE could be taken over, and do no more.",
+            help="Say by the exit status whether the state in FILE, in columns too, could be taken over; no more.",
         ),
         click.option("-U", "--live-update", is_flag=True, help="Take over from the process that this one was."),
     ):

@@ -213,7 +213,7 @@ def _take_over(daemon: Daemon, rundir: Path, heard: Heard, heirs: Heirs) -> bool
     """Go on from the state of another process; OSError if its tree is not there."""
     boot, state = boot_id(), heard.state(daemon.domains.unique)
     if heard.nodes and heard.head != str(daemon.branch.head.id):
-        plant(daemon, boot, heard.nodes, {domain.domid: domain.unique for domain in state.domains})
+        plant(daemon, boot, heard.nodes, state.uniques)
     known = heard.nodes or heard.head == str(daemon.branch.head.id)
     if not known:
         _log.warning("the store is at %s, the state that is taken over at %s", daemon.branch.head.id, heard.head)

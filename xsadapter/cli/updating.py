@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("xsadapter")
 
 CHECK: Final = "--check-takeover"
+COLUMNS: Final = "in columns too"
+"""What a program's --help says that reads `engine.columns`; those before it took a state for one without rings."""
 _MEMORY: Final = "--memory"
 _PATIENCE: Final = 120.0
 """Seconds that a program has to be looked at: of a host that is busy, since everybody is served meanwhile."""
@@ -103,7 +105,8 @@ class Updating:
         self._daemon, self._settings, self._listeners, self._xen = daemon, settings, listeners, xen
         self._going_on = going_on
         self._look: _Look | None = None
-        self._ours = False
+        self._ours = self._columns = False
+        """Whether the program is of our code, and whether it knows a state in columns."""
         self._again = 0.0
 
     @property
@@ -148,7 +151,7 @@ class Updating:
         if status:
             raise OSError(f"{update.program} ended with status {status}: {said.strip()[-_CUT:]}")
         if not self._ours and CHECK in said:
-            self._ours = True
+            self._ours, self._columns = True, COLUMNS in " ".join(said.split())
             heritage.write(self._trial, self._records(server, 2, whole=False, ours=True), 2)
             words = [update.program, *self._words(), CHECK, str(self._trial)]
             self._look = _Look(words, settings.began_in)
@@ -231,7 +234,7 @@ class Updating:
         goes_on: bool = False,
     ) -> Iterable[Record]:
         daemon = self._daemon
-        state = describe(daemon, handed=ours)
+        state = describe(daemon, handed=ours, columns=ours and self._columns)
         if answer:
             state = self._answered(state)
         tree = daemon.head.tree if whole else None

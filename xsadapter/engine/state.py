@@ -24,6 +24,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import rrdstore
+from xsadapter.engine.columns import NO_DOMAINS, NO_RINGS, Known, Rings, is_plain
+from xsadapter.engine.columns import domains as domains_of
+from xsadapter.engine.columns import rings as rings_of
 from xsadapter.engine.connection import RING
 from xsadapter.engine.events import tell
 from xsadapter.engine.repeating import Repeated, repeat, repeated
@@ -89,6 +92,10 @@ class ConnectionState:
         return self.peer == RING
 
 
+_PLAIN: Final = ConnectionState(0, 0, RING, False)
+"""What `took` is told of a ring in columns."""
+
+
 @dataclass(frozen=True, slots=True)
 class WatchState:
     """A watch: the canonical path, and whether it was given relative to the connection's home."""
@@ -110,6 +117,15 @@ class State:
     domains: tuple[DomainState, ...] = ()
     connections: tuple[ConnectionState, ...] = ()
     watches: tuple[WatchState, ...] = ()
+    rings: Rings = NO_RINGS
+    """Connections of which nothing is to be said but what is in columns, and domains."""
+    known: Known = NO_DOMAINS
+
+    @property
+    def uniques(self) -> dict[int, int]:
+        """Who each domain is, by its number. O(domains)."""
+        found = dict(zip(self.known.domids, self.known.uniques, strict=True))
+        return found | {known.domid: known.unique for known in self.domains}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +146,21 @@ Resumed = tuple[State, Took]
 """What a daemon goes on with, and the shell's part in it."""
 
 
-def describe(daemon: Daemon, *, handed: bool = False) -> State:
+def describe(daemon: Daemon, *, handed: bool = False, columns: bool = False) -> State:
     """The state as it is now.
 
     `handed` over: with what was asked in transactions, and what each domain is charged for of this tree, if that is
-    known.
+    known. With `columns` those are in them that can be.
     """
     charged = handed and daemon.counting is None
-    domains = tuple(domain_state(domain, charged=charged) for domain in daemon.domains)
-    connections = tuple(connection_state(connection, handed=handed) for connection in daemon.connections.values())
+    plain: list[Connection] = []
+    special: Iterable[Connection] = daemon.connections.values()
+    if columns:
+        special = []
+        for connection in daemon.connections.values():
+            (plain if is_plain(connection) else special).append(connection)
+    domains = () if columns else tuple(domain_state(domain, charged=charged) for domain in daemon.domains)
+    connections = tuple(connection_state(connection, handed=handed) for connection in special)
     watches = sorted(
         (watch for connection in daemon.connections.values() for watch in connection.watches.values()),
         key=lambda watch: watch.serial,
@@ -152,6 +174,8 @@ def describe(daemon: Daemon, *, handed: bool = False) -> State:
             WatchState(watch.connection.serial, watch.path, watch.token, watch.depth, watch.strip > 0)
             for watch in watches
         ),
+        rings_of(plain) if columns else NO_RINGS,
+        domains_of(daemon.domains, charged=charged) if columns else NO_DOMAINS,
     )
 
 
@@ -206,7 +230,8 @@ def restore(daemon: Daemon, state: State, took: Took) -> None:
         domain, target = daemon.domains.record(known.domid), known.target
         if target is not None and domain.unique == known.unique and daemon.domains.get(target) is not None:
             daemon.domains.aim(domain, daemon.domains.record(target))
-    uniques = {known.domid: known.unique for known in state.domains}
+    _restore_columns(daemon, state.known, state.rings, took)
+    uniques = state.uniques
     for client in state.connections:
         domain = daemon.domains.record(client.domid)
         if domain.unique == uniques.get(client.domid, domain.unique):
@@ -224,6 +249,29 @@ def restore(daemon: Daemon, state: State, took: Took) -> None:
                 if opened.asked:
                     same = repeat(daemon, connection, opened.number, opened.asked)
                     connection.transactions[opened.number].doomed = not same
+
+
+def _restore_columns(daemon: Daemon, known: Known, rings: Rings, took: Took) -> None:
+    domains, kinds = daemon.domains, known.kinds
+    begins = [kind == domains.limits for kind in kinds]
+    for domid, unique, features, kind in zip(known.domids, known.uniques, known.features, known.limits, strict=True):
+        domain = domains.record(domid, unique)
+        domain.features = features
+        if not begins[kind]:
+            domain.limits.update(kinds[kind])
+    for domid in known.shut:
+        domains.record(domid).shut = True
+    for aimed, target in known.targets.items():
+        if domains.get(target) is not None:
+            domains.aim(domains.record(int(aimed)), domains.record(target))
+    for serial, domid, port, following in zip(rings.serials, rings.domids, rings.ports, rings.following, strict=True):
+        domain = domains.record(domid)
+        connection = domain.connection = daemon.connect(RING, domid, domid == 0, serial)
+        connection.port, connection.next_transaction = port, following
+        if took(connection, _PLAIN):
+            connection.reader = FrameReader(connection.let_go % _INDEXES)
+        else:
+            connection.ignored = True
 
 
 def tell_again(daemon: Daemon, changes: Iterable[Told]) -> None:

@@ -14,6 +14,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
+from xsadapter.engine.columns import NO_DOMAINS, NO_RINGS, Known, Rings
 from xsadapter.stream.records import Foreign, StreamError, padded
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Client:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class Domain:
     """Beside a DOMAIN_DATA: who it is, and whose rights it has."""
 
     unique: int = 0
@@ -71,7 +72,7 @@ class Beyond:
     serial: int = 0
     clients: dict[str, Client] = field(default_factory=dict)
     """By the connection's id in decimal."""
-    domains: dict[str, Known] = field(default_factory=dict)
+    domains: dict[str, Domain] = field(default_factory=dict)
     listeners: dict[str, int] = field(default_factory=dict)
     """Descriptors of client sockets, as PATH:DOMID:UID."""
     pipe: int | None = None
@@ -81,6 +82,10 @@ class Beyond:
     generation: int = 0
     """Of what is written down; see `outgoing.Carriers`."""
     far: int = 0
+    rings: Rings = NO_RINGS
+    """Connections that no other record tells of."""
+    known: Known = NO_DOMAINS
+    """Domains likewise."""
 
 
 def pack(beyond: Beyond) -> Foreign:
@@ -94,7 +99,8 @@ def unpack(record: Foreign) -> Beyond:
     try:
         found = json.loads(record.body.rstrip(b"\0"))
         found["clients"] = _numbered(found.get("clients", {}), Client)
-        found["domains"] = _numbered(found.get("domains", {}), Known)
+        found["domains"] = _numbered(found.get("domains", {}), Domain)
+        found["rings"], found["known"] = _rings(found.get("rings", {})), _known(found.get("known", {}))
         return _made(Beyond, found)
     except (ValueError, TypeError, AttributeError) as error:
         raise StreamError(_NAME, 0, f"{record.body[:80]!r}", f"an object of JSON with our keys ({error})") from None
@@ -110,9 +116,39 @@ def _made(kind: type[T], found: Mapping[str, Any]) -> T:
 
 def _numbered(found: Mapping[str, Any], kind: type[T]) -> dict[str, T]:
     for name in found:
-        if not (name.isascii() and name.isdigit() and len(name) <= _DIGITS):
+        if not _is_number(name):
             raise ValueError(f"key {name:.40}")
     return {name: _made(kind, each) for name, each in found.items()}
+
+
+def _rings(found: Mapping[str, Any]) -> Rings:
+    made = _made(Rings, found)
+    count = len(made.serials)
+    if any(len(column) != count for column in (made.domids, made.ports, made.following)):
+        raise ValueError("columns of rings of several lengths")
+    if len(made.channels) not in {0, count} or len(set(made.serials)) != count or len(set(made.domids)) != count:
+        raise ValueError("a ring twice")
+    return made
+
+
+def _known(found: Mapping[str, Any]) -> Known:
+    made = _made(Known, found)
+    count = len(made.domids)
+    if any(len(column) != count for column in (made.uniques, made.features, made.limits)):
+        raise ValueError("columns of domains of several lengths")
+    if any(len(column) not in {0, count} for column in (made.nodes, made.stored, made.places)):
+        raise ValueError("columns of charges of several lengths")
+    if len({len(made.nodes), len(made.stored), len(made.places)}) != 1 or len(set(made.domids)) != count:
+        raise ValueError("a domain twice, or half of its charges")
+    if max(made.limits, default=-1) >= len(made.kinds):
+        raise ValueError("limits of no kind")
+    if not all(map(_is_number, made.targets)):
+        raise ValueError("a target of no domain")
+    return made
+
+
+def _is_number(name: str) -> bool:
+    return name.isascii() and name.isdigit() and len(name) <= _DIGITS
 
 
 def _truth(value: object) -> bool:
@@ -138,11 +174,19 @@ def _pairs(value: object) -> bool:
 
 
 def _numbers(value: object) -> bool:
-    return value.__class__ is list and all(map(_number, cast("list[int]", value)))
+    if value.__class__ is not list:
+        return False
+    numbers = cast("list[int]", value)
+    # As `_number` of each, for ten thousand.
+    return not numbers or (set(map(type, numbers)) == {int} and min(numbers) >= 0 and max(numbers) < _MOST)
 
 
 def _counts(value: object) -> bool:
-    return value.__class__ is dict and all(map(_number, cast("dict[str, int]", value).values()))
+    return value.__class__ is dict and _numbers([*cast("dict[str, int]", value).values()])
+
+
+def _many_counts(value: object) -> bool:
+    return value.__class__ is list and all(map(_counts, cast("list[object]", value)))
 
 
 def _requests(value: object) -> bool:
@@ -175,7 +219,7 @@ _SHAPES: Final[dict[type[Any], dict[str, Callable[[object], bool]]]] = {
         "cuts": _numbers,
         "asked": _requests,
     },
-    Known: {
+    Domain: {
         "unique": _number,
         "target": _perhaps,
         "shut": _truth,
@@ -193,6 +237,15 @@ _SHAPES: Final[dict[type[Any], dict[str, Callable[[object], bool]]]] = {
         "counted": _truth,
         "generation": _number,
         "far": _number,
+        "rings": _any,
+        "known": _any,
+    },
+    Rings: dict.fromkeys(("serials", "domids", "ports", "following", "channels"), _numbers),
+    Known: {
+        **dict.fromkeys(("domids", "uniques", "features", "limits", "shut", "nodes", "stored"), _numbers),
+        "kinds": _many_counts,
+        "targets": _counts,
+        "places": _many_counts,
     },
 }
 """What each key may be; those of clients and domains are looked at one by one."""
@@ -207,7 +260,7 @@ def _defaults(kind: type[Any]) -> Mapping[str, Any]:
     }
 
 
-_DEFAULTS: Final[dict[type[Any], Mapping[str, Any]]] = {kind: _defaults(kind) for kind in (Client, Known, Beyond)}
+_DEFAULTS: Final[dict[type[Any], Mapping[str, Any]]] = {kind: _defaults(kind) for kind in _SHAPES}
 _ALL: Final = {kind: attrgetter(*defaults) for kind, defaults in _DEFAULTS.items()}
 
 

@@ -71,6 +71,8 @@ class Heard:
         self._shared = Global()
         self._limits: tuple[tuple[str, int], ...] = ()
         self._beyond: beyond.Beyond | None = None
+        self._rings: dict[int, int] = {}
+        """Of those in columns, whose each is."""
         self._connections: dict[int, Connection] = {}
         self._transactions: dict[int, list[int]] = {}
         self._watches: list[WatchState] = []
@@ -102,12 +104,15 @@ class Heard:
         return beyond.Client(peer=self._peer(record.channel.descriptor))
 
     def _connection(self, record: Connection) -> None:
-        if record.identifier in self._connections:
+        if record.identifier in self._connections or record.identifier in self._rings:
             raise self._wrong(CONNECTION, f"connection {record.identifier} again", "each once")
         self._connections[record.identifier] = record
 
     def _watch(self, record: Watch) -> None:
-        home = f"/local/domain/{self._client(self._known(WATCH, record.connection)).domid}"
+        domid = self._rings.get(record.connection)
+        if domid is None:
+            domid = self._client(self._known(WATCH, record.connection)).domid
+        home = f"/local/domain/{domid}"
         try:
             path = canonical_or_special(record.path, home)
         except RequestError:
@@ -167,6 +172,9 @@ class Heard:
                 self._domains[record.domid] = record
             case Foreign(beyond.KIND, _):
                 self._beyond = beyond.unpack(record)
+                self._rings = self._beyond.rings.homes()
+                if not self._rings.keys().isdisjoint(self._connections):
+                    raise self._wrong(CONNECTION, "a connection again, in columns", "each once")
         self._number += 1
 
     @property
@@ -174,6 +182,8 @@ class Heard:
         """What each domain has of the tree of `head`; None if that is not said."""
         if self._beyond is None or not self._beyond.counted:
             return None
+        if self._beyond.known:
+            return dict(self._beyond.known.charges)
         known = self._beyond.domains.items()
         return {int(domid): Charged(each.nodes, each.stored, each.places) for domid, each in known}
 
@@ -183,7 +193,10 @@ class Heard:
         serial = max(self._connections, default=0)
         if self._beyond is not None:
             serial = max(serial, self._beyond.serial)
-        return State(self._limits, serial, tuple(self._domains_of(life)), clients, tuple(self._watches))
+        ours = self._beyond or beyond.Beyond()
+        return State(
+            self._limits, serial, tuple(self._domains_of(life)), clients, tuple(self._watches), ours.rings, ours.known
+        )  # fmt: skip
 
     def _state_of(self, record: Connection) -> ConnectionState:
         known = self._client(record)
@@ -211,7 +224,10 @@ class Heard:
             record.channel.domid: record for record in self._connections.values() if isinstance(record.channel, Ring)
         }
         ours = self._beyond.domains if self._beyond is not None else {}
+        there = set(self._beyond.known.domids) if self._beyond is not None else set()
         for domid in dict.fromkeys((*self._domains, *rings, *map(int, ours))):
+            if domid in there:
+                continue
             told, ring, known = self._domains.get(domid), rings.get(domid), ours.get(str(domid))
             limits = _limits(told.limits) if told is not None else self._limits
             features = told.features if told is not None and (told.features or known is not None) else FEATURES
@@ -224,7 +240,9 @@ class Heard:
 
     def carriers(self) -> Carriers:
         """What carried the bytes."""
-        sockets, ports, came_by = {}, {}, {}
+        columns = (self._beyond or beyond.Beyond()).rings
+        sockets, came_by = {}, {}
+        ports = dict(zip(columns.serials, columns.channels, strict=False))
         for serial, record in self._connections.items():
             if isinstance(record.channel, Socket):
                 sockets[serial] = record.channel.descriptor

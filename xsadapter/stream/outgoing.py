@@ -13,7 +13,7 @@ Cost: O(state), O(nodes) if the tree goes with it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -75,11 +75,12 @@ def told(
     if ours is not None:
         yield beyond.pack(_beyond(state, carriers, ours))
     clients = {client.identifier: client for client in _clients(state, carriers, everybody=ours is not None)}
-    homes = {client.serial: _RELATIVE + len(str(client.domid)) for client in state.connections}
+    rings = state.rings.homes()
+    homes = {client.serial: client.domid for client in state.connections} | rings
     watches: list[Watch] = []
     for watch in state.watches:
-        if watch.serial in clients:
-            path = watch.path[homes[watch.serial] :] if watch.relative else watch.path
+        if watch.serial in clients or watch.serial in rings:
+            path = watch.path[_RELATIVE + len(str(homes[watch.serial])) :] if watch.relative else watch.path
             watches.append(Watch(watch.serial, path.encode("ascii"), watch.token, watch.depth))
     nodes = () if tree is None else _nodes(tree.descend("/"), tree)
     if ours is None:
@@ -100,7 +101,7 @@ def told(
 
 
 def _clients(state: State, carriers: Carriers, *, everybody: bool) -> Iterator[Connection]:
-    uniques = {domain.domid: domain.unique for domain in state.domains}
+    uniques = state.uniques
     targets = {domain.domid: domain.target for domain in state.domains}
     for client in state.connections:
         if client.ring:
@@ -144,15 +145,17 @@ def _beyond(state: State, carriers: Carriers, head: str) -> beyond.Beyond:
         {str(domain.domid): _known(domain) for domain in state.domains},
         dict(carriers.client_sockets),
         carriers.pipe,
-        bool(state.domains) and all(domain.charged is not None for domain in state.domains),
+        bool(state.known.nodes) or (bool(state.domains) and all(each.charged is not None for each in state.domains)),
         carriers.generation,
         carriers.far,
+        replace(state.rings, channels=[carriers.ports.get(serial, 0) for serial in state.rings.serials]),
+        state.known,
     )
 
 
-def _known(domain: DomainState) -> beyond.Known:
+def _known(domain: DomainState) -> beyond.Domain:
     nodes, stored, places = (0, 0, {}) if domain.charged is None else domain.charged
-    return beyond.Known(domain.unique, domain.target, domain.shut, nodes, stored, dict(places))
+    return beyond.Domain(domain.unique, domain.target, domain.shut, nodes, stored, dict(places))
 
 
 def _client(client: ConnectionState, carriers: Carriers) -> beyond.Client:
