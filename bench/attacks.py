@@ -134,7 +134,7 @@ ATTACKS = (
     Attack("a line longer than a file", "audit.py", "if len(each) > self._most or not", "if not", AUDIT),
     Attack("a page that was cut is the end", "transport/page.py", "if mapping is None or _libc.mmap", "if True or _libc.mmap", "daemon/test_hub.py"),
     Attack("a page that was cut is as good as any", "engine/ring.py", "        if self._vanished():\n", "        if False:\n", "daemon/test_hub.py"),
-    Attack("a page that was cut is not mapped again", "transport/hub.py", "        if page.vanished:\n", "        if False:\n", "daemon/test_hub.py"),
+    Attack("a page that was cut is not mapped again", "transport/hub.py", "        if page is None or page.vanished:\n", "        if False:\n", "daemon/test_hub.py"),
     Attack("levels are made one by one", "engine/view.py", "change.set(path, value, meta=meta, parents=meta)", "[change.set(each, value if each == path else b'', meta=meta) for each in made]", "security/test_extremes.py"),
     Attack("levels are looked for one by one", "engine/view.py", "        if run and not path.startswith(f\"{run[-1]}/\"):\n", "        if run:\n", "security/test_extremes.py"),
     Attack("soft memory is not told", "engine/domains.py", "if self.domid and (0 < self.limits", "if False and (0 < self.limits", "daemon/test_quotas.py"),
@@ -145,7 +145,7 @@ ATTACKS = (
     Attack("a longer list is borne by no quota", "commands/permissions.py", "        bearing.bear(connection, view, place, packed, node.value, node)\n", "", "daemon/test_quotas.py security/test_serial.py"),
     Attack("a longer list takes no memory", "engine/bearing.py", "    growth = own - NODE - ENTRY * len(entries(old.meta)) - len(old.value)\n", "    growth = len(value) - len(old.value)\n", "daemon/test_quotas.py"),
     Attack("listings of the past are made for each part", "commands/history.py", "        daemon.past_listings[key] = found\n", "", "daemon/test_control.py"),
-    Attack("answers come before the log", "server.py", "            self._write_down()\n        if flow.waiting", "            pass\n        if flow.waiting", AUDIT),
+    Attack("answers come before the log", "server.py", "            self._write_down()\n        if self._answered", "            pass\n        if self._answered", AUDIT),
 )  # fmt: skip
 
 
