@@ -34,6 +34,7 @@ PAGE = "security/test_hostile_page.py security/test_rules.py daemon/test_ring.py
 RING, IDENTITY = "security/test_advisories_ring.py", "security/test_advisories_identity.py"
 CONFINED, TRAIL, AUDIT = "daemon/test_confined.py", "daemon/test_trail.py", "daemon/test_audit.py"
 MEMORY, RULES = "security/test_advisories_memory.py", "security/test_rules.py"
+CROWDS = "security/test_crowds.py"
 
 ATTACKS = (
     Attack("indexes are masked, not judged", "engine/ring.py", "if used > HALF:", "if used > 2**40:", PAGE),
@@ -50,9 +51,9 @@ ATTACKS = (
     Attack("equal events are queued again", "engine/connection.py", "            if payload in self._queued_events:\n                return\n", "", RING),
     Attack("events do not count as outstanding", "engine/connection.py", "self._queue_event(message, flow.cause)", "self._queue_event(message, None)", RING),
     Attack("what was not read in time stays", "engine/connection.py", "and 0 < message.until <= now", "and 0 < message.until <= now - 99", MEMORY),
-    Attack("a guest full of nodes is not read", "engine/connection.py", "usage.memory >= memory and self.output)", "usage.memory >= memory)", MEMORY),
-    Attack("any number outstanding", "engine/connection.py", "(outstanding and usage.outstanding >= outstanding)", "(outstanding and usage.outstanding >= 99999)", "security/test_advisories_memory.py security/test_advisories_ring.py"),
-    Attack("watches are told to everybody", "engine/events.py", "connection.privileged or self._may_see(connection.identities)", "True", IDENTITY),
+    Attack("a guest full of nodes is not read", "engine/guest.py", "usage.memory >= memory and self.output)", "usage.memory >= memory)", MEMORY),
+    Attack("any number outstanding", "engine/guest.py", "(outstanding and usage.outstanding >= outstanding)", "(outstanding and usage.outstanding >= 99999)", "security/test_advisories_memory.py security/test_advisories_ring.py"),
+    Attack("watches are told to everybody", "engine/events.py", "connection in late or not self.may_see(connection.identities)", "connection in late", IDENTITY),
     Attack("special watches are told to everybody", "engine/specials.py", "    if connection.privileged:\n", "    if connection:\n", IDENTITY),
     Attack("nested removals look everywhere again", "engine/watches.py", "        looked.add(id(place))\n", "", MEMORY),
     Attack("visibility is judged for each watch", "engine/events.py", "verdict = self._verdicts.get(identities)", "verdict = None", MEMORY),
@@ -78,8 +79,8 @@ ATTACKS = (
     Attack("nodes are not judged at the END", "engine/transactions.py", "                if not done._is_borne():", "                if False:", MEMORY),
     Attack("made and removed counts at the END", "engine/transactions.py", "_is_owned(after, domid) and not _is_owned", "not _is_owned", MEMORY),
     Attack("requests of a transaction are free", "engine/transactions.py", "            self._charge(REQUEST + size)\n", "", MEMORY),
-    Attack("a message that waits takes no more than its bytes", "engine/connection.py", "self.domain.charge(_KEPT + len(message))", "self.domain.charge(len(message))", MEMORY),
-    Attack("events that are dropped are made", "engine/connection.py", "        if not memory or self.domain.usage.memory + _KEPT + HEADER_SIZE + len(path) + len(token) + 2 <= memory:\n", "        if True:\n", MEMORY),
+    Attack("a message that waits takes no more than its bytes", "engine/guest.py", "self.domain.charge(_KEPT + len(message))", "self.domain.charge(len(message))", MEMORY),
+    Attack("events that are dropped are made", "engine/guest.py", "        if not memory or self.domain.usage.memory + _KEPT + HEADER_SIZE + len(path) + len(token) + 2 <= memory:\n", "        if True:\n", MEMORY),
     Attack("nested removals are counted again and again", "engine/transactions.py", "for top in topmost(path for path, removed in self._effects.items() if removed and path in now)", "for top in (path for path, removed in self._effects.items() if removed and path in now)", MEMORY),
     Attack("a request takes no more than its bytes", "engine/transactions.py", "            self._charge(REQUEST + size)\n", "            self._charge(16 + size)\n", MEMORY),
     Attack("transactions of guests never give way", "commands/transactions.py", "    if 4 * taken >= 3 * most:\n", "    if False:\n", MEMORY),
@@ -87,6 +88,13 @@ ATTACKS = (
     Attack("answers of a transaction are free", "engine/transactions.py", "        self._charge(len(reply))\n", "", MEMORY),
     Attack("an END settles from before its replay", "engine/transactions.py", "            done = self._replayed(paths)\n            before = self._head.still()\n", "            before = self._head.still()\n            done = self._replayed(paths)\n", "security"),
     Attack("a transaction outlives its connection", "engine/transactions.py", "if not all(self._same(again)) or self._connection.closed:", "if not all(self._same(again)):", RING),
+    Attack("one commit tells any number at once", "engine/telling.py", "AT_ONCE: Final = 256", "AT_ONCE: Final = 1 << 60", CROWDS),
+    Attack("what a guest does not read is made", "engine/telling.py", "MADE: Final = 32", "MADE: Final = 1 << 60", CROWDS),
+    Attack("what waits to be told waits again", "engine/guest.py", "telling.key in self._untold or ", "", CROWDS),
+    Attack("a guest that is behind is read", "engine/guest.py", "            or self.behind\n", "", CROWDS),
+    Attack("an answer overtakes what is told later", "engine/guest.py", "while self.behind and not self.closed:", "while False:", CROWDS),
+    Attack("what is told later is told to everybody", "engine/telling.py", "if change.may_see(connection.identities):", "if True:", CROWDS),
+    Attack("what is owed to a guest is nobody's memory", "engine/guest.py", "        self.domain.charge(cost)\n", "", CROWDS),
     Attack("answers go to a connection that ended", "engine/connection.py", "        if self.closed:\n            self.late.clear()\n            return\n", "", "security/test_advisories_ring.py security"),
     Attack("relative paths are judged as they are", "commands/access.py", "        if len(path) - (home.end() if home else 0) > limit:", "        if len(path) - (home.end() if home else 0) > limit + 1:", "security/test_advisories_paths.py"),
     Attack("a trailing slash passes", "paths.py", 'rb"/|(?:/[A-Za-z0-9_@-]+)+")', 'rb"/|(?:/[A-Za-z0-9_@-]+)+/?")', "security/test_advisories_paths.py"),

@@ -32,6 +32,7 @@ from xsadapter.errands import EachSecond, Errands
 from xsadapter.reporting import report, write_down
 from xsadapter.rounds import ROUNDS, go_round
 from xsadapter.signals import Signals
+from xsadapter.stalls import Stalls
 from xsadapter.ticking import Ticking
 from xsadapter.timers import Timers
 from xsadapter.transport.listener import Listeners
@@ -86,7 +87,7 @@ class Server:
         self._clients: dict[int, StreamClient] = {}
         self._of: dict[int, StreamClient] = {}
         self._ready: dict[int, Client] = {}
-        self._stalled: dict[int, Client] = {}
+        self._stalls = Stalls(daemon.domains)
         self._answered: list[StreamClient] = []
         """Those whose READs were answered in this turn."""
         self._rings: dict[int, RingClient] = {}
@@ -178,6 +179,8 @@ class Server:
             self._resume()
         if ready:
             go_round(ready, self._step)
+        if flow.making:
+            flow.make()
         journal = daemon.head.journal
         if journal is not None and flow.touched.any:
             journal.persist()
@@ -190,8 +193,10 @@ class Server:
             self._flush()
         if self._timers.expire_at is not None and time.monotonic() >= self._timers.expire_at:
             self._timers.expire_at = time.monotonic() + _EXPIRY if daemon.expire() else None
-        if self._stalled:
-            self._go_on()
+            self._stalls.tidy()
+        if daemon.domains.eased:
+            for eased in self._stalls.ended():
+                ready[eased.connection.serial] = eased
         if flow.ended:
             self._let_go()
         if self._rings:
@@ -203,7 +208,7 @@ class Server:
         if flow.trail.records or self._signals.reopening:
             self._write_down()
         patience = self._timers.turn(time.monotonic(), bool(busy))
-        self._patience = 0.0 if ready or flow.resumed or self._unseen else patience
+        self._patience = 0.0 if ready or flow.resumed or flow.making or self._unseen else patience
 
     def _other(self, descriptor: int) -> None:
         """Something fired that is no client of a socket."""
@@ -268,8 +273,8 @@ class Server:
             if client.receive() or again:
                 self._ready[client.connection.serial] = client
             elif client.connection.stalled:
-                # It has told us once; whatever stalls it may end without its doing.
-                self._stalled[client.connection.serial] = client
+                # It has told us once.
+                self._stalls.add(client)
 
     def _look(self) -> None:
         """At some of the rings that were there before."""
@@ -308,7 +313,7 @@ class Server:
         elif not done and (client.left or client.interest != _IN or client.confined or connection.held is not None):  # type: ignore[union-attr]  # likewise
             self._mind(client)  # type: ignore[arg-type]  # it is a StreamClient
         if not connection.privileged and connection.stalled:
-            self._stalled[connection.serial] = client
+            self._stalls.add(client)
         return done
 
     def _mind(self, client: StreamClient) -> None:
@@ -353,14 +358,6 @@ class Server:
                 self._rings[port] = ring
                 self._ready[ring.connection.serial] = ring
 
-    def _go_on(self) -> None:
-        """Serve the guests again whose outstanding messages have gone."""
-        for serial, client in list(self._stalled.items()):
-            if client.connection.closed or not client.connection.stalled:
-                del self._stalled[serial]
-                if not client.connection.closed:
-                    self._ready[serial] = client
-
     def _let_go(self) -> None:
         """Close the sockets of those whose domain has ended."""
         ended, self._daemon.flow.ended = self._daemon.flow.ended, []
@@ -388,6 +385,7 @@ class Server:
         del self._clients[descriptor]
         del self._of[client.connection.serial]
         self._ready.pop(client.connection.serial, None)
+        self._stalls.forget(client)
         if self._going_on is not None:
             self._going_on.gone(client)
         client.socket.close()

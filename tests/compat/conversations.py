@@ -315,6 +315,8 @@ class Table:
             party.goes(len(CLIENTS) - 1)
             party.ask(0, "RELEASE", b"9\0")  # what is malformed may have introduced it
             (party.daemon.directory / f"dead.{WANDERER}").unlink(missing_ok=True)
+            # oxenstored takes entries out of lists, also if there was no such domain to be released.
+            party.ask(0, "SET_PERMS", b"/\0n0\0")
             for path in (*places, b"/local/domain/5/h", b"/local/domain/6/h", b"/local/domain/7"):
                 party.ask(0, "RM", path + b"\0")
         self.events()

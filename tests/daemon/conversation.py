@@ -88,8 +88,12 @@ class Peer:
 
     def take(self) -> list[Message]:
         """All that waits for this client."""
-        found = cut(b"".join(self.connection.output))
-        self.connection.sent_all()
+        found: list[Message] = []
+        self.daemon.flow.make()
+        while self.connection.output:
+            found += cut(b"".join(self.connection.output))
+            self.connection.sent_all()
+            self.daemon.flow.make()
         return found
 
     def exchange(self, operation: str, payload: bytes = b"", transaction: int = 0) -> list[Message]:

@@ -233,7 +233,7 @@ class Model:
                     for watch in self.watches:
                         if watch.path == place:
                             self.deliver(watch, place, before)
-            if path in after or (removed and path in before):
+            if path in after or path in before:
                 told.add(path)
                 for watch in self.watches:
                     distance = levels(watch.path, path)

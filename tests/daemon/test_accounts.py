@@ -71,6 +71,7 @@ def recount(daemon):
             mine[1] += len(path) + len(token)
         if not connection.privileged:
             mine[1] += sum(256 + len(message) for message in connection.output)
+            mine[1] += sum(late.telling.cost for late in connection.owed)
             mine[1] += sum(opened._memory for opened in connection.transactions.values())
             mine[3] += len(connection.transactions)
     return found
@@ -84,6 +85,9 @@ def outstanding(daemon):
         for message in connection.output
         if isinstance(message, Message) and message.cause is not None
     )
+    for connection in daemon.connections.values():
+        if not connection.privileged:
+            queued.update(late.cause for late in connection.owed if late.cause is not None)
     assert all(cause.left == count for cause, count in queued.items())
     return Counter(cause.domain for cause in queued)
 

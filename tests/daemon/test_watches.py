@@ -51,12 +51,18 @@ def test_a_look_up_finds_what_a_search_finds(made, data):
     assert [watch.token for watch in watches.matching(asked)] == [
         token for token, depth, levels in reach if levels is not None and (depth is None or levels <= depth)
     ]
+    by_places = [
+        watch
+        for place, levels in watches.chain(asked)
+        for watch in place.here
+        if watch.depth is None or watch.depth >= levels
+    ]
+    assert sorted(by_places, key=lambda watch: watch.serial) == watches.matching(asked)
     before, looked = data.draw(st.lists(places, max_size=3)), set()
     for place in before:
         list(watches.below(place, looked))
     found = list(watches.below(asked, looked))
-    assert all(watch.path == place for place, here in found for watch in here)
-    told = [watch.path for _, here in found for watch in here]
+    told = [watch.path for place in found for watch in place.here]
     seen = [path for path, _, _ in left if any((above(place, path) or 0) > 0 for place in before)]
     new = [path for path, _, _ in left if (above(asked, path) or 0) > 0 and path not in seen]
     assert sorted(told) == sorted(new)
@@ -82,5 +88,5 @@ def test_watches_on_very_deep_paths_need_no_recursion():
     watches = Watches()
     path = "/a" * 1536
     watches.add(connection, path, b"t", None, 0)
-    assert [place for place, _ in watches.below("/", set())] == [path]
+    assert [place.here[0].path for place in watches.below("/", set())] == [path]
     watches.remove_all(connection)

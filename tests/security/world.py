@@ -54,6 +54,7 @@ class Machine:
             if not any(served):
                 break
         self.daemon.flow.resumed.clear()
+        self.daemon.flow.make()
         for client in list(self.xen.clients.values()):
             client.send()
             client.turn_ends()

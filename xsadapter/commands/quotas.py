@@ -37,6 +37,8 @@ def set_quota(daemon: Daemon, _: Connection, _view: View, arguments: list[bytes]
     *domid, name, value = arguments
     limit, quota = number(value, VALUE_MAX), named(_text(name))
     _limits(daemon, domid)[quota] = limit
+    for domain in daemon.domains:
+        domain.ease()
     daemon.domains.touched.limit(number(domid[0], DOMID_MAX) if domid else None)
     return OK
 

@@ -81,6 +81,7 @@ def is_plain(connection: Connection) -> bool:
     return (
         connection.peer == RING
         and not connection.output
+        and not connection.behind
         and connection.let_go <= reader.base + reader.at
         and connection.held is None
         and not connection.transactions

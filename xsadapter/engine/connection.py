@@ -8,11 +8,7 @@ Rules
 3. A reply that would exceed 4096 bytes becomes E2BIG.
 4. A connection with something to send is in the flow's `waiting` list once, from the moment its
    queue stops being empty; the shell takes it out by sending.
-5. A guest pays for what waits for it: of each message 256 bytes, which it takes beside them, and its own. An
-   event that would put it over its quota, or that it has not begun to read in 20 seconds, is
-   dropped; a reply never is. A guest that has too much outstanding is not read, nor is one that has too
-   much memory and does not read what waits for it. (Nodes alone may be too much: it has to be able to
-   remove them.)
+5. What guests are is in `guest`.
 
 Identity (`domid`, `privileged`, `domain`) comes from the transport alone. A connection and its watches
 refer to each other; `Daemon.disconnect` breaks the circle, since the cyclic collector is off.
@@ -33,6 +29,7 @@ if TYPE_CHECKING:
     from xsadapter.commands.walking import Walk
     from xsadapter.engine.domains import Domain
     from xsadapter.engine.flow import Flow, Outstanding
+    from xsadapter.engine.telling import Telling
     from xsadapter.engine.transactions import Transaction
     from xsadapter.engine.view import Live
     from xsadapter.engine.watches import Watch
@@ -43,8 +40,6 @@ RING: Final = "ring"
 
 _E2BIG: Final = ERROR_PAYLOADS["E2BIG"]
 _TRANSACTION_IDS: Final = 1 << 32
-_KEPT: Final = 256
-"""Bytes that a message which waits takes beside its own, about."""
 
 
 class Connection:
@@ -134,6 +129,20 @@ class Connection:
         """Whether it is not to be read now, for what it has outstanding."""
         return False
 
+    @property
+    def behind(self) -> bool:
+        """Whether there is something that it is still to be told, and is not in its queue."""
+        return False
+
+    @property
+    def crowded(self) -> bool:
+        """Whether it is to be told later of what happens now."""
+        return False
+
+    def later(self, telling: Telling) -> None:
+        """Have it be told when it has read what waits."""
+        raise NotImplementedError
+
     def reply(self, kind: int, request: int, transaction: int, payload: bytes) -> None:
         """Queue a reply, then the events that had to wait for it; nothing if it ended meanwhile. O(payload)."""
         if self.closed:
@@ -156,7 +165,7 @@ class Connection:
 
     def event(self, path: str, token: bytes) -> None:
         """Queue a watch event, unless an equal one waits. O(path + token)."""
-        payload, message = _event(path, token)
+        payload, message = event_message(path, token)
         if len(payload) > PAYLOAD_MAX:
             return
         if not path.startswith("@"):
@@ -174,7 +183,7 @@ class Connection:
 
     def initial_event(self, path: str, token: bytes) -> None:
         """Have a new watch's first event follow the reply that is about to be queued; it fits, as the request did."""
-        self.late.append(_event(path, token)[1])
+        self.late.append(event_message(path, token)[1])
 
     def sent(self, count: int) -> None:
         """Take the first `count` bytes off the queue. O(messages taken)."""
@@ -236,7 +245,7 @@ class Connection:
 
     def _queue(self, message: bytes, cause: Outstanding | None) -> None:
         if cause is not None:
-            message = _caused(message, cause)
+            message = caused(message, cause)
         if not self.output:
             self.flow.waiting.append(self)
         self.output.append(message)
@@ -271,56 +280,15 @@ class Connection:
             self._queued_events.discard(message[HEADER_SIZE:])
 
 
-class GuestConnection(Connection):
-    """An unprivileged one: bounded by its domain's quotas."""
-
-    __slots__ = ()
-
-    @property
-    def stalled(self) -> bool:
-        """Whether it has as much outstanding, or as much memory, as its quotas allow."""
-        usage, limits = self.domain.usage, self.domain.limits
-        outstanding, memory = limits["outstanding"], limits["memory"]
-        return bool(
-            (outstanding and usage.outstanding >= outstanding) or (memory and usage.memory >= memory and self.output)
-        )
-
-    def _queue(self, message: bytes, cause: Outstanding | None) -> None:
-        message = _caused(message, cause) if cause is not None else Message(message)
-        self.domain.charge(_KEPT + len(message))
-        if not self.output:
-            self.flow.waiting.append(self)
-        self.output.append(message)
-
-    def event(self, path: str, token: bytes) -> None:
-        """As any other's, but that what would be dropped for its memory costs next to nothing."""
-        memory = self.domain.limits["memory"]
-        if not memory or self.domain.usage.memory + _KEPT + HEADER_SIZE + len(path) + len(token) + 2 <= memory:
-            super().event(path, token)
-
-    def _queue_event(self, message: bytes, cause: Outstanding | None) -> None:
-        self._queue(message, cause)
-        if self.flow.event_timeout:
-            self.output[-1].until = self.flow.now + self.flow.event_timeout  # type: ignore[attr-defined]  # a Message
-
-    def _rest(self, message: bytes, count: int) -> bytes:
-        # What is sent is not in memory any more.
-        self.domain.charge(-count)
-        return super()._rest(message, count)
-
-    def _finish(self, message: bytes) -> None:
-        self.domain.charge(-_KEPT - len(message))
-        super()._finish(message)
-
-
 @lru_cache(maxsize=64)
-def _event(path: str, token: bytes) -> tuple[bytes, bytes]:
+def event_message(path: str, token: bytes) -> tuple[bytes, bytes]:
     """An event's payload and all of it: those who watch the same place mostly call it the same."""
     payload = b"%b\0%b\0" % (path.encode("ascii"), token)
     return payload, HEADER.pack(Kind.WATCH_EVENT, 0, 0, len(payload)) + payload
 
 
-def _caused(message: bytes, cause: Outstanding) -> Message:
+def caused(message: bytes, cause: Outstanding) -> Message:
+    """A message that a request is answerable for."""
     made = Message(message)
     made.cause = cause
     cause.queued()

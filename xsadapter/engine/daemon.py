@@ -23,11 +23,12 @@ from typing import TYPE_CHECKING, Final
 from xsadapter.commands import AT_ONCE, AT_ONCE_SPARING, HANDLERS, SPARING
 from xsadapter.engine import lives, private
 from xsadapter.engine.accounts import Accounts
-from xsadapter.engine.connection import Connection, GuestConnection
+from xsadapter.engine.connection import Connection
 from xsadapter.engine.counting import Counting
 from xsadapter.engine.domains import Domains
 from xsadapter.engine.failures import failed
 from xsadapter.engine.flow import Flow, Outstanding, is_due
+from xsadapter.engine.guest import GuestConnection
 from xsadapter.engine.head import Head
 from xsadapter.engine.hypervisor import Alone
 from xsadapter.engine.index import DEFAULT as INDEXES
@@ -285,13 +286,13 @@ class Daemon:
         """
         waiting = False
         for connection in self.connections.values():
-            if not connection.privileged and connection.output:
+            if not connection.privileged and (connection.output or connection.behind):
                 count = connection.expire(self.flow.now)
                 if count and self.head.journal is not None:
                     self.head.journal.cut(connection)
                 if count and is_due(connection.domain, "slow", self.flow):
                     self.notices.append(Notice(f"{connection.author}: {count} events were not read in time; dropped"))
-                waiting = waiting or bool(connection.output)
+                waiting = waiting or bool(connection.output) or connection.behind
         return waiting
 
     def step(self, connection: Connection) -> bool:

@@ -59,6 +59,7 @@ class Domain:
 
     __slots__ = (
         "_crossed",
+        "_eased",
         "above",
         "clients",
         "conflicts",
@@ -74,6 +75,7 @@ class Domain:
         "refusals",
         "servants",
         "shut",
+        "stalls",
         "stored",
         "target",
         "told",
@@ -81,9 +83,18 @@ class Domain:
         "usage",
     )
 
-    def __init__(self, domid: int, unique: int, limits: dict[str, int], crossed: dict[int, Domain]) -> None:
+    def __init__(
+        self,
+        domid: int,
+        unique: int,
+        limits: dict[str, int],
+        crossed: dict[int, Domain],
+        eased: dict[int, Domain],
+    ) -> None:
         self.domid, self.unique = domid, unique
-        self._crossed = crossed
+        self._crossed, self._eased = crossed, eased
+        self.stalls = False
+        """Whether a client of it is not read, for what it has outstanding, in memory, or is behind with."""
         self.above = False
         """Whether it was above its soft memory when the log was told last."""
         self.home = f"/local/domain/{domid}"
@@ -134,15 +145,22 @@ class Domain:
     def charge(self, more: int) -> None:
         """It has so many bytes more, or less if that is negative. O(1)."""
         memory = self.usage.memory = self.usage.memory + more
+        if more < 0:
+            self.ease()
         self.maxima.memory = max(self.maxima.memory, memory)
         if self.domid and (0 < self.limits["soft-memory"] < memory) is not self.above:
             self._crossed[self.domid] = self
+
+    def ease(self) -> None:
+        """It has less than before, or may have more: who was not to be read may be now. O(1)."""
+        if self.stalls:
+            self._eased[self.domid] = self
 
 
 class Domains:
     """All that are known."""
 
-    __slots__ = ("_hypervisor", "_known", "crossed", "limits", "maxima", "touched")
+    __slots__ = ("_hypervisor", "_known", "crossed", "eased", "limits", "maxima", "touched")
 
     def __init__(self, hypervisor: Hypervisor, quotas: Mapping[str, int] = MappingProxyType({})) -> None:
         """`quotas`: what a domain begins with where it is not the default."""
@@ -153,6 +171,8 @@ class Domains:
         """The most that any one has had of each."""
         self.crossed: dict[int, Domain] = {}
         """Those that are above their soft memory, or below it again, and the log does not know."""
+        self.eased: dict[int, Domain] = {}
+        """Those with a client that is not read, which may be by now."""
         self._known: dict[int, Domain] = {}
         self.touched = Touched()
         self.record(0)
@@ -175,7 +195,7 @@ class Domains:
             if unique is None:
                 life = self._hypervisor.life(domid)
                 unique = life.unique if life else 0
-            found = self._known[domid] = Domain(domid, unique, self.limits, self.crossed)
+            found = self._known[domid] = Domain(domid, unique, self.limits, self.crossed, self.eased)
             self.touched.domain(domid)
         return found
 
@@ -196,6 +216,7 @@ class Domains:
         """It is dead, and all that it had is gone."""
         del self._known[domain.domid]
         self.crossed.pop(domain.domid, None)
+        self.eased.pop(domain.domid, None)
         self.touched.domain(domain.domid)
 
     def aim(self, domain: Domain, target: Domain | None) -> None:

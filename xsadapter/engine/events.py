@@ -10,6 +10,7 @@ Rules
    afterwards: each its own path, the deepest first.
 4. An unprivileged connection is told of a node that it may read, or whose parent it may read,
    after the change, or that it could read before the change (XSA-115).
+5. Where guests have many watches, or do not read, they are told later (`telling`).
 
 Cost: O(depth) an effect, and as much for each watch that it tells; for removals also the places watched
 below them, each once however many of them are nested, never the number of nodes that went. A guest chooses
@@ -22,13 +23,15 @@ from typing import TYPE_CHECKING
 
 from xsadapter.engine import private
 from xsadapter.engine.permissions import READ, allows
+from xsadapter.engine.telling import AT_ONCE, Hit, tell_all_later, tell_later
 from xsadapter.paths import parent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import rrdstore
-    from xsadapter.engine.watches import Watch, Watches
+    from xsadapter.engine.connection import Connection
+    from xsadapter.engine.watches import Chain, Place, Watch, Watches
 
 Effect = tuple[str, bool]
 
@@ -39,59 +42,125 @@ def tell(watches: Watches, effects: Iterable[Effect], before: rrdstore.Tree, aft
         return
     told: set[str] = set()
     looked: set[int] = set()
+    teller = _Teller(watches)
     for path, removed in effects:
         if path.startswith(private.ROOT):
             continue
         if removed:
-            for place, below in watches.below(path, looked):
-                if place not in told:
-                    change = _Change(place, before, after)
+            for place in watches.below(path, looked):
+                below = place.here[0].path
+                if below not in told:
+                    change = Change(below, before, after)
                     if change.old is not None and change.new is None:
-                        change.tell(below)
-        change = _Change(path, before, after)
+                        teller.tell_exactly(change, place)
+        change = Change(path, before, after)
         if change.new is not None or change.old is not None:
             told.add(path)
-            change.tell(watches.matching(path))
+            teller.tell(change)
+    teller.end()
 
 
 def tell_replaced(watches: Watches, path: str, tree: rrdstore.Tree) -> None:
     """The same for a client's value that was replaced: its node was there and is, and the same may read it."""
-    change: _Change | None = None
-    for watch in watches.matching(path):
-        connection = watch.connection
-        if connection.privileged:
-            connection.event(path[watch.strip :] if watch.strip else path, watch.token)
-        else:
-            change = change or _Change(path, tree, tree)
-            change.tell((watch,))
+    found = watches.matching(path)
+    if watches.crowd:
+        teller = _Teller(watches)
+        teller.tell(Change(path, tree, tree))
+        teller.end()
+        return
+    for watch in found:
+        watch.connection.event(path[watch.strip :] if watch.strip else path, watch.token)
 
 
-class _Change:
+class Change:
     """What became of one path, and who may know of it."""
 
-    __slots__ = ("_metas", "_now", "_path", "_verdicts", "new", "old")
+    __slots__ = ("_metas", "_now", "_verdicts", "new", "old", "path")
 
     def __init__(self, path: str, before: rrdstore.Tree, after: rrdstore.Tree) -> None:
-        self._path = path
+        self.path = path
         self.old, self.new = before.get(path), after.get(path)
         # What is gone is judged by what was there: its parent's list counts as it was then.
-        self._now = after if self.new is not None else before
+        self._now: rrdstore.Tree | None = after if self.new is not None else before
         self._metas: list[bytes] | None = None
         self._verdicts: dict[tuple[int, ...], bool] = {}
 
-    def tell(self, watches: Iterable[Watch]) -> None:
-        path = self._path
-        for watch in watches:
+    def tell(self, found: Iterable[Watch]) -> dict[Connection, None]:
+        """Queue the events for these watches; the guests that are to be told later, as they do not read."""
+        path = self.path
+        late: dict[Connection, None] = {}
+        at_once: set[Connection] = set()
+        for watch in found:
             connection = watch.connection
-            if connection.privileged or self._may_see(connection.identities):
-                strip = watch.strip
-                connection.event(path[strip:] if strip else path, watch.token)
+            if not connection.privileged:
+                if connection in late or not self.may_see(connection.identities):
+                    continue
+                if connection not in at_once:
+                    if connection.crowded:
+                        late[connection] = None
+                        continue
+                    at_once.add(connection)
+            strip = watch.strip
+            connection.event(path[strip:] if strip else path, watch.token)
+        return late
 
-    def _may_see(self, identities: tuple[int, ...]) -> bool:
+    def may_see(self, identities: tuple[int, ...]) -> bool:
+        """Whether a guest with these rights may know."""
         verdict = self._verdicts.get(identities)
         if verdict is None:
             if self._metas is None:
-                nodes = (self.new, self._now.get(parent(self._path)), self.old)
+                assert self._now is not None
+                nodes = (self.new, self._now.get(parent(self.path)), self.old)
                 self._metas = [node.meta for node in nodes if node is not None]
             verdict = self._verdicts[identities] = any(allows(meta, identities, READ) for meta in self._metas)
         return verdict
+
+    def settle(self) -> Change:
+        """Find out what it takes to judge, and let go of the trees."""
+        self.may_see(())
+        self.old = self.new = self._now = None
+        return self
+
+
+class _Teller:
+    """The events of one commit: at once as long as they are few."""
+
+    __slots__ = ("_hits", "_left", "_watches")
+
+    def __init__(self, watches: Watches) -> None:
+        self._watches, self._left = watches, AT_ONCE
+        self._hits: list[Hit] = []
+
+    def tell(self, change: Change) -> None:
+        """Everybody who watches the path or an ancestor."""
+        watches, path = self._watches, change.path
+        if not self._hits:
+            found = watches.matching(path)
+            if watches.crowd <= self._left:
+                self._left -= watches.crowd
+                if late := change.tell(found):
+                    tell_later([Hit(change.settle(), watches.chain(path))], late)
+                return
+        self._later(change, watches.chain(path))
+
+    def tell_exactly(self, change: Change, place: Place) -> None:
+        """Those who watch this very path, alone."""
+        chain = ((place, 0),)
+        if self._hits or place.guests > self._left:
+            self._later(change, chain)
+        else:
+            self._left -= place.guests
+            if late := change.tell(place.here):
+                tell_later([Hit(change.settle(), chain)], late)
+
+    def _later(self, change: Change, chain: Chain) -> None:
+        trusted = [
+            watch for place, reach in chain for watch in place.parted[0] if watch.depth is None or watch.depth >= reach
+        ]
+        change.tell(sorted(trusted, key=lambda watch: watch.serial) if len(chain) > 1 else trusted)
+        self._hits.append(Hit(change.settle(), chain))
+
+    def end(self) -> None:
+        """That was all of it."""
+        if self._hits:
+            tell_all_later(self._hits)

@@ -19,6 +19,7 @@ from xsadapter.engine.trail import Trail
 if TYPE_CHECKING:
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.domains import Domain
+    from xsadapter.engine.guest import GuestConnection
 
 
 class Outstanding:
@@ -43,6 +44,7 @@ class Outstanding:
         self.left -= 1
         if not self.left:
             self.domain.usage.outstanding -= 1
+            self.domain.ease()
 
 
 class Flow:
@@ -53,6 +55,7 @@ class Flow:
         "cause",
         "ended",
         "event_timeout",
+        "making",
         "notices",
         "now",
         "resumed",
@@ -64,6 +67,8 @@ class Flow:
     def __init__(self) -> None:
         self.waiting: list[Connection] = []
         """Those with something to send, each once from the moment its queue stopped being empty."""
+        self.making: dict[int, GuestConnection] = {}
+        """Guests that are behind and have read all that waited, by serial number."""
         self.resumed: list[Connection] = []
         """Those whose request had to wait and is to be tried again."""
         self.ended: list[Connection] = []
@@ -81,6 +86,13 @@ class Flow:
         self.now = 0.0
         self.event_timeout = 20.0
         """Seconds that an unprivileged receiver has to begin reading an event; 0 is for ever. C's default."""
+
+    def make(self) -> None:
+        """Queue some events for each guest that is behind and reads. O(guests that do)."""
+        making, self.making = self.making, {}
+        for connection in making.values():
+            if not connection.closed:
+                connection.make()
 
 
 def refused(domain: Domain, quota: str, flow: Flow, name: str = "") -> QuotaError:

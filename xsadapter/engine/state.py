@@ -9,10 +9,12 @@ Rules
 3. A transaction that nothing was asked in goes on from the tree as it is now, and so does one whose requests are told
    and have the same outcomes there (`repeating`). Any other is doomed: its requests are answered from the tree as it is
    now, and its END is EAGAIN, so that its client begins again and never half of it is committed.
-4. Bytes are kept as they are: requests that were not carried out as `input`, with the one that waits for its turn
+4. What a guest is still to be told and was not made into messages (`telling`) is not in it: each watch of such a one
+   tells its own path instead, as a new one does.
+5. Bytes are kept as they are: requests that were not carried out as `input`, with the one that waits for its turn
    before them, but for what a ring holds yet and will be read there; messages that were not sent as `output`, of
    which `begun` says that the first is the rest of one.
-5. Watches are in the order in which they were registered, over all connections: events keep that order.
+6. Watches are in the order in which they were registered, over all connections: events keep that order.
 
 Cost: O(state).
 """
@@ -27,14 +29,14 @@ import rrdstore
 from xsadapter.engine.columns import NO_DOMAINS, NO_RINGS, Known, Rings, is_plain
 from xsadapter.engine.columns import domains as domains_of
 from xsadapter.engine.columns import rings as rings_of
-from xsadapter.engine.connection import RING
+from xsadapter.engine.connection import RING, event_message
 from xsadapter.engine.events import tell
 from xsadapter.engine.repeating import Repeated, repeat, repeated
 from xsadapter.engine.transactions import Transaction
 from xsadapter.wire import FrameReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.daemon import Daemon
@@ -85,6 +87,8 @@ class ConnectionState:
     input: bytes = b""
     output: tuple[bytes, ...] = ()
     begun: bool = False
+    behind: bool = False
+    """Each of its watches is to tell its own path, as nobody knows what else it is to be told."""
 
     @property
     def ring(self) -> bool:
@@ -210,9 +214,16 @@ def connection_state(connection: Connection, *, handed: bool = False) -> Connect
             for number, transaction in connection.transactions.items()
         ),
         came,
-        tuple(map(bytes, connection.output)),
+        (*map(bytes, connection.output), *_instead(connection)),
         connection.begun,
     )
+
+
+def _instead(connection: Connection) -> Iterator[bytes]:
+    """Of a guest that is behind: an event of each of its watches, which says to look at all of it."""
+    if connection.behind:
+        for watch in connection.watches.values():
+            yield event_message(watch.path[watch.strip :], watch.token)[1]
 
 
 def restore(daemon: Daemon, state: State, took: Took) -> None:
@@ -236,11 +247,14 @@ def restore(daemon: Daemon, state: State, took: Took) -> None:
         domain = daemon.domains.record(client.domid)
         if domain.unique == uniques.get(client.domid, domain.unique):
             _restore_connection(daemon, domain, client, took)
+    behind = {client.serial for client in state.connections if client.behind}
     for watch in state.watches:
         connection = daemon.connections.get(watch.serial)
         if connection is not None:
             strip = len(connection.home) + 1 if watch.relative else 0
             daemon.watches.add(connection, watch.path, watch.token, watch.depth, strip)
+            if watch.serial in behind:
+                connection.watches[watch.path, watch.token].tell(watch.path)
     daemon.serial = max(daemon.serial, state.serial)
     for client in state.connections:
         connection = daemon.connections.get(client.serial)

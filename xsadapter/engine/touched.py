@@ -53,7 +53,7 @@ class Journal(Protocol):
 class Touched:
     """One for all; `any` says whether there is anything."""
 
-    __slots__ = ("any", "asked", "connections", "domains", "limits", "on", "watches")
+    __slots__ = ("any", "asked", "connections", "domains", "grown", "laggards", "limits", "on", "watches")
 
     def __init__(self) -> None:
         self.on = self.any = self.limits = False
@@ -64,6 +64,10 @@ class Touched:
         """By the connection's serial number, path and token; None is gone."""
         self.asked: dict[int, Connection] = {}
         """Whose requests did it: their answers belong to it."""
+        self.laggards: dict[int, bool] = {}
+        """Of guests, by serial number, whether they are behind with what they are told."""
+        self.grown: dict[int, Connection] = {}
+        """Guests for which more waits than what they were to be sent already; not forgotten by `clear`."""
 
     def domain(self, domid: int) -> None:
         """A domain is known, known no more, or has something else than before."""
@@ -92,8 +96,19 @@ class Touched:
             self.watches[key] = None if gone else watch
             self.any = True
 
+    def behind(self, serial: int, *, behind: bool) -> None:
+        """A guest is behind with what it is told, or not any more."""
+        if self.on:
+            self.laggards[serial] = behind
+            self.any = True
+
+    def grew(self, connection: Connection) -> None:
+        """More waits for a guest for whom something waited already."""
+        if self.on:
+            self.grown[connection.serial] = connection
+
     def clear(self) -> None:
         """It is written down."""
         self.any = self.limits = False
-        for kept in (self.domains, self.connections, self.watches, self.asked):
+        for kept in (self.domains, self.connections, self.watches, self.asked, self.laggards):
             kept.clear()

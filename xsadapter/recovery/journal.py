@@ -160,6 +160,7 @@ class Journal:
                 steps.append(
                     watch_step(WatchState(serial, path, token, watch.depth, watch.strip > 0)),
                 )
+        steps += [["behind", serial, behind] for serial, behind in touched.laggards.items()]
         steps += [self._output(connection) for connection in touched.asked.values() if not connection.closed]
         touched.clear()
         if steps:
@@ -167,7 +168,8 @@ class Journal:
 
     def unsent(self, connection: Connection) -> None:
         """Write down what it is still to be sent, as far as that is not."""
-        self._stuck[connection.serial] = connection
+        if connection.privileged:  # Of a guest it is known when there is more (`Touched.grew`).
+            self._stuck[connection.serial] = connection
         if connection.logged < connection.written + sum(map(len, connection.output)):
             self._log.append([self._output(connection)])
 
@@ -188,6 +190,11 @@ class Journal:
             self.persist()
         if self._stuck:
             self._still_unsent()
+        if grown := self._daemon.flow.touched.grown:
+            for connection in grown.values():
+                if connection.output:
+                    self.unsent(connection)
+            grown.clear()
         if self._overflown:
             self._overflown = False
             self._log.append([["told"]])
@@ -285,7 +292,10 @@ class Journal:
             connection.logged = connection.written
             if connection.output:
                 steps.append(self._output(connection))
-                self._stuck[connection.serial] = connection
+                if connection.privileged:
+                    self._stuck[connection.serial] = connection
+            if connection.behind:
+                steps.append(["behind", connection.serial, True])
             start = connection.done
             if connection.let_go > start:
                 text = connection.input[: connection.let_go - start].decode("latin-1")

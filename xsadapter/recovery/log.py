@@ -7,6 +7,7 @@ r"""The log of the state beside the tree: a file of lines, each a batch of steps
             | ["connection", serial, domid, peer, privileged, port, ignored, next transaction, [[number, used]]]
                                                               ["connection", serial] is no more
             | ["watch", serial, path, token, depth or null, relative]     ["unwatch", serial, path, token]
+            | ["behind", serial, whether]             it is told later, so that its watches are to tell their own paths
             | ["output", serial, done, start, bytes]    from byte `start` of what it is sent on; `done` is carried out
             | ["cut", serial]                           what was said of that before does not count
             | ["input", serial, start, bytes]           half a request, from byte `start` of what it sent on
@@ -31,7 +32,7 @@ import json
 import os
 import zlib
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from xsadapter.engine.state import ConnectionState, DomainState, State, TransactionState, WatchState
@@ -159,6 +160,7 @@ class Logged:
     outputs: dict[int, list[tuple[int, int, bytes]]] = field(default_factory=dict)
     """Of a client: done, start, bytes."""
     inputs: dict[int, tuple[int, bytes]] = field(default_factory=dict)
+    behind: set[int] = field(default_factory=set)
     changes: list[bytes] = field(default_factory=list)
 
     def take(self, step: Step) -> None:
@@ -184,6 +186,8 @@ class Logged:
                 self.watches[key] = WatchState(serial, path, key[2], depth, relative)
             case ["unwatch", serial, path, token]:
                 self.watches.pop((serial, path, token.encode("latin-1")), None)
+            case ["behind", serial, behind]:
+                (self.behind.add if behind else self.behind.discard)(serial)
             case ["output", serial, done, start, text]:
                 self.outputs.setdefault(serial, []).append((done, start, text.encode("latin-1")))
             case ["input", serial, start, text]:
@@ -202,12 +206,13 @@ class Logged:
                 raise ValueError(f"no step of the state: {step!r:.80}")
 
     def _forget(self, serial: int) -> None:
+        self.behind.discard(serial)
         self.outputs.pop(serial, None)
         self.inputs.pop(serial, None)
 
     def state(self) -> State:
         """But for the bytes of clients."""
-        known = self.connections
+        known = {serial: replace(each, behind=serial in self.behind) for serial, each in self.connections.items()}
         watches = tuple(watch for watch in self.watches.values() if watch.serial in known)
         return State(
             tuple(self.limits.items()), max(known, default=0), tuple(self.domains.values()), tuple(known.values()),
