@@ -22,7 +22,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xsadapter.engine import private
-from xsadapter.engine.permissions import READ, allows
+from xsadapter.engine.permissions import READ, allows, listed
 from xsadapter.engine.telling import AT_ONCE, Hit, tell_all_later, tell_later
 from xsadapter.paths import parent
 
@@ -62,7 +62,7 @@ def tell(watches: Watches, effects: Iterable[Effect], before: rrdstore.Tree, aft
 
 def tell_replaced(watches: Watches, path: str, tree: rrdstore.Tree) -> None:
     """The same for a client's value that was replaced: its node was there and is, and the same may read it."""
-    found = watches.matching(path)
+    found = watches.matching(path, 0)
     if watches.crowd:
         teller = _Teller(watches)
         teller.tell(Change(path, tree, tree))
@@ -75,7 +75,7 @@ def tell_replaced(watches: Watches, path: str, tree: rrdstore.Tree) -> None:
 class Change:
     """What became of one path, and who may know of it."""
 
-    __slots__ = ("_metas", "_now", "_verdicts", "new", "old", "path")
+    __slots__ = ("_metas", "_named", "_now", "_others", "_verdicts", "new", "old", "path")
 
     def __init__(self, path: str, before: rrdstore.Tree, after: rrdstore.Tree) -> None:
         self.path = path
@@ -83,6 +83,9 @@ class Change:
         # What is gone is judged by what was there: its parent's list counts as it was then.
         self._now: rrdstore.Tree | None = after if self.new is not None else before
         self._metas: list[bytes] | None = None
+        self._named: set[int] = set()
+        """Whom the lists name; all others are the same to them."""
+        self._others = False
         self._verdicts: dict[tuple[int, ...], bool] = {}
 
     def tell(self, found: Iterable[Watch]) -> dict[Connection, None]:
@@ -106,13 +109,18 @@ class Change:
 
     def may_see(self, identities: tuple[int, ...]) -> bool:
         """Whether a guest with these rights may know."""
+        metas = self._metas
+        if metas is None:
+            assert self._now is not None
+            nodes = (self.new, self._now.get(parent(self.path)), self.old)
+            metas = self._metas = [node.meta for node in nodes if node is not None]
+            self._named.update(domid for meta in metas for domid in listed(meta).named)
+            self._others = any(allows(meta, (), READ) for meta in metas)
+        if self._named.isdisjoint(identities):
+            return self._others
         verdict = self._verdicts.get(identities)
         if verdict is None:
-            if self._metas is None:
-                assert self._now is not None
-                nodes = (self.new, self._now.get(parent(self.path)), self.old)
-                self._metas = [node.meta for node in nodes if node is not None]
-            verdict = self._verdicts[identities] = any(allows(meta, identities, READ) for meta in self._metas)
+            verdict = self._verdicts[identities] = any(allows(meta, identities, READ) for meta in metas)
         return verdict
 
     def settle(self) -> Change:
@@ -135,7 +143,7 @@ class _Teller:
         """Everybody who watches the path or an ancestor."""
         watches, path = self._watches, change.path
         if not self._hits:
-            found = watches.matching(path)
+            found = watches.matching(path, self._left)
             if watches.crowd <= self._left:
                 self._left -= watches.crowd
                 if late := change.tell(found):

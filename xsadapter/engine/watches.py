@@ -19,7 +19,7 @@ watches). Registration order is restored by sorting what matched. Prior art: rad
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from xsadapter.paths import is_special
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from xsadapter.engine.connection import Connection
+
+_ANY: Final = 1 << 60
 
 
 class Watch:
@@ -161,19 +163,24 @@ class Watches:
         for watch in list(connection.watches.values()):
             self.remove(watch)
 
-    def matching(self, path: str) -> list[Watch]:
-        """Who is to know of a change at `path`, in the order of registration. O(levels + found log found)."""
+    def matching(self, path: str, most: int = _ANY) -> list[Watch]:
+        """Who is to know of a change at `path`, in the order of registration. O(levels + found log found).
+
+        Given up, with too few found, where `crowd` is more than `most`.
+        """
         names = _components(path)
         levels, level = len(names), 0
         place = self._root(path)
         found: list[Watch] = []
-        places = self.crowd = 0
+        places = crowd = 0
         while True:
             if place.here:
+                crowd += place.guests
+                if crowd > most:
+                    break
                 reach = levels - level
                 found += [watch for watch in place.here if watch.depth is None or watch.depth >= reach]
                 places += 1
-                self.crowd += place.guests
             below = place.below.get(names[level]) if level < levels else None
             if below is None:
                 break
@@ -181,6 +188,7 @@ class Watches:
             before, level = level, level + len(way)
             if len(way) > 1 and way != names[before:level]:
                 break
+        self.crowd = crowd
         if places > 1:  # Those of one place are in that order.
             found.sort(key=_by_serial)
         return found
