@@ -1,6 +1,6 @@
 """What hostile guests cost the others: an honest client's requests beside them, on a daemon of its own.
 
-    python bench/beside.py [--guests 100] [--seconds 3] [CASE ...]
+    python -m bench.beside [--guests 100] [--seconds 3] [CASE ...]
 
 Of each case: microseconds of the daemon's CPU for each request of the honest client (the guests' own included, so this
 is what it waits for), how much more that is than with guests that do nothing, and the longest that one answer took.
@@ -11,10 +11,9 @@ from __future__ import annotations
 import argparse
 import os
 import struct
-import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,22 +23,50 @@ from tests.compat.guest import Guest
 from tests.compat.peers import our_xenstored, short_directory
 from tests.compat.test_differential import Wire
 from tests.daemon.conversation import NUMBERS
+from xsadapter.cli import hypervisor
+from xsadapter.cli import main as xsadapter
+from xsadapter.transport.hub import SimulatedXen
 from xsadapter.wire import pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.compat.peers import Daemon
+    from xsadapter.engine.connection import Connection
 
 _WATCHES = 128
 _EFFECTS = 900
-_NOTIFIER = """
-import os, struct, sys
-pipe = os.open(sys.argv[1], os.O_WRONLY)
-port = struct.pack("=I", int(sys.argv[2]))
-while True:
-    os.write(pipe, port)
-"""
+
+
+class Ringing(SimulatedXen):
+    """A hypervisor with a guest, domain 5, that notifies whenever its port is not masked."""
+
+    _port = 1005
+
+    def __init__(self, directory: Path, *carried: int | None) -> None:
+        super().__init__(directory, *carried)
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK)
+
+    def connect(self, connection: Connection, port: int, features: int) -> None:
+        super().connect(connection, port, features)
+        os.eventfd_write(self._bell, 1)
+
+    def descriptors(self) -> tuple[int, ...]:
+        return (*super().descriptors(), self._bell)
+
+    def fired(self) -> list[int]:
+        with suppress(BlockingIOError):
+            os.eventfd_read(self._bell)
+        found = super().fired()
+        if self._port in self.clients and self._port not in self._masked:
+            self._masked[self._port] = False
+            found.append(self._port)
+        return found
+
+    def unmask(self, port: int) -> bool:
+        if port == self._port and port in self.clients:
+            os.eventfd_write(self._bell, 1)
+        return super().unmask(port)
 
 
 class House:
@@ -107,12 +134,8 @@ def stalled(house: House, _: ExitStack) -> None:
             time.sleep(0.0005)
 
 
-def notified(house: House, stack: ExitStack) -> None:
-    """One guest that notifies without end."""
-    pipe = house.daemon.directory / "evtchn.fifo"
-    process = subprocess.Popen([sys.executable, "-c", _NOTIFIER, str(pipe), str(house.guests[0].port)])
-    stack.callback(process.wait)
-    stack.callback(process.kill)
+def notified(house: House, _: ExitStack) -> None:
+    """One guest that notifies without end: as the hypervisor has it, whenever its port is not masked."""
 
 
 def watching(house: House, _: ExitStack) -> None:
@@ -135,7 +158,9 @@ def measured(case: str, guests: int, seconds: float, operation: str) -> tuple[fl
     """Microseconds of CPU a request, and milliseconds of the slowest answer."""
     with ExitStack() as stack:
         directory = stack.enter_context(short_directory())
-        daemon = stack.enter_context(our_xenstored(directory, "--no-status", "--simulated-xen", str(directory)))
+        options = "--no-status", "--simulated-xen", str(directory)
+        program = "bench.beside" if case == notified.__name__ else "xsadapter"
+        daemon = stack.enter_context(our_xenstored(directory, *options, program=program))
         house = House(daemon, guests)
         os.sched_setaffinity(daemon.pid, {min(1, (os.cpu_count() or 1) - 1)})
         honest = daemon.connect()
@@ -172,4 +197,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["run"]:
+        # The daemon itself, for one case.
+        hypervisor.SimulatedXen = Ringing  # type: ignore[misc]
+        xsadapter(prog_name="xsadapter")
     main()

@@ -9,9 +9,8 @@ Rules
    one of each client, or 64 of one if nobody else has anything.
 3. Who is let in: `transport.listener`. When the store is ticked: `ticking`. What is due when: `timers`.
 4. A signal (`signals`) ends the loop between two polls; `close` then stores what was answered.
-5. A port is unmasked before its ring is looked at, so that nothing is missed; only rings whose port fired,
-   or which have something to send, are touched; and those once more that say at the end of a turn that there is
-   something for which no port will fire (`transport.ring`, rule 2).
+5. Only rings whose port fired (`bells`) or which have something to send are touched, and those once more that say at
+   the end of a turn that there is something for which no port will fire (`transport.ring`, rule 2).
 
 The cyclic collector is off: over a heap of half a million nodes one pass takes a second, and the
 state machine breaks its circles itself. The loop touches only what is ready, so idle clients cost nothing.
@@ -26,6 +25,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from xsadapter.bells import Bells
 from xsadapter.engine import lives
 from xsadapter.engine.plain import reads
 from xsadapter.errands import EachSecond, Errands
@@ -41,7 +41,7 @@ from xsadapter.transport.stream import StreamClient
 from xsadapter.wire import FrameError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from socket import socket
 
     from xsadapter.audit import Audit
@@ -87,24 +87,22 @@ class Server:
         self._clients: dict[int, StreamClient] = {}
         self._of: dict[int, StreamClient] = {}
         self._ready: dict[int, Client] = {}
-        self._stalls = Stalls(daemon.domains)
+        self._stalls, self._bells = Stalls(daemon.domains), Bells()
         self._answered: list[StreamClient] = []
         """Those whose READs were answered in this turn."""
-        self._rings: dict[int, RingClient] = {}
-        """Rings touched in this turn, by port."""
+        self._rings: dict[int, RingClient] = {}  # touched in this turn, by port
         self._signals = Signals(shown=each_second is not None)
         if each_second is not None:
             self._errands.add(EachSecond(each_second))
         self._patience = 0.0
         """Seconds that the next poll may last; -1 is for ever."""
-        self._timers = Timers(self, daemon, self._listeners, self._ticking, self._errands)
+        self._timers = Timers(self, daemon, self._listeners, self._ticking, self._errands, self._bells)
         for descriptor in xen.descriptors() if xen is not None else ():
             self._epoll.register(descriptor, _IN)
         if going_on is not None:
             going_on.watch(self._epoll)
-        for client in clients:
-            self._enter(client)
         for known in clients:
+            self._enter(known)
             # Whether something came meanwhile, nobody tells.
             self._ready[known.connection.serial] = known
         self._unseen: list[RingClient] = [] if xen is None else [*xen.clients.values()]
@@ -173,6 +171,8 @@ class Server:
                 self._handle(client, events)
         if self._unseen:
             self._look()
+        if self._bells.wake is not None and flow.now >= self._bells.wake and self._xen is not None:
+            self._rung(self._xen, self._bells.rested(self._xen, flow.now))
         if daemon.turns.held:
             daemon.turns.expire()
         if flow.resumed:
@@ -216,7 +216,7 @@ class Server:
         if (listener := self._listeners.get(descriptor)) is not None:
             self._accept(listener)
         elif xen is not None and descriptor in xen.descriptors():
-            self._ports(xen)
+            self._rung(xen, self._bells.fired(xen, self._daemon.flow.now))
         elif self._going_on is None or not self._going_on.fired(descriptor):
             self._signals.woke(descriptor)
 
@@ -258,23 +258,26 @@ class Server:
         elif received and (client.confined or (self._step(client) and connection.reader.pending)):
             self._ready[connection.serial] = client
 
-    def _ports(self, xen: Host) -> None:
-        for port in xen.fired():
-            again = xen.unmask(port)
+    def _rung(self, xen: Host, fired: Iterator[tuple[int, RingClient | None, bool]]) -> None:
+        for port, client, again in fired:
             if port == xen.virq:
                 lives.scan(self._daemon)
-                continue
-            client = xen.clients.get(port)
-            if client is None:
-                continue
-            self._rings[port] = client
-            if client.connection.output:
-                client.send()
-            if client.receive() or again:
-                self._ready[client.connection.serial] = client
-            elif client.connection.stalled:
-                # It has told us once.
-                self._stalls.add(client)
+            elif client is not None:
+                self._bells.answered(port, self._daemon.flow.now, came=self._rang(client, again=again))
+
+    def _rang(self, client: RingClient, *, again: bool) -> bool:
+        """Look at a ring whose guest has told us to; whether there was anything."""
+        connection = client.connection
+        self._rings[client.port] = client
+        waits = len(connection.output)
+        if waits:
+            client.send()
+        received = client.receive()
+        if received or again:
+            self._ready[connection.serial] = client
+        elif connection.stalled:  # It has told us once.
+            self._stalls.add(client)
+        return received or again or len(connection.output) < waits
 
     def _look(self) -> None:
         """At some of the rings that were there before."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from xsadapter.bells import Bells
     from xsadapter.engine.daemon import Daemon
     from xsadapter.errands import Errands
     from xsadapter.server import Server
@@ -23,10 +24,16 @@ class Timers:
     """A server's. `expire_at` is when what guests do not read is to be looked at, in monotonic seconds."""
 
     def __init__(
-        self, server: Server, daemon: Daemon, listeners: Listeners, ticking: Ticking, errands: Errands
+        self,
+        server: Server,
+        daemon: Daemon,
+        listeners: Listeners,
+        ticking: Ticking,
+        errands: Errands,
+        bells: Bells,
     ) -> None:
         self._server, self._daemon, self._listeners = server, daemon, listeners
-        self._ticking, self._errands = ticking, errands
+        self._ticking, self._errands, self._bells = ticking, errands, bells
         self._asked = -_PAUSE
         self._due = _NEVER
         """When the errands were asked, and when the first of theirs is due, as they said then."""
@@ -54,8 +61,9 @@ class Timers:
             first = ticking.at
         if self.expire_at is not None and self.expire_at < first:
             first = self.expire_at
-        if listeners.wake is not None and listeners.wake < first:
-            first = listeners.wake
+        for wake in (listeners.wake, self._bells.wake):
+            if wake is not None and wake < first:
+                first = wake
         if daemon.turns.held:
             turns = daemon.turns.deadline
             if turns is not None and turns < first:

@@ -145,9 +145,11 @@ def answering(name: str, directory: Path, *command: str) -> Iterator[Daemon]:
 
 
 @contextlib.contextmanager
-def our_xenstored(directory: Path, *options: str, name: str = "rrdstore") -> Iterator[Daemon]:
-    """Ours, from the moment it says that it is ready."""
-    command = [sys.executable, "-m", "xsadapter", "run", "--rundir", str(directory), *options]
+def our_xenstored(
+    directory: Path, *options: str, name: str = "rrdstore", program: str = "xsadapter"
+) -> Iterator[Daemon]:
+    """Ours, or a module that runs it, from the moment it says that it is ready."""
+    command = [sys.executable, "-m", program, "run", "--rundir", str(directory), *options]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notices:
         (directory / "notify").unlink(missing_ok=True)
         notices.bind(str(directory / "notify"))
