@@ -75,6 +75,7 @@ def test_what_does_not_fit_is_not_gone_on_with(tmp_path):
     words.take(7).put(b"12345678", 100, 50)
     words.close()
     assert Inherited.found(tmp_path, 0, 0) is None
+    Words(tmp_path / "state.4", 4).close()
     assert Inherited.found(tmp_path, 4, 0) is None
     for waits, fits in ((b"12345678", True), (b"345678", True), (b"", True), (b"0123456789", False)):
         found = Inherited.found(tmp_path, 3, 0)

@@ -126,6 +126,23 @@ def test_our_own_code_goes_on_where_it_was(house, whole, columns):
     check(other.daemon)
 
 
+def test_a_ring_is_in_columns_if_nothing_more_is_to_be_said_of_it(house):
+    toolstack = Peer(house.daemon)
+    for domid in range(1, 7):
+        assert toolstack.ask("INTRODUCE", b"%d\x001\x007\0" % domid) == OK
+    plain, unsent, opened, broken, half_read, waits = (ring_of(house.daemon, domid) for domid in range(1, 7))
+    unsent.connection.event("/a", b"x")
+    assert opened.ask("TRANSACTION_START", b"\0") == b"1\0"
+    broken.connection.ignored = True
+    half_read.connection.reader.feed(b"1234")
+    half_read.connection.let_go = 4
+    waits.connection.held = (NUMBERS["READ"], 1, 0, b"/a\0")
+    state = describe(house.daemon, handed=True, columns=True)
+    assert state.rings.serials == [plain.connection.serial]
+    other = house.taken_over(house.left(whole=False, ours=True, columns=True), fresh=False)
+    assert in_order(describe(other.daemon)) == in_order(describe(house.daemon))
+
+
 def test_another_s_code_gets_what_the_stream_has(house):
     toolstack, guest = lived_in(house)
     records = list(stream.decode(house.left(whole=True, ours=False)))
