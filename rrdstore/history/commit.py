@@ -63,7 +63,7 @@ def _is_below(edit: Edit, above: Edit) -> bool:
     return edit.path.rfind("/") == len(path) and edit.path.startswith(path)
 
 
-@mypyc_attr(acyclic=True)
+@mypyc_attr(acyclic=True, serializable=True)
 class Record:
     """A commit as the engine holds it; `Commit` of the facade is its public face.
 

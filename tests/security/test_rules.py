@@ -99,7 +99,7 @@ def test_rule_3_a_failure_charges_nobody(machine, guest, monkeypatch, error):
     machine.daemon.notices.clear()
 
 
-def test_rule_4_one_request_of_a_connection_a_round(machine, guest, victim):
+def test_rule_4_one_request_of_a_connection_a_round(machine, guest, victim, monkeypatch):
     order = []
     step = machine.daemon.step
 
@@ -114,10 +114,9 @@ def test_rule_4_one_request_of_a_connection_a_round(machine, guest, victim):
     guest.kick()
     victim.kick()
     for client in machine.xen.clients.values():
-        client.daemon = type("Watched", (), {"step": staticmethod(watched)})()
+        monkeypatch.setattr(client, "daemon", type("Watched", (), {"step": staticmethod(watched)})())
     machine.turn()
-    for client in machine.xen.clients.values():
-        client.daemon = machine.daemon
+    monkeypatch.undo()
     assert order == [5, 6, 5, 6, 5, 6] + [5] * 12
 
 

@@ -167,12 +167,13 @@ class World:
                 first = entries[0][:1] + b"0" if path == "/" and entries[0][1:] == b"%d" % domid else entries[0]
                 after[path] = (value, (first, *(each for each in entries[1:] if each[1:] != b"%d" % domid)))
         model.tree = after
-        for client in self.clients:
-            if client.target == domid:
-                client.target = None
         at = GUESTS.index(domid) + 2
         self.peers[at] = None
         model.tell([(path, True) for path in sorted(tops)], before)
+        # Whoever had its rights until then could read what goes with it, and is told.
+        for client in self.clients:
+            if client.target == domid:
+                client.target = None
         self.compare_events()
         self.introduce(domid)
 
