@@ -18,6 +18,7 @@ COMPILED = {
     "rrdstore/tree/order.py": "called by node for each name that comes or goes",
     "rrdstore/tree/edit.py": "a change's way down the tree and up again",
     "rrdstore/tree/diff.py": "walks two versions",
+    "rrdstore/tree/spot.py": "nodes that are asked for again",
     "rrdstore/history/commit.py": "a record for each commit, which the collector passes by",
     "rrdstore/history/graph.py": "each commit is added, most are dropped again",
     "rrdstore/history/holds.py": "a head moves with each commit",

@@ -74,6 +74,7 @@ from rrdstore.tree.merge import Clash
 from rrdstore.tree.node import Node
 from rrdstore.tree.pattern import Pattern
 from rrdstore.tree.resolution import MergeRules, merge_rules, register_merge
+from rrdstore.tree.spot import Spot
 from rrdstore.tree.tree import Tree
 
 BUILD = "pure Python" if isinstance(_find, _FunctionType) else "compiled"
@@ -132,6 +133,7 @@ __all__ = [
     "SeriesError",
     "SeriesFill",
     "Snapshot",
+    "Spot",
     "Store",
     "StoreError",
     "StoreFull",

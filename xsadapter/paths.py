@@ -40,7 +40,6 @@ _SEEN_MAX: Final = 16384
 _SEEN_LENGTH_MAX: Final = 256
 _seen: dict[bytes, str] = {}
 _named: dict[bytes, tuple[str, tuple[str, ...]]] = {}
-_whole: dict[bytes, tuple[str, ...]] = {}
 
 
 def named(raw: bytes) -> tuple[str, tuple[str, ...]] | None:
@@ -55,21 +54,6 @@ def named(raw: bytes) -> tuple[str, tuple[str, ...]] | None:
             _named.clear()
         # One object for a name wherever it stands: of what is remembered that is nearly all.
         found = _named[raw] = path, tuple(map(intern, path.split("/")[1:])) if len(path) > 1 else ()
-    return found
-
-
-def names(payload: bytes) -> tuple[str, ...] | None:
-    """The components of the absolute path that is all of a payload, NUL and all; None for anything else.
-
-    Cost: a look-up for one that was seen lately.
-    """
-    found = _whole.get(payload)
-    if found is None and payload[-1:] == b"\0":
-        known = named(payload[:-1])
-        if known is not None:
-            if len(_whole) >= _SEEN_MAX:
-                _whole.clear()
-            found = _whole[payload] = known[1]
     return found
 
 

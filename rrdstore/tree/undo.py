@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, cast
 
 from rrdstore.tree.edit import new_edit, remove
 from rrdstore.tree.node import BITS, FANOUT, Bucket, Inode, Node, Wide, child, leaf_bytes, name_hash, part
+from rrdstore.tree.spot import LEFT
 
 
 class Undo(NamedTuple):
@@ -64,7 +65,7 @@ def exchanged(
 ) -> tuple[Node, Undo]:
     """`root` with one small leaf in the place of another, and what takes that back: `replaced` and `undo_of` in one.
 
-    `way` and `indexes` are those of `way_to`, and stay what they are. O(depth).
+    `way` and `indexes` are those of `way_to`, and stay what they are; a bucket that is copied says so. O(depth).
     """
     at, depth = len(way) - 1, len(names) - 1
     kids = way[at]
@@ -83,6 +84,7 @@ def exchanged(
             return root, _undo(Undo, (names, depth, -1, old, False))
         copied = kids.names.copy()
         copied[names[depth]] = below
+        kids.edit = LEFT
         below, old = Bucket(copied, edit, 0, kids.order, weighed), kids
         at -= 1
         above = way[at]

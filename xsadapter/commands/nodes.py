@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from xsadapter.commands.access import find, need, place
 from xsadapter.engine import bearing, permissions
 from xsadapter.errors import RequestError
-from xsadapter.paths import canonical, chain, named, names, parent
+from xsadapter.paths import canonical, chain, named, parent
 from xsadapter.wire import OK
 
 if TYPE_CHECKING:
@@ -31,10 +31,7 @@ def read(_: Daemon, connection: Connection, view: View, raw: bytes) -> bytes:
 
 def read_at_once(daemon: Daemon, _: Connection, payload: bytes) -> bytes | None:
     """What READ of a privileged client, in no transaction, answers; None if there is more to it."""
-    found = names(payload)
-    if found is None:
-        return None
-    node = daemon.head.tree.reach(found)
+    node = daemon.head.find(payload)
     return None if node is None else node.value
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import rrdstore
 from xsadapter.engine import private
 from xsadapter.engine.index import Indexes
+from xsadapter.paths import named
 
 if TYPE_CHECKING:
     from xsadapter.engine.accounts import Accounts
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from xsadapter.engine.watches import Watches
 
 
+_SPOTS: Final = 16384
 _AT_ONCE: Final = 50
 """Values whose places are changed in one commit, where all are too many."""
 
@@ -30,7 +32,7 @@ _AT_ONCE: Final = 50
 class Head:
     """The branch that clients see, its tree as of the last commit, and who and what must know of the next."""
 
-    __slots__ = ("_number", "accounts", "branch", "indexes", "journal", "store", "tree", "turns", "watches")
+    __slots__ = ("_number", "accounts", "branch", "indexes", "journal", "spots", "store", "tree", "turns", "watches")
 
     def __init__(
         self, store: rrdstore.Store, watches: Watches, accounts: Accounts, turns: Turns, indexes: Indexes
@@ -39,6 +41,8 @@ class Head:
         self.watches, self.accounts, self.turns = watches, accounts, turns
         self.tree = self.branch.now
         self._number: int | None = None
+        self.spots: dict[bytes, rrdstore.Spot] = {}
+        """Where nodes were found that were read, by the payload of the READ; all but a WRITE of a value forgets all."""
         self.journal: Journal | None = None
         """Who is told of each change before it is made, so that a daemon that is started again knows of it."""
 
@@ -46,11 +50,39 @@ class Head:
         """The branch may have a new head, which is that commit if one is given. O(1)."""
         self.tree = self.branch.now
         self._number = None if commit is None else commit.number
+        if self.spots:
+            self.spots.clear()
 
     def replaced(self, number: int) -> None:
         """The same after `Branch.replace`, whose commit has that number."""
+        before, self.tree = self.tree, self.branch.now
+        self._number = number
+        if self.spots and self.tree.root is not before.root:
+            self.spots.clear()
+
+    def made(self, number: int) -> None:
+        """The same after `Branch.make`."""
         self.tree = self.branch.now
         self._number = number
+        if self.spots:
+            self.spots.clear()
+
+    def find(self, payload: bytes) -> rrdstore.Node | None:
+        """The node whose absolute path, NUL and all, a payload is; None if it is not there, or if the payload is more.
+
+        O(depth), and a look-up if the same was asked for lately and no node has come or gone since.
+        """
+        spot = self.spots.get(payload)
+        node = None if spot is None else spot.node
+        if node is None and payload[-1:] == b"\0" and (known := named(payload[:-1])) is not None:
+            spot = self.tree.spot(known[1])
+            if spot is None:
+                return self.tree.reach(known[1])
+            node = spot.node
+            if len(self.spots) >= _SPOTS:
+                self.spots.clear()
+            self.spots[payload] = spot
+        return node
 
     @property
     def number(self) -> int:

@@ -13,7 +13,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xsadapter.operations import Kind
-from xsadapter.paths import names
 from xsadapter.wire import HEADER, HEADER_SIZE, PAYLOAD_MAX
 
 if TYPE_CHECKING:
@@ -51,7 +50,8 @@ def reads(daemon: Daemon, connection: Connection, most: int) -> int:
     output = connection.output
     if output or connection.held is not None or daemon.flow.trail.io:
         return 0
-    reader, tree = connection.reader, daemon.head.tree
+    reader, head = connection.reader, daemon.head
+    known = head.spots.get
     buffer, at = reader.buffer, reader.at
     size, count = len(buffer), 0
     try:
@@ -60,8 +60,10 @@ def reads(daemon: Daemon, connection: Connection, most: int) -> int:
             end = start + length
             if kind != _READ or transaction or end > size:
                 break
-            found = names(buffer[start:end])
-            if found is None or (node := tree.reach(found)) is None:
+            payload = buffer[start:end]
+            spot = known(payload)
+            node = None if spot is None else spot.node
+            if node is None and (node := head.find(payload)) is None:
                 break
             value = node.value
             length = len(value)

@@ -178,7 +178,7 @@ class Live:
             if not number and journal is not None:
                 journal.undo()
         if number:
-            head.replaced(number)
+            head.made(number)
             head.accounts.made(made, meta, len(value))
             self._tell(operation, path, head.tree)
         return number > 0
