@@ -9,15 +9,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rrdstore.tree.edit import find, grown
+from rrdstore.tree.edit import find, grown, put_at, way_to
 from rrdstore.tree.node import SMALL, Bucket, Node, Stub, new_node, shared_meta
 from rrdstore.tree.path import split
+from rrdstore.tree.undo import undo_of
 
 if TYPE_CHECKING:
     from rrdstore.history.commit import Edit
+    from rrdstore.tree.undo import Undo
 
 EDITS = 32
 """Edits of one commit of a run, at most."""
+PLAIN = 8
+"""Edits of one that are made in place, at most."""
 NODES = 64
 """Nodes that they remove, at most: about what there is of one domain of a host."""
 
@@ -64,6 +68,31 @@ def _size(node: Node | None) -> int:
                 return NODES + 1
             left.append(one)
     return size
+
+
+def plain(edits: tuple[Edit, ...], root: Node) -> bool:
+    """Whether a commit of a few edits sets small leaves and makes places alone.
+
+    Then each is taken back by itself. A directory's own value is not, if it was one before: what it has below would
+    stay as later commits have made it.
+    """
+    if len(edits) > PLAIN:
+        return False
+    for path, value, _ in edits:
+        node = find(root, split(path))
+        if value is None or (node is not None and node.__class__ is not Node):
+            return False
+    return True
+
+
+def laid(root: Node, edits: tuple[Edit, ...], number: int, edit: int, taken: list[Undo]) -> Node:
+    """`root` with these, which are `plain`; what takes back each goes to the end of `taken` before it is made."""
+    for path, value, meta in edits:
+        to = way_to(root, split(path))
+        names = to.names if to.node is not None else to.names[: to.levels]
+        taken.append(undo_of(names, to.containers, to.node, edit)._replace(then=taken[-1] if taken else None))
+        root = put_at(root, to, value or b"", meta, number, edit)
+    return root
 
 
 def made(edits: tuple[Edit, ...], names: tuple[str, ...], depth: int, number: int, edit: int) -> Node | None:

@@ -24,15 +24,15 @@ from rrdstore.history.commit import AUTHOR_BYTES, MESSAGE_BYTES, Edit, Record, c
 from rrdstore.native import mypyc_attr
 from rrdstore.storage.protocol import Entry
 from rrdstore.store.config import MAIN
-from rrdstore.store.joining import made, set_again, sizes, weight_of
+from rrdstore.store.joining import laid, made, plain, set_again, sizes, weight_of
 from rrdstore.store.merging import applied
 from rrdstore.store.passed import Passed
 from rrdstore.store.room import change_cost, creation_cost, leaf_cost
-from rrdstore.tree.edit import EMPTY, hung, new_edit, nodes_of, replaced, way_to
+from rrdstore.tree.edit import EMPTY, hung, new_edit, replaced, way_to
 from rrdstore.tree.node import SMALL, Node
 from rrdstore.tree.path import split
 from rrdstore.tree.tree import Tree
-from rrdstore.tree.undo import Undo, exchanged, undo_of, undone
+from rrdstore.tree.undo import Undo, exchanged, taken_back, undo_of, undone
 
 if TYPE_CHECKING:
     from rrdstore.history.branch import Line
@@ -231,7 +231,7 @@ class Run:
         if node is not None:
             fresh = set_again(edits, node, number)
         else:
-            depth = len(nodes_of(way)) - 1 if to is None else len(names) - len(edits)
+            depth = (len(way) - len(indexes) - 1) // 2
             fresh = made(edits, names, depth, number, self._edit)
         if author is not self._author:
             self._author, self._cut = author, cut(author, AUTHOR_BYTES)
@@ -253,8 +253,10 @@ class Run:
         before = self.root
         if fresh is not None and node is None:
             names = names[: depth + 1]
-        if closes:
-            undo = _NOTHING  # Nothing of that tree is the edit's own: there is no run.
+        taken: list[Undo] = []
+        lays = fresh is None and not closes and plain(edits, before)
+        if closes or lays:
+            undo = _NOTHING  # Where it closes, nothing of that tree is the edit's own: there is no run.
         elif fresh is None:
             before = self.freeze()
             undo = Undo((), -1, -1, before, made=False)
@@ -263,7 +265,10 @@ class Run:
         try:
             if bounded and not self._journalled(record, edits, opaque, cost):
                 return None
-            if fresh is None:
+            if lays:
+                self.root = laid(before, edits, number, self._edit, taken)
+                undo = taken[-1]
+            elif fresh is None:
                 self.root = applied(before, edits, number)
             elif node is not None:
                 self.root = replaced(before, names, way, indexes, node, fresh, self._edit)
@@ -277,7 +282,7 @@ class Run:
             if closes:
                 self.forget()  # History says what there is.
             else:
-                self._take_back(record, before, undo)
+                self._take_back(record, before, taken[-1] if taken else undo)
             ledger.follow(fault)
             raise
         if weight:
@@ -343,10 +348,7 @@ class Run:
             self.records.pop()
         del self._undo[len(self.records) :]
         self._key, self._ledger.number = record.parents[0], record.number - 1
-        # Where it was done in place, the old root has it.
-        there = way_to(before, undo.names).node
-        done = there is not None if undo.made else there is not undo.old
-        self.root = undone(before, undo) if done and undo.depth >= 0 else before
+        self.root = taken_back(before, undo)
 
     def settle(self) -> None:
         """Tell history of the commits; there is no run any more. O(commits), and a path copied for each that stays."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, cast
 
-from rrdstore.tree.edit import new_edit, remove
+from rrdstore.tree.edit import new_edit, remove, way_to
 from rrdstore.tree.node import BITS, FANOUT, Bucket, Inode, Node, Wide, child, leaf_bytes, name_hash, part
 from rrdstore.tree.spot import LEFT
 
@@ -30,6 +30,8 @@ class Undo(NamedTuple):
     """What was there; None without a level is a name that replaced nothing."""
     made: bool
     """Whether the place came into being."""
+    then: Undo | None = None
+    """What is to be undone after it, as it was done before, by the same commit."""
 
 
 _undo = tuple.__new__  # a third of what calling a named tuple costs
@@ -81,7 +83,7 @@ def exchanged(
             kids.weighed = weighed
             if kids.hashed is not None:
                 _unhash(way, at)
-            return root, _undo(Undo, (names, depth, -1, old, False))
+            return root, _undo(Undo, (names, depth, -1, old, False, None))
         copied = kids.names.copy()
         copied[names[depth]] = below
         kids.edit = LEFT
@@ -96,7 +98,7 @@ def exchanged(
                 level = 0
                 while way[at - level - 1].__class__ is Wide:
                     level += 1
-                return root, _undo(Undo, (names, depth, level, old, False))
+                return root, _undo(Undo, (names, depth, level, old, False, None))
             copied = above.slots.copy()
             copied[indexes[index]] = below
             index -= 1
@@ -106,7 +108,7 @@ def exchanged(
         below, old = Inode(above.value, above.meta, above.created, above.modified, below), above
         depth -= 1
         if depth < 0:
-            return below, _undo(Undo, (names, -1, -1, old, False))
+            return below, _undo(Undo, (names, -1, -1, old, False, None))
         at -= 1
         kids = way[at]
         weighed = kids.weighed
@@ -120,7 +122,26 @@ def _unhash(way: list[Any], at: int) -> None:
 
 def undone(root: Node, undo: Undo) -> Node:
     """`root` as before the change, which is the last that it has; nothing of `root` changes."""
-    names, depth, level, old, made = undo
+    root = _one_undone(root, undo)
+    while undo.then is not None:
+        undo = undo.then
+        root = _one_undone(root, undo)
+    return root
+
+
+def taken_back(before: Node, undo: Undo) -> Node:
+    """The tree `before` a change that may have been made in part: where it was made in place, that root has it."""
+    root, left = before, cast("Undo | None", undo)
+    while left is not None:
+        there = way_to(root, left.names).node
+        if left.depth >= 0 and (there is not None if left.made else there is not left.old):
+            root = _one_undone(root, left)
+        left = left.then
+    return root
+
+
+def _one_undone(root: Node, undo: Undo) -> Node:
+    names, depth, level, old, made, _ = undo
     if depth < 0:
         return cast("Node", old)
     edit = new_edit()

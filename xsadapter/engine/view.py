@@ -137,7 +137,7 @@ class Live:
         if not. One walk of the tree.
         """
         head, connection = self._head, self._connection
-        if head.turns.held or connection.flow.touched.any or path.endswith(head.indexes.ends):
+        if head.turns.held or connection.flow.touched.any:
             return False
         way = head.branch.way(names)
         if way is None:
@@ -145,7 +145,7 @@ class Live:
         old = way.node
         if old is None:
             return not is_index(path) and self._made(operation, path, way, value)
-        if old.__class__ is not rrdstore.Node:
+        if old.__class__ is not rrdstore.Node or path.endswith(head.indexes.ends):
             return False
         journal = head.journal
         if journal is not None:
@@ -164,16 +164,23 @@ class Live:
     def _made(self, operation: str, path: str, way: rrdstore.Way, value: bytes) -> bool:
         """The same where a way leads to nothing."""
         head, connection = self._head, self._connection
-        there, made = [one for one in way.containers if isinstance(one, rrdstore.Node)], [path]
-        for _ in range(len(way.names) - len(there)):
+        made, above = [path], -1
+        for _ in range(len(way.names) - way.levels):
             made.append(parent(made[-1]))
-        meta = inherited(there[-1].meta, None)
+        while not isinstance(node := way.containers[above], rrdstore.Node):
+            above -= 1
+        meta, message = inherited(node.meta, None), f"{operation} {path}"
+        moves = head.indexes.written(path, b"", value) if path.endswith(head.indexes.ends) else ()
         journal = head.journal
         if journal is not None:
             journal.change(connection, ((path, False),))
         number = 0
         try:
-            number = head.branch.make(made, way, value, meta, f"{operation} {path}", self.author)
+            if moves:
+                new = [*edits(head.tree, moves), *[(each, b"", meta) for each in made[:0:-1]], (path, value, meta)]
+                number = head.branch.change(new, message, self.author).number
+            else:
+                number = head.branch.make(made, way, value, meta, message, self.author)
         finally:
             if not number and journal is not None:
                 journal.undo()

@@ -1,0 +1,78 @@
+"""Commits by a way that was looked at before, and of several places at once: both in place, and both taken back."""
+
+import pytest
+
+import rrdstore
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_who_has_looked_and_then_had_history_told_of_all_replaces_nothing(tmp_path, opened):
+    """The run had ended between the two, and the commit was of no branch: the next look at history was a KeyError."""
+    with rrdstore.create(tmp_path / "s.rrdb", "4MiB", "last:8") as store:
+        main = store.branch("main")
+        main.set("/a", b"1")
+        if opened:
+            main.set("/a", b"2")
+        before, way = store.ledger.number, main.way(("a",))
+        assert way is not None
+        _ = store.ledger.history
+        assert main.replace("/a", way, b"3") == 0
+        main.set("/a", b"4")
+        assert (main.get("/a"), store.ledger.number - before) == (b"4", 1)
+        assert next(iter(main.log())).number == store.ledger.number
+        store.abandon()
+    with rrdstore.open(tmp_path / "s.rrdb") as store:
+        assert store.branch("main").get("/a") == b"4"
+        assert store.check() == []
+
+
+def test_a_way_of_another_moment_replaces_and_makes_nothing(tmp_path):
+    """What was set meanwhile would be taken back by it, unseen."""
+    with rrdstore.create(tmp_path / "s.rrdb", "4MiB", "last:8") as store:
+        main = store.branch("main")
+        main.set("/d/a", b"1")
+        main.set("/d/b", b"1")
+        _ = main.tree
+        way = main.way(("d", "a"))
+        assert way is not None
+        main.set("/d/b", b"2")
+        assert main.replace("/d/a", way, b"3") == 0
+        assert (main.get("/d/a"), main.get("/d/b")) == (b"1", b"2")
+        way = main.way(("d", "c", "e"))
+        assert way is not None
+        main.set("/d/c", b"2")
+        assert main.make(["/d/c/e", "/d/c"], way, b"3", b"") == 0
+        assert (main.get("/d/c"), main.list("/d/c")) == (b"2", ())
+        way = main.way(("d", "c"))
+        assert way is not None
+        assert main.make(["/d/c"], way, b"3", b"") == 0, "it is there"
+        way = main.way(("d", "a"))
+        assert way is not None
+        assert main.replace("/d/a", way, b"3")
+        assert (main.get("/d/a"), main.get("/d/b")) == (b"3", b"2")
+
+
+def test_what_is_below_a_directory_that_is_set_with_other_places_is_as_it_was_then():
+    """Put back, the directory would have had below it what later commits have made in place."""
+    store = rrdstore.memory("last:8")
+    main = store.branch("main")
+    main.set("/d/a", b"1")
+    main.set("/d/a", b"2")
+    before = main.set("/d/a", b"3")
+    main.change([("/d", b"own", None), ("/y", b"1", None)])
+    main.set("/d/a", b"4")
+    assert main.at(before.id).get("/d/a") == b"3"
+
+
+def test_several_places_made_and_set_at_once_are_taken_back_one_by_one():
+    store = rrdstore.memory("last:8")
+    main = store.branch("main")
+    main.set("/d/a", b"1")
+    main.set("/d/a", b"2")
+    before = main.set("/e", b"1")
+    main.change([("/d/a", b"3", None), ("/e/f/g", b"1", None), ("/e", b"2", None), ("/h", b"1", None)])
+    after = main.set("/e/f/g", b"2")
+    then = main.at(before.id)
+    assert (then.get("/d/a"), then.get("/e"), then.list("/e"), then.list("/")) == (b"2", b"1", (), ("d", "e"))
+    now = main.at(after.id)
+    assert (now.get("/d/a"), now.get("/e"), now.get("/e/f/g"), now.list("/")) == (b"3", b"2", b"2", ("d", "e", "h"))
