@@ -3,6 +3,11 @@
 Rule: what a commit is told by is its number, which is not 0; all else has a 0 there. An entry says what was done, not
 what came of it: recovery does it again.
 
+    brief   = number:u48 form:u16 rt:i64 lag:i32 epoch:u32 branch:u32 author:u8 message:u8 path:u16 value:u16 meta:u16,
+              author, message, path, value, meta
+              form: 1 always; 2 the author is that of the commit before it, which is the record before it and of its
+              generation; 4 the message goes on with the path; 8 there is metadata. wall = rt + lag
+              What most commits are: one edit with a value, no opaque part, and the commit before it as the only parent
     commit  = number:u64 branch:u64 rt:i64 wall:i64 epoch:u32 edits:u32 opaque:u32 parents:u8 author:u8 message:u16
               met:u8 (1 a merge, 2 of two that went past each other)
               parents (number:u64 epoch:u32), author, message, opaque
@@ -41,8 +46,10 @@ if TYPE_CHECKING:
 _ENTRY = Struct("<QQqqIIIBBHB")
 _MEETING = Struct("<7QI")
 _PARENT = Struct("<QI")
-_ONE = Struct("<QQqqIIIBBHBQI")
-"""An entry with its only parent."""
+_BRIEF = Struct("<QqiIIBBHHH")
+_SAME_AUTHOR, _THE_PATH, _WITH_META = 2, 4, 8
+_FORM, _FORMS_ALL = 48, 15
+_NUMBERS, _BYTE, _WORD, _LONG_WORD, _HALF = 1 << 48, 1 << 8, 1 << 16, 1 << 32, 1 << 31
 _EDIT = Struct("<IBII")
 _HAS_VALUE, _HAS_META, _GOES_ON = 1, 2, 4
 _MET, _CROSSED = 1, 2
@@ -54,23 +61,16 @@ _COUNT = Struct("<I")
 _FIT = Struct("<QIIH")
 
 
-def encode(entry: Acknowledged) -> bytes:
-    """An entry as bytes."""
+def encode(entry: Acknowledged, before: str | None = None) -> bytes:
+    """An entry as bytes; `before` made the commit that is the record before it ("": none is), None: never be brief."""
     if not isinstance(entry, Entry):
         return _changed(entry)
     number, epoch, branch, parents, rt, wall, author_text, message_text, edits, opaque, meeting = entry
+    if before is not None and len(edits) == 1 == len(parents) and not opaque and meeting is None:
+        data = _brief(number, epoch, branch, parents[0], rt, wall, author_text, message_text, edits[0], before)
+        if data:
+            return data
     author, message = author_text.encode(), message_text.encode()
-    if len(edits) == 1 == len(parents) and meeting is None:
-        path_text, value, meta = edits[0]
-        if value is not None:  # What nearly all are, in one piece.
-            path = path_text.encode()
-            (parent,) = parents
-            head = _ONE.pack(
-                number, branch, rt, wall, epoch, 1, len(opaque), 1, len(author), len(message), 0, *parent
-            )  # fmt: skip
-            flags, size = (_HAS_VALUE, 0) if meta is None else (_HAS_VALUE | _HAS_META, len(meta))
-            edit = _EDIT.pack(len(path), flags, len(value), size)
-            return b"".join((head, author, message, opaque, edit, path, value, meta or b""))
     parts = [
         _ENTRY.pack(
             number, branch, rt, wall, epoch, len(edits), len(opaque), len(parents), len(author), len(message),
@@ -101,6 +101,49 @@ def encode(entry: Acknowledged) -> bytes:
     return b"".join(parts)
 
 
+def _brief(
+    number: int,
+    epoch: int,
+    branch: int,
+    parent: Key,
+    rt: int,
+    wall: int,
+    author: str,
+    message: str,
+    edit: Edit,
+    before: str,
+) -> bytes:
+    """A commit in brief; nothing if it cannot be."""
+    path, value, meta = edit
+    if value is None or parent[0] != number - 1 or parent[1] != epoch:
+        return b""
+    name, form = path.encode(), 1
+    if author == before and author:
+        form, who = 1 | _SAME_AUTHOR, b""
+    else:
+        who = author.encode()
+    if message.endswith(path):
+        form |= _THE_PATH
+        message = message.removesuffix(path)
+    if meta is None:
+        meta = b""
+    else:
+        form |= _WITH_META
+    said = message.encode()
+    sizes = len(who), len(said), len(name), len(value), len(meta)
+    lag = wall - rt
+    if (
+        sizes[0] >= _BYTE
+        or sizes[1] >= _BYTE
+        or max(sizes) >= _WORD
+        or number >= _NUMBERS
+        or branch >= _LONG_WORD
+        or not -_HALF <= lag < _HALF
+    ):
+        return b""
+    return b"".join((_BRIEF.pack(number | form << _FORM, rt, lag, epoch, branch, *sizes), who, said, name, value, meta))
+
+
 def is_new(entry: Acknowledged) -> bool:
     """Whether format 2 has no bytes for it. O(edits)."""
     if not isinstance(entry, Entry):
@@ -113,9 +156,31 @@ def _is_below(path: str, above: str) -> bool:
     return bool(above) and path.startswith(above) and path[len(above) : len(above) + 1] == "/"
 
 
-def decode(data: bytes) -> Acknowledged:
-    """The entry of these bytes; struct.error, ValueError."""
+def decode(data: bytes, before: str = "") -> Acknowledged:
+    """The entry of these bytes, and `before` as in `encode`; struct.error, ValueError."""
+    if data[6:8] != b"\0\0":
+        return _read_brief(data, before)
     return _commit(data) if any(data[:8]) else _change(data)
+
+
+def _read_brief(data: bytes, before: str) -> Entry:
+    word, rt, lag, epoch, branch, author, message, path, value, meta = _BRIEF.unpack_from(data)
+    number, form = word & _NUMBERS - 1, word >> _FORM
+    if not form & 1 or form > _FORMS_ALL or not number or (meta and not form & _WITH_META):
+        raise ValueError(f"an entry of form {form}")
+    if form & _SAME_AUTHOR and (author or not before):
+        raise ValueError("the author of nothing")
+    at_message = _BRIEF.size + author
+    at_path = at_message + message
+    at_value = at_path + path
+    at_meta = at_value + value
+    if at_meta + meta != len(data):
+        raise ValueError(f"{len(data)} bytes")
+    name = data[at_path:at_value].decode()
+    said = data[at_message:at_path].decode() + (name if form & _THE_PATH else "")
+    who = before if form & _SAME_AUTHOR else data[_BRIEF.size : at_message].decode()
+    edit = Edit(name, data[at_value:at_meta], data[at_meta:] if form & _WITH_META else None)
+    return Entry(number, epoch, branch, (Key(number - 1, epoch),), rt, rt + lag, who, said, (edit,))
 
 
 def _commit(data: bytes) -> Entry:

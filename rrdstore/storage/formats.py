@@ -4,6 +4,7 @@ Rule: a file says its format twice, in SQLite's header and in `meta`; both chang
 the disk before anything is written that the older format does not have. So an older version of the program refuses
 the file, naming both formats, and never reads half of what was acknowledged; until then the file is what it was.
 What format 2 has not: changes of branches, policies, tags and pins in its journal, and paths that go on from others.
+What format 3 has not: commits in brief. So where the log is held, commits go on in the format that there is.
 Cost: one transaction in the life of a file.
 """
 
@@ -16,13 +17,16 @@ from rrdstore.storage.schema import FORMAT, proof
 if TYPE_CHECKING:
     from rrdstore.storage.container import Container
 
+REFS = 3
+"""The first that has changes of refs in its journal."""
 _PAGES = 4
 """SQLite's header, `meta`, and what declared series may add to it."""
 
 
-def older(held: Container) -> bool:
-    """Whether a file is of an older format."""
-    return bool(held.meta["format"] != str(FORMAT))
+def older(held: Container) -> int:
+    """The format of a file if it is an older one, else 0."""
+    found = int(held.meta["format"])
+    return found if found < FORMAT else 0
 
 
 def renew(held: Container) -> None:

@@ -40,6 +40,7 @@ from rrdstore.storage.boot import boot
 from rrdstore.storage.entries import encode
 from rrdstore.storage.holder import UNKNOWN
 from rrdstore.storage.locking import SUFFIX
+from rrdstore.storage.protocol import Entry
 from rrdstore.storage.ring import (
     HEAD,
     MAGIC,
@@ -93,13 +94,18 @@ class Journal:
         """Where the first record lies, where the next one goes, and where its generation began."""
         self._limit = self.size
         """Where what is free from `_at` on ends."""
-        self._held_by = ""
+        self.held_by = ""
+        """Who kept the last tick from being true, if one was put off."""
         self._due = self.half = self.size // 2
         """At how many bytes a tick is due now, and after each."""
         self.net = b""
         """The net that `recover` found, which the entries come after."""
         self.forgotten = -1
         """How many entries since the cut were taken and not written, while none is (`forget`); -1: all are."""
+        self.brief = True
+        """Whether the store's format knows commits in brief."""
+        self._author = ""
+        """Who made the last record, if it is a commit, of this generation."""
 
     # Records
 
@@ -136,6 +142,7 @@ class Journal:
             if own != self._generation:
                 self._generation, self._cut = own, self._at
             self._at, self._seed = at, check
+            self._author = record.author if isinstance(record, Entry) else ""
         self._limit = self.size if self._at >= self._begin else self._begin
         entries, self.net, torn = sorted_out(records, self.path)
         return entries, torn or self._doubt(generation, said, end)
@@ -167,12 +174,13 @@ class Journal:
         if self.forgotten >= 0:
             self.forgotten += 1
             return True
-        data = encode(entry)
+        data = encode(entry, self._author if self.brief else None)
         if self._put(data, flush=flush):
             self._head[_END], self._head[_GENERATION] = self._at, self._generation
+            self._author = entry.author if entry.__class__ is Entry else ""
             return True
-        if self._held_by and len(data) <= self.size // 4:
-            raise Held(self.path.removesuffix(SUFFIX), self._held_by)
+        if self.held_by and len(data) <= self.size // 4:
+            raise Held(self.path.removesuffix(SUFFIX), self.held_by)
         return False
 
     def _put(self, data: bytes, *, flush: bool) -> bool:
@@ -229,7 +237,7 @@ class Journal:
         """From here on what comes is of another generation."""
         if self._at != self._cut:
             self._generation += 1
-            self._cut, self._seed = self._at, first(self._uuid, self._generation)
+            self._cut, self._seed, self._author = self._at, first(self._uuid, self._generation), ""
         self.forgotten = min(self.forgotten, 0)
 
     def rest(self) -> tuple[int, int]:
@@ -239,7 +247,7 @@ class Journal:
     def reset(self, generation: int, start: int = START, *, ended: bool = True) -> None:
         """What lies before `start`, as `rest` gave it, is stored."""
         if not ended or self._at == self._cut:
-            self._generation, self._seed = generation, first(self._uuid, generation)
+            self._generation, self._seed, self._author = generation, first(self._uuid, generation), ""
             self._at = self._cut = start
             if ended:
                 self._head[_END] = start
@@ -249,14 +257,14 @@ class Journal:
         self._limit = self.size if self._at >= start else start
         self._due = self.half
         if ended:
-            self._held_by = ""
+            self.held_by = ""
             self._words[_NET] = 0
             if not self.forgotten:
                 self.forgotten = -1
 
     def hold(self, by: str = UNKNOWN) -> None:
         """A tick failed because another process holds the log: it is due again when some more is full."""
-        self._held_by = by
+        self.held_by = by
         self._due = self.used + self.size // 32
 
     def forget(self) -> None:
@@ -275,14 +283,14 @@ class Journal:
         records = [part(index, len(pieces), piece) for index, piece in enumerate(pieces)]
         if (gains and 2 * len(data) > self.used) or not self._fits(records):
             return False
-        was = self._at, self._seed, self._generation, self._cut, self._limit
+        was = self._at, self._seed, self._generation, self._cut, self._limit, self._author
         try:
             self._generation += 1
-            self._cut, self._seed = self._at, first(self._uuid, self._generation)
+            self._cut, self._seed, self._author = self._at, first(self._uuid, self._generation), ""
             for record in records:
                 self._put(record, flush=flush)  # Where it goes on at the start, the cut does too.
         except BaseException:
-            self._at, self._seed, self._generation, self._cut, self._limit = was
+            self._at, self._seed, self._generation, self._cut, self._limit, self._author = was
             raise
         self._words[_NET] = self._cut
         self._head[_END], self._head[_GENERATION] = self._at, self._generation

@@ -15,6 +15,7 @@ from zlib import crc32
 
 from rrdstore.errors import Corrupt
 from rrdstore.storage import entries
+from rrdstore.storage.protocol import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -97,9 +98,9 @@ def walked(
     """
     at, seed = begin, first(uuid, generation)
     turned = begun = False
-    parts = 0
+    parts, author = 0, ""
     while True:
-        found = _record(view, at, generation, seed, path)
+        found = _record(view, at, generation, seed, path, author)
         if found is None:
             if begun:  # No generation is without a record, but for the last.
                 found = _record(view, at, generation + 1, first(uuid, generation + 1), path)
@@ -115,12 +116,12 @@ def walked(
                 return
             parts += 1
         entry, at, seed = found
-        begun = True
+        begun, author = True, entry.author if isinstance(entry, Entry) else ""
         yield entry, at, seed, generation
 
 
 def _record(
-    view: memoryview, at: int, generation: int, seed: int, path: str
+    view: memoryview, at: int, generation: int, seed: int, path: str, author: str = ""
 ) -> tuple[Acknowledged | Part, int, int] | None:
     """The record at a byte, if it is whole and the next: its entry, where it ends, its checksum."""
     if at + PREFIX > len(view):
@@ -136,7 +137,7 @@ def _record(
     if crc32(data, seed) != check:
         return None
     try:
-        return decode(data), end + (-end & 7), check
+        return decode(data, author), end + (-end & 7), check
     except (error, ValueError, IndexError) as fault:
         raise Corrupt(path, f"a record at {at} that ends in {fault}", "an entry") from fault
 
@@ -204,13 +205,13 @@ def sorted_out(records: Sequence[Acknowledged | Part], path: str) -> tuple[list[
     return found, b"".join(one.data for one in parts), None
 
 
-def decode(data: bytes) -> Acknowledged | Part:
-    """What lies in a record; struct.error, ValueError."""
+def decode(data: bytes, author: str = "") -> Acknowledged | Part:
+    """What lies in a record, `author` having made the commit before it, if one is; struct.error, ValueError."""
     if not any(data[:8]):
         _, place, of = _PART.unpack_from(data)
         if of:
             return Part(place, of, data[_PART.size :])
-    return entries.decode(data)
+    return entries.decode(data, author)
 
 
 def _oldest(view: memoryview, said: int, uuid: bytes, path: str) -> tuple[int, int]:

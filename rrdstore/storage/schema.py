@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 APPLICATION = 0x72726462
 """`rrdb`, in the header of the SQLite file."""
-FORMAT = 3
-FORMATS = (2, 3)
+FORMAT = 4
+FORMATS = (2, 3, 4)
 """Those that can be read, and written: `formats`."""
 
-KNOWN = f"format {' or '.join(map(str, FORMATS))}"
+KNOWN = f"format {', '.join(map(str, FORMATS[:-1]))} or {FORMATS[-1]}"
 
 META = "CREATE TABLE meta (k TEXT PRIMARY KEY, v) WITHOUT ROWID"
 

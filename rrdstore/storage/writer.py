@@ -53,6 +53,7 @@ class RingWriter:
             ring.half = min(ring.half, self._budget.size // 16)
         self._ticks = Ticking(held, ring, self._objects, self.load, self._budget)
         self._closed, self._older = False, formats.older(held)
+        ring.brief = not self._older
         # If a reader is in the way, the journal's head says the epoch until a transaction can.
         self._journal.epoch = self._objects.begin_epoch(ring.epoch)
         with suppress(Held):
@@ -157,12 +158,15 @@ class RingWriter:
         if self._container.doubtful and self._journal.forgotten < 0:
             self._container.assure()
             self._objects.superblock.writes += 1
-        if self._older and entries.is_new(entry):
+        if self._older:
+            missing = self._older < formats.REFS and entries.is_new(entry)
             try:
-                formats.renew(self._container)
+                if missing or not self._journal.held_by:
+                    formats.renew(self._container)
+                    self._older, self._journal.brief = 0, True
             except HINDERED:
-                return False  # A net is in every format.
-            self._older = False
+                if missing:
+                    return False  # A net is in every format.
         return self._journal.append(entry, flush=self._flush)
 
     @property

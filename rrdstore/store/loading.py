@@ -61,6 +61,7 @@ def load(ledger: Ledger) -> list[tuple[Record, bytes]]:
         record = redoing.redo(ledger, entry)
         if record is not None:
             recovered.append((record, entry.opaque if isinstance(entry, Entry) else b""))
+    history = ledger.history  # It is told of all.
     for number in named:
         history.release(number, RECOVERY)
     if recovered:

@@ -13,12 +13,15 @@ from sys import getrefcount
 from typing import TYPE_CHECKING, NamedTuple
 
 from rrdstore.history.authors import stand_for
+from rrdstore.tree.undo import undone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rrdstore.history.commit import Record
     from rrdstore.history.history import History
+    from rrdstore.tree.node import Node
+    from rrdstore.tree.undo import Undo
 
 _ALONE: int = next(map(getrefcount, [object()])) + 1
 """What `getrefcount` says, asked by `map`, of what two lists hold and nobody else."""
@@ -60,3 +63,14 @@ class Passed(NamedTuple):
         if first is not None:
             for record in (first, *self.held):
                 record.grafts = staying[0].grafts
+
+
+def give_trees(records: Sequence[Record], undo: Sequence[Undo], root: Node, skip: int) -> None:
+    """Give each commit but the first so many its tree, `root` being the last one's. O(depth) each."""
+    for at in range(len(records) - 1, skip - 1, -1):
+        record = records[at]
+        if record.root is None:
+            record.root = root
+        root = record.root
+        if at > skip:
+            root = undone(root, undo[at])

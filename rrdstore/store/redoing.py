@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 def _commit(ledger: Ledger, entry: Entry) -> Record:
     """Make the commit of an entry, and reserve its room."""
+    run = ledger.run
+    record = run.redo(entry) if run.branch == entry.branch else None
+    if record is not None:
+        return record
     line = ledger.history.lines[entry.branch]
     head = ledger.history.graph.records[line.head] if line.head else None
     before = ledger.root(head) if head else EMPTY
@@ -47,6 +51,7 @@ def _commit(ledger: Ledger, entry: Entry) -> Record:
         more = ledger.branching.crossing_cost(entry.meeting) if entry.meeting and crossing else 0
         ledger.room.reserve(change_cost(before, entry.edits) + more)
     ledger.admit(line, record, entry.edits, entry.meeting)
+    run.begin(line, record)
     return record
 
 

@@ -26,13 +26,13 @@ from rrdstore.storage.protocol import Entry
 from rrdstore.store.config import MAIN
 from rrdstore.store.joining import laid, made, plain, set_again, sizes, weight_of
 from rrdstore.store.merging import applied
-from rrdstore.store.passed import Passed
+from rrdstore.store.passed import Passed, give_trees
 from rrdstore.store.room import change_cost, creation_cost, leaf_cost
 from rrdstore.tree.edit import EMPTY, hung, new_edit, replaced, way_to
 from rrdstore.tree.node import SMALL, Node
 from rrdstore.tree.path import split
 from rrdstore.tree.tree import Tree
-from rrdstore.tree.undo import Undo, exchanged, taken_back, undo_of, undone
+from rrdstore.tree.undo import Undo, exchanged, taken_back, undo_of
 
 if TYPE_CHECKING:
     from rrdstore.history.branch import Line
@@ -59,6 +59,7 @@ class Run:
         "_edit",
         "_ends",
         "_feeds",
+        "_held",
         "_key",
         "_ledger",
         "_line",
@@ -109,6 +110,7 @@ class Run:
         self._line, self._rings = line, rings
         (self._closes, self._closes_number), self._ends = rings.quiet, history.next_end
         self._rows, self._feeds, self._parting = rings.newest, line.name == MAIN, history.parting
+        self._held = history.holds.held
         self._longest = head.number + (LONGEST if self._rows <= STAYING else STAYING)
         self._most = self._rows + GATHERED
         self.branch, self.root, self._key, self._edit = line.id, head.root, head.key, new_edit()
@@ -202,6 +204,16 @@ class Run:
             self._appended(record, edits)
         return record
 
+    def redo(self, entry: Entry) -> Record | None:
+        """As `append`, of what the journal has of such a commit; what is told of it is told already. Corrupt."""
+        rt, number = entry.rt, entry.number
+        closes = rt >= self._closes or number >= self._closes_number
+        if rt >= self._ends or number > self._longest or (closes and self.records):
+            return None
+        if entry.meeting is not None or number != self._ledger.number + 1 or number in self._held:
+            return None
+        return self._joined(rt, entry.wall, entry.edits, entry.message, entry.author, b"", closes, redone=entry)
+
     def _appended(self, record: Record, edits: tuple[Edit, ...]) -> None:
         """What goes with each commit: a part of what is to be done, and who is told."""
         ledger = self._ledger
@@ -213,16 +225,9 @@ class Run:
             ledger.tell(record, edits)
 
     def _joined(
-        self,
-        rt: int,
-        wall: int,
-        edits: tuple[Edit, ...],
-        message: str,
-        author: str,
-        opaque: bytes,
-        closes: bool,
-        to: Way | None,
-    ) -> Record | None:
+        self, rt: int, wall: int, edits: tuple[Edit, ...], message: str, author: str, opaque: bytes, closes: bool,
+        to: Way | None = None, redone: Entry | None = None,
+    ) -> Record | None:  # fmt: skip
         """As `append`, at this time; what closes a bucket goes to history, which has been told of all before it."""
         ledger = self._ledger
         names, way, indexes, node = way_to(self.root, split(edits[-1][0])) if to is None else to
@@ -247,9 +252,10 @@ class Run:
                 cost = leaf_cost(way, len(fresh.value) + len(fresh.meta))
             else:
                 cost = creation_cost(way, sizes(edits, names, depth))
-            if self._lacks(cost):
+            if redone is None and self._lacks(cost):
                 return None
-        record = Record(number, ledger.epoch, self.branch, (self._key,), rt, wall, author, message, None)
+        epoch = ledger.epoch if redone is None else redone.epoch
+        record = Record(number, epoch, self.branch, (self._key,), rt, wall, author, message, None)
         before = self.root
         if fresh is not None and node is None:
             names = names[: depth + 1]
@@ -263,7 +269,9 @@ class Run:
         else:
             undo = undo_of(names, way, node, self._edit)
         try:
-            if bounded and not self._journalled(record, edits, opaque, cost):
+            if redone is not None:
+                ledger.room.reserve(cost)
+            elif bounded and not self._journalled(record, edits, opaque, cost):
                 return None
             if lays:
                 self.root = laid(before, edits, number, self._edit, taken)
@@ -361,20 +369,13 @@ class Run:
         head = history.lines[branch].head
         # Of a run that is longer than `last`, those before the newest have gone as they came.
         skip = max(0, len(records) - self._rows)
-        root = self.root
-        for at in range(len(records) - 1, skip - 1, -1):
-            record = records[at]
-            if record.root is None:
-                record.root = root
-            root = record.root
-            if at > skip:
-                root = undone(root, undo[at])
+        give_trees(records, undo, self.root, skip)
         # What is dropped by what follows goes in pieces, if nothing else holds it.
         weights, passed, staying = self._weights, self._passed, records
         if skip:
             passed, staying = passed.and_these(records[:skip]), records[skip:]
         self._forgotten()
-        del undo, root, records
+        del undo, records
         history.parting.weigh(weights, passed.first or staying[0], staying[0])
         passed.admit(history, head, staying)
 

@@ -95,6 +95,7 @@ def read(path: Path, uuid: str, generation: int, start: int) -> tuple[Net | None
         return crc32(of.to_bytes(8, "little"), crc32(owner))
 
     seed, found, turned, begun = first(own), [], False, False
+    generations = []
     while True:
         whole = at + 16 <= len(data)
         length, check, of = unpack_from("<IIQ", data, at) if whole else (0, 0, 0)
@@ -109,6 +110,7 @@ def read(path: Path, uuid: str, generation: int, start: int) -> tuple[Net | None
         seed, begun = check, True
         at += 16 + length + -length % 8
         found.append(record)
+        generations.append(own)
     if last == own:
         assert end == at
     parts = [record for record in found if not any(record[:8]) and any(record[12:16])]
@@ -117,7 +119,14 @@ def read(path: Path, uuid: str, generation: int, start: int) -> tuple[Net | None
         assert unpack_from("<QII", record) == (0, place, len(parts))
         assert len(record) - 16 <= size // 16
     body = b"".join(record[16:] for record in parts)
-    entries = [_entry(record) if any(record[:8]) else _change(record) for record in found[len(parts) :]]
+    entries: list[Entry | Change] = []
+    for index, record in enumerate(found[len(parts) :], len(parts)):
+        if any(record[6:8]):
+            follows = index > len(parts) and generations[index - 1] == generations[index]
+            above = entries[-1] if follows else None
+            entries.append(_brief(record, above.author if isinstance(above, Entry) else ""))
+        else:
+            entries.append(_entry(record) if any(record[:8]) else _change(record))
     return _net(zlib.decompress(body)) if parts else None, entries
 
 
@@ -204,6 +213,26 @@ def _fit(of: _Bytes) -> tuple[int, str, bytes, tuple[int, ...]]:
     line, picks, rings, policy = of.numbers("<QIIH")
     said = of.take(policy).decode(), of.take(rings)
     return line, *said, of.numbers(f"<{picks}Q")
+
+
+def _brief(data: bytes, before: str) -> Entry:
+    of = _Bytes(data)
+    low, high, form = of.numbers("<IHH")
+    rt, lag, epoch, branch, *sizes = of.numbers("<qiIIBBHHH")
+    author, message, path, value, meta = map(of.take, sizes)
+    assert form & 1
+    assert form < 16
+    assert of.at == len(data)
+    if form & 2:
+        assert (author, bool(before)) == (b"", True)
+        author = before.encode()
+    if form & 4:
+        message += path
+    assert form & 8 or not meta
+    number = low + (high << 32)
+    step = path.decode(), value, meta if form & 8 else None
+    parents = [(number - 1, epoch)]
+    return Entry(number, branch, rt, rt + lag, epoch, parents, author.decode(), message.decode(), b"", [step])
 
 
 def _entry(data: bytes) -> Entry:

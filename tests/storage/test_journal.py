@@ -29,7 +29,7 @@ EDITS = st.one_of(
 )
 ENTRIES = st.builds(
     Entry,
-    st.integers(1, (1 << 64) - 1),
+    st.integers(1, (1 << 48) - 1),
     EPOCHS,
     NUMBERS,
     st.lists(st.builds(Key, NUMBERS, EPOCHS), max_size=3).map(tuple),

@@ -161,6 +161,7 @@ def test_a_tree_that_nobody_wants_goes_in_pieces(store, let_go, slices):
 def test_a_tree_replaced_bit_by_bit_goes_in_pieces_with_the_commits_between_thinned(store, monkeypatch):
     """Each commit has one value; what is between two kept ones is all of the tree. A run lets go of what it undoes."""
     monkeypatch.setattr("rrdstore.store.run.LONGEST", 64)
+    monkeypatch.setattr("rrdstore.store.ledger.SLICE", 0)  # No time passes here, so a slice would be all of a tick.
     watched, main = Watched(), store.branch("main")
     # In a file a commit has a slice of a tick done when the journal is half full.
     most = SLICE if store.info().size else MOST
