@@ -88,8 +88,6 @@ class Server:
         self._of: dict[int, StreamClient] = {}
         self._ready: dict[int, Client] = {}
         self._stalls, self._bells = Stalls(daemon.domains), Bells()
-        self._answered: list[StreamClient] = []
-        """Those whose READs were answered in this turn."""
         self._rings: dict[int, RingClient] = {}  # touched in this turn, by port
         self._signals = Signals(shown=each_second is not None)
         if each_second is not None:
@@ -187,8 +185,6 @@ class Server:
         if flow.trail.records:
             # Before the answers: what was answered is in the audit log though the daemon is killed.
             self._write_down()
-        if self._answered:
-            self._send_answers()
         if flow.waiting:
             self._flush()
         if self._timers.expire_at is not None and time.monotonic() >= self._timers.expire_at:
@@ -251,8 +247,7 @@ class Server:
         if received is None:
             self._end(client)
         elif received and not client.confined and reads(self._daemon, connection, most):
-            self._answered.append(client)
-            if connection.reader.at < len(connection.reader.buffer):
+            if connection.reader.pending:
                 self._ready[connection.serial] = client
         # The first round: one request as it arrives. Those who share their turns come in the next.
         elif received and (client.confined or (self._step(client) and connection.reader.pending)):
@@ -326,23 +321,19 @@ class Server:
             client.interest = wanted
             self._epoll.modify(client.socket, wanted)
 
-    def _send_answers(self) -> None:
-        """Send to those for whom nothing waited before this turn, and whom the flow does not know of."""
-        for client in self._answered:
-            if not client.send():
-                self._end(client)
-            elif client.left:
-                self._mind(client)
-        self._answered.clear()
-
     def _flush(self) -> None:
         """Send to everyone for whom something waits."""
         waiting, xen = self._daemon.flow.waiting, self._xen
         for connection in waiting:
             client = self._of.get(connection.serial)
             if client is not None:
-                if not client.interest & _OUT:
-                    self._send(client)
+                if client.backlog or client.confined or client.interest != _IN:
+                    if not client.interest & _OUT:
+                        self._send(client)
+                elif not client.send():
+                    self._end(client)
+                elif client.left or connection.held is not None:
+                    self._mind(client)
                 if client.confined and connection.output and self._timers.expire_at is None:
                     self._timers.expire_at = time.monotonic() + _EXPIRY
             elif xen is not None and not connection.closed:

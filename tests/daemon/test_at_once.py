@@ -93,8 +93,10 @@ def test_reads_in_a_row_are_answered_as_each_by_itself_would_be(some, most, cuts
 
 def test_so_many_and_no_more_are_answered_in_a_row_and_none_behind_what_waits(client):
     client.connection.reader.feed(b"".join(frames((at, ("READ", b"/a/b/leaf\0", 0)) for at in range(5))))
+    client.daemon.flow.waiting.clear()
     assert reads(client.daemon, client.connection, 3) == 3
     assert reads(client.daemon, client.connection, 3) == 0, "three answers wait"
+    assert client.daemon.flow.waiting == [client.connection]
     assert [message.request for message in client.take()] == [0, 1, 2]
     assert reads(client.daemon, client.connection, 3) == 2
     assert [message.payload for message in cut(b"".join(client.connection.output))] == [b"one", b"one"]

@@ -27,10 +27,10 @@ COUNT = 640
 NEVER = 1e6
 BUDGETS = [
     # operation (None: WRITE of what is not there), outstanding, kept in a file and by a journal, Python calls a request
-    (Kind.READ, 1, True, 16.5),
-    (Kind.READ, 64, True, 1.3),
-    (Kind.WRITE, 1, False, 40.3),
-    (Kind.WRITE, 1, True, 59.2),
+    (Kind.READ, 1, True, 15.5),
+    (Kind.READ, 64, True, 1.36),
+    (Kind.WRITE, 1, False, 37.3),
+    (Kind.WRITE, 1, True, 56.2),
     (Kind.WRITE, 64, True, 40.7),
     (None, 64, False, 47.9),
     (None, 64, True, 70.9),

@@ -46,7 +46,6 @@ class Connection:
     """A client of the daemon, whatever carries its bytes."""
 
     __slots__ = (
-        "_queued_events",
         "asked",
         "author",
         "begun",
@@ -68,6 +67,7 @@ class Connection:
         "peer",
         "port",
         "privileged",
+        "queued_events",
         "reader",
         "serial",
         "since",
@@ -105,7 +105,8 @@ class Connection:
         self.closed = False
         self.ignored = False
         """It broke its ring: nothing is read or written until it begins anew."""
-        self._queued_events: set[bytes] = set()
+        self.queued_events: set[bytes] = set()
+        """The payloads of events that wait, but for a watch's first."""
         self.begun = False
         """Part of the first message that waits is sent."""
         self.next_transaction = 1
@@ -169,9 +170,9 @@ class Connection:
         if len(payload) > PAYLOAD_MAX:
             return
         if not path.startswith("@"):
-            if payload in self._queued_events:
+            if payload in self.queued_events:
                 return
-            self._queued_events.add(payload)
+            self.queued_events.add(payload)
         flow = self.flow
         if flow.cause is None and self.privileged:
             # As `_queue_event`, without its calls: of one change ten thousand may be told.
@@ -206,8 +207,8 @@ class Connection:
                 self._finish(message)
         self.output.clear()
         self.begun = False
-        if self._queued_events:
-            self._queued_events.clear()
+        if self.queued_events:
+            self.queued_events.clear()
 
     def clear(self) -> None:
         """Forget what came in and what waits to go out."""
@@ -276,8 +277,8 @@ class Connection:
             message.cause.done()
 
     def _forget(self, message: bytes) -> None:
-        if self._queued_events and HEADER.unpack_from(message)[0] == Kind.WATCH_EVENT:
-            self._queued_events.discard(message[HEADER_SIZE:])
+        if self.queued_events and HEADER.unpack_from(message)[0] == Kind.WATCH_EVENT:
+            self.queued_events.discard(message[HEADER_SIZE:])
 
 
 @lru_cache(maxsize=64)

@@ -45,7 +45,7 @@ def answered(daemon: Daemon, connection: Connection, plain: AtOnce, kind: int, r
 def reads(daemon: Daemon, connection: Connection, most: int) -> int:
     """Answer the READs that come next in a row, at most so many, of a privileged client for whom nothing waits.
 
-    How many there were: what they are answered is in the connection's output, and the flow does not know of it.
+    How many there were.
     """
     output = connection.output
     if output or connection.held is not None or daemon.flow.trail.io:
@@ -76,6 +76,7 @@ def reads(daemon: Daemon, connection: Connection, most: int) -> int:
         pass
     if count:
         reader.at = at
+        daemon.flow.waiting.append(connection)
         connection.operations += count
         daemon.kinds[_READ] += count
     return count

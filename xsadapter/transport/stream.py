@@ -93,7 +93,12 @@ class StreamClient:
             words[CALL] = 0
         if not data:
             return None
-        self.connection.reader.feed(data)
+        reader = self.connection.reader
+        if reader.at == len(reader.buffer):  # As `feed`, without its call.
+            reader.base += reader.at
+            reader.buffer, reader.at = data, 0
+        else:
+            reader.feed(data)
         return True
 
     def step(self) -> bool:
@@ -122,6 +127,12 @@ class StreamClient:
         left = len(data) - sent
         if left:
             connection.sent(sent)
+        elif data is output[0] and data.__class__ is bytes:
+            # As `sent_all`, without its call: nearly all are sent one message, and ten thousand may be sent one event.
+            output.clear()
+            connection.begun = False
+            if connection.queued_events:
+                connection.queued_events.clear()
         else:
             connection.sent_all()
         if room is not None:
