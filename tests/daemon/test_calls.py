@@ -30,10 +30,10 @@ BUDGETS = [
     (Kind.READ, 1, True, 15.5),
     (Kind.READ, 64, True, 1.36),
     (Kind.WRITE, 1, False, 37.3),
-    (Kind.WRITE, 1, True, 56.2),
-    (Kind.WRITE, 64, True, 40.7),
+    (Kind.WRITE, 1, True, 57.2),
+    (Kind.WRITE, 64, True, 41.7),
     (None, 64, False, 47.9),
-    (None, 64, True, 70.9),
+    (None, 64, True, 71.3),
 ]
 
 
