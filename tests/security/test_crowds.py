@@ -14,8 +14,6 @@ from tests.daemon.test_accounts import check
 from xsadapter.engine import connection as connections
 from xsadapter.engine import events, guest, telling
 from xsadapter.engine.columns import is_plain
-from xsadapter.engine.state import describe
-from xsadapter.recovery import log
 from xsadapter.wire import pack
 
 OK = b"OK\0"
@@ -181,22 +179,6 @@ def test_what_lies_too_deep_or_is_secret_is_not_told_later_either(daemon, crowd)
     # Of what is new and may not be read its parent decides, as ever.
     assert {path for path, _ in told} == {b"/local/domain/5/x" + end for end in (b"", b"/open", b"/secret")}
     assert [path for path, token in told if token == b"shallow"] == [b"/local/domain/5/x"]
-
-
-def test_a_daemon_that_takes_over_has_each_watch_tell_its_own_path(daemon, crowd, tmp_path):
-    one, two = crowd[:2]
-    one.ask("WRITE", b"x/a\0v")
-    assert two.connection.behind
-    state = {each.serial: each for each in describe(daemon).connections}[two.connection.serial]
-    told = [message for message in state.output if b"/local/domain/5/x\0" in message]
-    assert len(told) == MANY
-    written = log.Log(tmp_path / log.NAME, 1, "boot", [["connection", 7, 6, "ring", False, 9, False, 1, []]])
-    written.append([["behind", 7, True]])
-    found = log.read(tmp_path / log.NAME)
-    assert [each.behind for each in found.state().connections] == [True]
-    written.append([["behind", 7, False]])
-    assert [each.behind for each in log.read(tmp_path / log.NAME).state().connections] == [False]
-    written.close()
 
 
 # The same events, at once or later

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from xsadapter.commands.walking import Walk
     from xsadapter.engine.domains import Domain
     from xsadapter.engine.flow import Flow, Outstanding
-    from xsadapter.engine.telling import Telling
+    from xsadapter.engine.telling import Late, Telling
     from xsadapter.engine.transactions import Transaction
     from xsadapter.engine.view import Live
     from xsadapter.engine.watches import Watch
@@ -134,6 +134,11 @@ class Connection:
     def behind(self) -> bool:
         """Whether there is something that it is still to be told, and is not in its queue."""
         return False
+
+    @property
+    def owed(self) -> tuple[Late, ...]:
+        """What that is."""
+        return ()
 
     @property
     def crowded(self) -> bool:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from xsadapter.engine import private
 from xsadapter.engine.permissions import READ, allows, listed
-from xsadapter.engine.telling import AT_ONCE, Hit, tell_all_later, tell_later
+from xsadapter.engine.telling import AT_ONCE, Hit, Telling, tell_all_later, tell_later
 from xsadapter.paths import parent
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     import rrdstore
     from xsadapter.engine.connection import Connection
+    from xsadapter.engine.telling import Owed
     from xsadapter.engine.watches import Chain, Place, Watch, Watches
 
 Effect = tuple[str, bool]
@@ -72,21 +73,42 @@ def tell_replaced(watches: Watches, path: str, tree: rrdstore.Tree) -> None:
         watch.connection.event(path[watch.strip :] if watch.strip else path, watch.token)
 
 
+def telling_again(watches: Watches, owed: Owed) -> Telling:
+    """What a daemon before this one had not told yet. O(changes)."""
+    hits: list[Hit] = []
+    for path, exactly, lists in owed:
+        chain = watches.chain(path)
+        if exactly:
+            chain = tuple((place, reach) for place, reach in chain if not reach)
+        hits.append(Hit(Change(path, lists=lists), chain, exactly))
+    return Telling(hits, watches.telling())
+
+
 class Change:
     """What became of one path, and who may know of it."""
 
-    __slots__ = ("_metas", "_named", "_now", "_others", "_verdicts", "new", "old", "path")
+    __slots__ = ("_lists", "_named", "_now", "_others", "_verdicts", "new", "old", "path")
 
-    def __init__(self, path: str, before: rrdstore.Tree, after: rrdstore.Tree) -> None:
+    def __init__(
+        self,
+        path: str,
+        before: rrdstore.Tree | None = None,
+        after: rrdstore.Tree | None = None,
+        lists: tuple[bytes, ...] | None = None,
+    ) -> None:
+        """From the trees, or from the lists that say who may know."""
         self.path = path
-        self.old, self.new = before.get(path), after.get(path)
+        self.old = None if before is None else before.get(path)
+        self.new = None if after is None else after.get(path)
         # What is gone is judged by what was there: its parent's list counts as it was then.
-        self._now: rrdstore.Tree | None = after if self.new is not None else before
-        self._metas: list[bytes] | None = None
+        self._now = after if self.new is not None else before
+        self._lists: tuple[bytes, ...] | None = None
         self._named: set[int] = set()
         """Whom the lists name; all others are the same to them."""
         self._others = False
         self._verdicts: dict[tuple[int, ...], bool] = {}
+        if lists is not None:
+            self._judge_by(lists)
 
     def tell(self, found: Iterable[Watch]) -> dict[Connection, None]:
         """Queue the events for these watches; the guests that are to be told later, as they do not read."""
@@ -109,23 +131,33 @@ class Change:
 
     def may_see(self, identities: tuple[int, ...]) -> bool:
         """Whether a guest with these rights may know."""
-        metas = self._metas
-        if metas is None:
-            assert self._now is not None
-            nodes = (self.new, self._now.get(parent(self.path)), self.old)
-            metas = self._metas = [node.meta for node in nodes if node is not None]
-            self._named.update(domid for meta in metas for domid in listed(meta).named)
-            self._others = any(allows(meta, (), READ) for meta in metas)
+        lists = self.lists
         if self._named.isdisjoint(identities):
             return self._others
         verdict = self._verdicts.get(identities)
         if verdict is None:
-            verdict = self._verdicts[identities] = any(allows(meta, identities, READ) for meta in metas)
+            verdict = self._verdicts[identities] = any(allows(each, identities, READ) for each in lists)
         return verdict
+
+    @property
+    def lists(self) -> tuple[bytes, ...]:
+        """Those that say who may know: the node's, its parent's, and what was the node's."""
+        lists = self._lists
+        if lists is None:
+            assert self._now is not None
+            nodes = (self.new, self._now.get(parent(self.path)), self.old)
+            lists = self._judge_by(tuple(node.meta for node in nodes if node is not None))
+        return lists
+
+    def _judge_by(self, lists: tuple[bytes, ...]) -> tuple[bytes, ...]:
+        self._lists = lists
+        self._named.update(domid for each in lists for domid in listed(each).named)
+        self._others = any(allows(each, (), READ) for each in lists)
+        return lists
 
     def settle(self) -> Change:
         """Find out what it takes to judge, and let go of the trees."""
-        self.may_see(())
+        _ = self.lists
         self.old = self.new = self._now = None
         return self
 
@@ -147,28 +179,31 @@ class _Teller:
             if watches.crowd <= self._left:
                 self._left -= watches.crowd
                 if late := change.tell(found):
-                    tell_later([Hit(change.settle(), watches.chain(path))], late)
+                    self._tell_later(Hit(change.settle(), watches.chain(path)), late)
                 return
-        self._later(change, watches.chain(path))
+        self._later(change, watches.chain(path), exactly=False)
 
     def tell_exactly(self, change: Change, place: Place) -> None:
         """Those who watch this very path, alone."""
         chain = ((place, 0),)
         if self._hits or place.guests > self._left:
-            self._later(change, chain)
+            self._later(change, chain, exactly=True)
         else:
             self._left -= place.guests
             if late := change.tell(place.here):
-                tell_later([Hit(change.settle(), chain)], late)
+                self._tell_later(Hit(change.settle(), chain, exactly=True), late)
 
-    def _later(self, change: Change, chain: Chain) -> None:
+    def _tell_later(self, hit: Hit, late: Iterable[Connection]) -> None:
+        tell_later(Telling((hit,), self._watches.telling()), late)
+
+    def _later(self, change: Change, chain: Chain, *, exactly: bool) -> None:
         trusted = [
             watch for place, reach in chain for watch in place.parted[0] if watch.depth is None or watch.depth >= reach
         ]
         change.tell(sorted(trusted, key=lambda watch: watch.serial) if len(chain) > 1 else trusted)
-        self._hits.append(Hit(change.settle(), chain))
+        self._hits.append(Hit(change.settle(), chain, exactly))
 
     def end(self) -> None:
         """That was all of it."""
         if self._hits:
-            tell_all_later(self._hits)
+            tell_all_later(Telling(self._hits, self._watches.telling()))

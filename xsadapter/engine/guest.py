@@ -8,8 +8,7 @@ Rules
    remove them.)
 2. Who does not read is told later (`telling`), and is not read as long as it is behind, so that no reply overtakes an
    event. Events that it waits for itself, in a reply, are made at once.
-3. A daemon that takes over from one that was killed does not know what a guest was behind with: each of its watches
-   tells its own path then, as a new one does.
+3. Whatever it is to be told is written down before whoever changed it is answered, as is that it was told all.
 """
 
 from __future__ import annotations
@@ -68,7 +67,7 @@ class GuestConnection(Connection):
 
     @property
     def owed(self) -> tuple[Late, ...]:
-        """All that it is behind with."""
+        """See Connection."""
         waits = tuple(self._untold.values())
         return waits if self._now is None else (self._now, *waits)
 
@@ -87,9 +86,8 @@ class GuestConnection(Connection):
             flow.cause.queued()
         until = flow.now + flow.event_timeout if flow.event_timeout else 0.0
         self._untold[telling.key] = Late(telling, flow.cause, until)
-        if not self._lags:
-            self._lags = True
-            flow.touched.behind(self.serial, behind=True)
+        self._lags = True
+        flow.touched.owes(self.serial, telling)
         self._go_on()
 
     def reply(self, kind: int, request: int, transaction: int, payload: bytes) -> None:
@@ -140,7 +138,7 @@ class GuestConnection(Connection):
             return
         if not self.behind:
             self._lags = False
-            self.flow.touched.behind(self.serial, behind=False)
+            self.flow.touched.owes(self.serial, None)
         elif not self.output:
             self.flow.making[self.serial] = self
 

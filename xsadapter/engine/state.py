@@ -9,8 +9,8 @@ Rules
 3. A transaction that nothing was asked in goes on from the tree as it is now, and so does one whose requests are told
    and have the same outcomes there (`repeating`). Any other is doomed: its requests are answered from the tree as it is
    now, and its END is EAGAIN, so that its client begins again and never half of it is committed.
-4. What a guest is still to be told and was not made into messages (`telling`) is not in it: each watch of such a one
-   tells its own path instead, as a new one does.
+4. What a guest is still to be told and was not made into messages (`telling`) is in it as the changes themselves; of
+   what it was being told, the whole.
 5. Bytes are kept as they are: requests that were not carried out as `input`, with the one that waits for its turn
    before them, but for what a ring holds yet and will be read there; messages that were not sent as `output`, of
    which `begun` says that the first is the rest of one.
@@ -29,19 +29,20 @@ import rrdstore
 from xsadapter.engine.columns import NO_DOMAINS, NO_RINGS, Known, Rings, is_plain
 from xsadapter.engine.columns import domains as domains_of
 from xsadapter.engine.columns import rings as rings_of
-from xsadapter.engine.connection import RING, event_message
-from xsadapter.engine.events import tell
+from xsadapter.engine.connection import RING
+from xsadapter.engine.events import tell, telling_again
 from xsadapter.engine.repeating import Repeated, repeat, repeated
 from xsadapter.engine.transactions import Transaction
 from xsadapter.wire import FrameReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.daemon import Daemon
     from xsadapter.engine.domains import Charged, Domain
     from xsadapter.engine.events import Effect
+    from xsadapter.engine.telling import Owed, Telling
 
 _INDEXES: Final = 1 << 32
 """The indexes of a ring count modulo that."""
@@ -87,8 +88,8 @@ class ConnectionState:
     input: bytes = b""
     output: tuple[bytes, ...] = ()
     begun: bool = False
-    behind: bool = False
-    """Each of its watches is to tell its own path, as nobody knows what else it is to be told."""
+    owed: tuple[Owed, ...] = ()
+    """What it is to be told when it has read what waits; one object for all whom it is due to."""
 
     @property
     def ring(self) -> bool:
@@ -214,16 +215,10 @@ def connection_state(connection: Connection, *, handed: bool = False) -> Connect
             for number, transaction in connection.transactions.items()
         ),
         came,
-        (*map(bytes, connection.output), *_instead(connection)),
+        tuple(map(bytes, connection.output)),
         connection.begun,
+        tuple(late.telling.owed for late in connection.owed),
     )
-
-
-def _instead(connection: Connection) -> Iterator[bytes]:
-    """Of a guest that is behind: an event of each of its watches, which says to look at all of it."""
-    if connection.behind:
-        for watch in connection.watches.values():
-            yield event_message(watch.path[watch.strip :], watch.token)[1]
 
 
 def restore(daemon: Daemon, state: State, took: Took) -> None:
@@ -247,18 +242,19 @@ def restore(daemon: Daemon, state: State, took: Took) -> None:
         domain = daemon.domains.record(client.domid)
         if domain.unique == uniques.get(client.domid, domain.unique):
             _restore_connection(daemon, domain, client, took)
-    behind = {client.serial for client in state.connections if client.behind}
     for watch in state.watches:
         connection = daemon.connections.get(watch.serial)
         if connection is not None:
             strip = len(connection.home) + 1 if watch.relative else 0
             daemon.watches.add(connection, watch.path, watch.token, watch.depth, strip)
-            if watch.serial in behind:
-                connection.watches[watch.path, watch.token].tell(watch.path)
     daemon.serial = max(daemon.serial, state.serial)
+    tellings: dict[int, Telling] = {}
     for client in state.connections:
         connection = daemon.connections.get(client.serial)
         if connection is not None:
+            for owed in client.owed:
+                telling = tellings.get(id(owed)) or tellings.setdefault(id(owed), telling_again(daemon.watches, owed))
+                connection.later(telling)
             for opened in client.transactions:
                 if opened.asked:
                     same = repeat(daemon, connection, opened.number, opened.asked)

@@ -11,13 +11,14 @@ Rules
    guest's watches the order of one change may be another.
 4. Who may know of a change is settled when it is made (`events`, 4).
 5. Made are `SLICE` events a turn, for each that reads, so that a guest's events take their turns as its requests do.
+6. A daemon that takes over is told what is owed (`Owed`), and makes the same of it, once more if some of it was told.
 
 Cost: O(1) for each guest that is reached, and each place; O(places on the way) a change when it is told.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -35,30 +36,63 @@ _HIT: Final = 64
 
 
 class Hit(NamedTuple):
-    """A change, and the places at which it is told."""
+    """A change, and the places at which it is told: all on the way, or `exactly` its own."""
 
     change: Change
     chain: Chain
+    exactly: bool = False
+
+
+class LateChange(NamedTuple):
+    """A change as a value: whether it is only for who watches exactly its path, and the lists that say who may know."""
+
+    path: str
+    exactly: bool
+    lists: tuple[bytes, ...]
+
+
+Owed = tuple[LateChange, ...]
+"""A telling as a value."""
+
+
+def written(owed: Owed) -> list[list[Any]]:
+    """As JSON has it: a character for each byte."""
+    return [[path, exactly, [each.decode("latin-1") for each in lists]] for path, exactly, lists in owed]
+
+
+def read(changes: Iterable[Sequence[Any]]) -> Owed:
+    """What was written so."""
+    return tuple(
+        LateChange(path, exactly, tuple(each.encode("latin-1") for each in lists)) for path, exactly, lists in changes
+    )
 
 
 class Telling:
-    """Changes of one commit."""
+    """Changes of one commit, of which there were so many before that were told later."""
 
-    __slots__ = ("hits", "key")
+    __slots__ = ("_owed", "hits", "key", "number")
 
-    def __init__(self, hits: Sequence[Hit]) -> None:
-        self.hits = hits
+    def __init__(self, hits: Sequence[Hit], number: int) -> None:
+        self.hits, self.number = hits, number
         self.key: object = (hits[0].change.path, hits[0].chain) if len(hits) == 1 else self
         """Two that have the same are the same to whoever is told."""
+        self._owed: Owed = ()
 
     @property
     def cost(self) -> int:
         """Bytes that it counts with each guest that is to be told."""
         return _COST + _HIT * len(self.hits)
 
+    @property
+    def owed(self) -> Owed:
+        """What of it a daemon that takes over has to know: the same object each time. O(changes) once."""
+        if not self._owed:
+            self._owed = tuple(LateChange(change.path, exactly, change.lists) for change, _, exactly in self.hits)
+        return self._owed
+
     def events(self, connection: Connection) -> Iterator[tuple[str, Watch] | None]:
         """What a guest is told: paths and watches; None for a change that is not for it. O(places on the way) each."""
-        for change, chain in self.hits:
+        for change, chain, _ in self.hits:
             found: list[Watch] = []
             if change.may_see(connection.identities):
                 for place, reach in chain:
@@ -79,23 +113,23 @@ class Late(NamedTuple):
     until: float
 
 
-def tell_later(hits: Sequence[Hit], connections: Iterable[Connection]) -> None:
+def tell_later(telling: Telling, connections: Iterable[Connection]) -> None:
     """Have these guests be told."""
-    telling = Telling(hits)
     for connection in connections:
         connection.later(telling)
 
 
-def tell_all_later(hits: Sequence[Hit]) -> None:
+def tell_all_later(telling: Telling) -> None:
     """Have every guest be told that watches where these changes are told."""
+    hits = telling.hits
     reached: dict[Connection, None] = {}
     looked: set[int] = set()
-    for _, chain in hits:
+    for _, chain, _ in hits:
         for place, _ in chain:
             if place.guests and id(place) not in looked:
                 looked.add(id(place))
                 reached.update(dict.fromkeys(place.parted[1]))
     if len(hits) > 1:
-        tell_later(hits, reached)
+        tell_later(telling, reached)
     else:  # What counts as the same is what a guest is told.
-        tell_later(hits, [each for each in reached if hits[0].change.may_see(each.identities)])
+        tell_later(telling, [each for each in reached if hits[0].change.may_see(each.identities)])

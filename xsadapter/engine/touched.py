@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.events import Effect
+    from xsadapter.engine.telling import Telling
     from xsadapter.engine.watches import Watch
 
 
@@ -53,7 +54,7 @@ class Journal(Protocol):
 class Touched:
     """One for all; `any` says whether there is anything."""
 
-    __slots__ = ("any", "asked", "connections", "domains", "grown", "laggards", "limits", "on", "watches")
+    __slots__ = ("any", "asked", "connections", "domains", "grown", "limits", "on", "owed", "watches")
 
     def __init__(self) -> None:
         self.on = self.any = self.limits = False
@@ -64,8 +65,8 @@ class Touched:
         """By the connection's serial number, path and token; None is gone."""
         self.asked: dict[int, Connection] = {}
         """Whose requests did it: their answers belong to it."""
-        self.laggards: dict[int, bool] = {}
-        """Of guests, by serial number, whether they are behind with what they are told."""
+        self.owed: list[tuple[int, Telling | None]] = []
+        """Of guests, by serial number, what they are to be told later, or None: they have been told all of it."""
         self.grown: dict[int, Connection] = {}
         """Guests for which more waits than what they were to be sent already; not forgotten by `clear`."""
 
@@ -96,10 +97,10 @@ class Touched:
             self.watches[key] = None if gone else watch
             self.any = True
 
-    def behind(self, serial: int, *, behind: bool) -> None:
-        """A guest is behind with what it is told, or not any more."""
+    def owes(self, serial: int, telling: Telling | None) -> None:
+        """A guest is to be told later of that; None: it has been told all."""
         if self.on:
-            self.laggards[serial] = behind
+            self.owed.append((serial, telling))
             self.any = True
 
     def grew(self, connection: Connection) -> None:
@@ -110,5 +111,5 @@ class Touched:
     def clear(self) -> None:
         """It is written down."""
         self.any = self.limits = False
-        for kept in (self.domains, self.connections, self.watches, self.asked, self.laggards):
+        for kept in (self.domains, self.connections, self.watches, self.asked, self.owed):
             kept.clear()

@@ -111,11 +111,11 @@ def _alike(way: tuple[str, ...], names: tuple[str, ...], at: int) -> int:
 class Watches:
     """All watches of all connections."""
 
-    __slots__ = ("_paths", "_serial", "_specials", "count", "crowd")
+    __slots__ = ("_paths", "_serial", "_specials", "_tellings", "count", "crowd")
 
     def __init__(self) -> None:
         self._paths, self._specials = Place(), Place()
-        self._serial = 0
+        self._serial = self._tellings = 0
         self.count = 0
         self.crowd = 0
         """How many guests' watches there are at the places that `matching` met last."""
@@ -157,6 +157,11 @@ class Watches:
         if watch.connection.flow.trail.obj:
             watch.connection.flow.trail.object("DESTROY", "watch", watch.connection, path=watch.path)
         _charge(watch, -1)
+
+    def telling(self) -> int:
+        """The number of another commit that guests are told later of: they go up."""
+        self._tellings += 1
+        return self._tellings
 
     def remove_all(self, connection: Connection) -> None:
         """Forget every watch of a connection."""

@@ -12,22 +12,25 @@ of a transaction about 10 µs.
 from __future__ import annotations
 
 from contextlib import suppress
+from itertools import groupby
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Final
 
 from xsadapter.engine import state
 from xsadapter.engine.state import WatchState
-from xsadapter.recovery.log import NAME, Log, connection_step, domain_step, watch_step
+from xsadapter.recovery.log import NAME, Log, connection_step, domain_step, late_step, watch_step
 from xsadapter.recovery.turn import Turn, encoded
 from xsadapter.recovery.words import Words
 from xsadapter.wire import HEADER_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.daemon import Daemon
     from xsadapter.engine.events import Effect
+    from xsadapter.engine.telling import Telling
     from xsadapter.recovery.log import Step
 
 _NOBODY: Final = (0, 0, 0)
@@ -160,7 +163,11 @@ class Journal:
                 steps.append(
                     watch_step(WatchState(serial, path, token, watch.depth, watch.strip > 0)),
                 )
-        steps += [["behind", serial, behind] for serial, behind in touched.laggards.items()]
+        for telling, group in groupby(touched.owed, itemgetter(1)):
+            serials = [serial for serial, _ in group]
+            steps += (
+                [["told all", serial] for serial in serials] if telling is None else [late_step(telling.owed, serials)]
+            )
         steps += [self._output(connection) for connection in touched.asked.values() if not connection.closed]
         touched.clear()
         if steps:
@@ -280,6 +287,15 @@ class Journal:
         connection.logged = written + len(data)
         return start, data[start - written :]
 
+    def _owed(self) -> Iterator[Step]:
+        """What guests are to be told later, in the order in which that was."""
+        to: dict[Telling, list[int]] = {}
+        for connection in self._daemon.connections.values():
+            for late in connection.owed:
+                to.setdefault(late.telling, []).append(connection.serial)
+        for telling in sorted(to, key=attrgetter("number")):
+            yield late_step(telling.owed, to[telling])
+
     def _rewrite(self) -> None:
         """Write the log anew; everything that was announced is told."""
         daemon = self._daemon
@@ -294,12 +310,11 @@ class Journal:
                 steps.append(self._output(connection))
                 if connection.privileged:
                     self._stuck[connection.serial] = connection
-            if connection.behind:
-                steps.append(["behind", connection.serial, True])
             start = connection.done
             if connection.let_go > start:
                 text = connection.input[: connection.let_go - start].decode("latin-1")
                 steps.append(["input", connection.serial, start, text])
+        steps += self._owed()
         daemon.flow.touched.clear()
         log = Log(self._directory / NAME, self.generation, self._boot, steps, self._broke)
         self.rewriting = False

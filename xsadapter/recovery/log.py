@@ -7,7 +7,8 @@ r"""The log of the state beside the tree: a file of lines, each a batch of steps
             | ["connection", serial, domid, peer, privileged, port, ignored, next transaction, [[number, used]]]
                                                               ["connection", serial] is no more
             | ["watch", serial, path, token, depth or null, relative]     ["unwatch", serial, path, token]
-            | ["behind", serial, whether]             it is told later, so that its watches are to tell their own paths
+            | ["late", [[path, exactly, [list]]], [serial]]   changes that these guests are to be told of when they read
+            | ["told all", serial]                            this one was
             | ["output", serial, done, start, bytes]    from byte `start` of what it is sent on; `done` is carried out
             | ["cut", serial]                           what was said of that before does not count
             | ["input", serial, start, bytes]           half a request, from byte `start` of what it sent on
@@ -35,11 +36,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from xsadapter.engine import telling
 from xsadapter.engine.state import ConnectionState, DomainState, State, TransactionState, WatchState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
+
+    from xsadapter.engine.telling import Owed
 
 Step = list[Any]
 """One step, as JSON has it."""
@@ -77,6 +81,11 @@ def connection_step(client: ConnectionState) -> Step:
 def watch_step(watch: WatchState) -> Step:
     """A watch that was registered."""
     return ["watch", watch.serial, watch.path, watch.token.decode("latin-1"), watch.depth, watch.relative]
+
+
+def late_step(owed: Owed, serials: Iterable[int]) -> Step:
+    """What guests are to be told later."""
+    return ["late", telling.written(owed), list(serials)]
 
 
 class Log:
@@ -160,7 +169,7 @@ class Logged:
     outputs: dict[int, list[tuple[int, int, bytes]]] = field(default_factory=dict)
     """Of a client: done, start, bytes."""
     inputs: dict[int, tuple[int, bytes]] = field(default_factory=dict)
-    behind: set[int] = field(default_factory=set)
+    owed: dict[int, list[Owed]] = field(default_factory=dict)
     changes: list[bytes] = field(default_factory=list)
 
     def take(self, step: Step) -> None:
@@ -186,8 +195,12 @@ class Logged:
                 self.watches[key] = WatchState(serial, path, key[2], depth, relative)
             case ["unwatch", serial, path, token]:
                 self.watches.pop((serial, path, token.encode("latin-1")), None)
-            case ["behind", serial, behind]:
-                (self.behind.add if behind else self.behind.discard)(serial)
+            case ["late", changes, serials]:
+                owed = telling.read(changes)
+                for serial in serials:
+                    self.owed.setdefault(serial, []).append(owed)
+            case ["told all", serial]:
+                self.owed.pop(serial, None)
             case ["output", serial, done, start, text]:
                 self.outputs.setdefault(serial, []).append((done, start, text.encode("latin-1")))
             case ["input", serial, start, text]:
@@ -206,13 +219,17 @@ class Logged:
                 raise ValueError(f"no step of the state: {step!r:.80}")
 
     def _forget(self, serial: int) -> None:
-        self.behind.discard(serial)
+        self.owed.pop(serial, None)
         self.outputs.pop(serial, None)
         self.inputs.pop(serial, None)
 
     def state(self) -> State:
         """But for the bytes of clients."""
-        known = {serial: replace(each, behind=serial in self.behind) for serial, each in self.connections.items()}
+        known = self.connections | {
+            serial: replace(self.connections[serial], owed=tuple(owed))
+            for serial, owed in self.owed.items()
+            if serial in self.connections
+        }
         watches = tuple(watch for watch in self.watches.values() if watch.serial in known)
         return State(
             tuple(self.limits.items()), max(known, default=0), tuple(self.domains.values()), tuple(known.values()),

@@ -47,6 +47,8 @@ class Client:
     asked: dict[str, list[list[Any]]] = field(default_factory=dict)
     """By transaction, kind, payload (a character for each byte) and outcome of each request, if they are to be asked
     again."""
+    owed: list[int] = field(default_factory=list)
+    """What it is to be told when it has read what waits, of those below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,9 @@ class Beyond:
     """Connections that no other record tells of."""
     known: Known = NO_DOMAINS
     """Domains likewise."""
+    owed: list[list[list[Any]]] = field(default_factory=list)
+    """Changes that guests are to be told of: path, whether only to who watches exactly it, and the lists that say who
+    may know (a character for each byte)."""
 
 
 def pack(beyond: Beyond) -> Foreign:
@@ -101,7 +106,10 @@ def unpack(record: Foreign) -> Beyond:
         found["clients"] = _numbered(found.get("clients", {}), Client)
         found["domains"] = _numbered(found.get("domains", {}), Domain)
         found["rings"], found["known"] = _rings(found.get("rings", {})), _known(found.get("known", {}))
-        return _made(Beyond, found)
+        made = _made(Beyond, found)
+        if any(number >= len(made.owed) for client in made.clients.values() for number in client.owed):
+            raise ValueError("what a client is owed is not there")
+        return made
     except (ValueError, TypeError, AttributeError) as error:
         raise StreamError(_NAME, 0, f"{record.body[:80]!r}", f"an object of JSON with our keys ({error})") from None
 
@@ -202,6 +210,19 @@ def _request(value: object) -> bool:
     return False
 
 
+def _changes(value: object) -> bool:
+    return value.__class__ is list and all(
+        each.__class__ is list and bool(each) and all(map(_change, each)) for each in cast("list[list[object]]", value)
+    )
+
+
+def _change(value: object) -> bool:
+    match value:
+        case [str() as path, bool(), [*lists]]:
+            return path.isascii() and all(each.__class__ is str and max(each, default="") <= _LAST for each in lists)
+    return False
+
+
 def _any(_: object) -> bool:
     return True
 
@@ -218,6 +239,7 @@ _SHAPES: Final[dict[type[Any], dict[str, Callable[[object], bool]]]] = {
         "listener": _text,
         "cuts": _numbers,
         "asked": _requests,
+        "owed": _numbers,
     },
     Domain: {
         "unique": _number,
@@ -239,6 +261,7 @@ _SHAPES: Final[dict[type[Any], dict[str, Callable[[object], bool]]]] = {
         "far": _number,
         "rings": _any,
         "known": _any,
+        "owed": _changes,
     },
     Rings: dict.fromkeys(("serials", "domids", "ports", "following", "channels"), _numbers),
     Known: {

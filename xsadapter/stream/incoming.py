@@ -16,9 +16,10 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from xsadapter.engine import telling
 from xsadapter.engine.connection import RING
 from xsadapter.engine.domains import FEATURES, Charged
-from xsadapter.engine.permissions import DEFAULT, Entry, pack
+from xsadapter.engine.permissions import DEFAULT, Entry, listed, pack
 from xsadapter.engine.quotas import ALIASES, QUOTAS
 from xsadapter.engine.repeating import Repeated
 from xsadapter.engine.state import ConnectionState, DomainState, State, TransactionState, WatchState
@@ -71,6 +72,7 @@ class Heard:
         self._shared = Global()
         self._limits: tuple[tuple[str, int], ...] = ()
         self._beyond: beyond.Beyond | None = None
+        self._owed: list[telling.Owed] = []
         self._rings: dict[int, int] = {}
         """Of those in columns, whose each is."""
         self._connections: dict[int, Connection] = {}
@@ -189,6 +191,8 @@ class Heard:
 
     def state(self, life: Callable[[int], int]) -> State:
         """The daemon's state beside the tree; `life` knows a domain's unique id, 0 if there is none."""
+        if self._beyond is not None:
+            self._owed = [*map(_owed, self._beyond.owed)]
         clients = tuple(self._state_of(record) for record in self._connections.values())
         serial = max(self._connections, default=0)
         if self._beyond is not None:
@@ -217,6 +221,7 @@ class Heard:
             record.unread,
             _messages(record.unsent, record.begun, known.cuts),
             record.begun > 0,
+            tuple(self._owed[number] for number in known.owed),
         )
 
     def _domains_of(self, life: Callable[[int], int]) -> Iterable[DomainState]:
@@ -264,6 +269,17 @@ def hear(records: Iterable[Record], peer: Callable[[int], str]) -> Heard:
     for record in records:
         heard.take(record)
     return heard
+
+
+def _owed(changes: list[list[Any]]) -> telling.Owed:
+    found = telling.read(changes)
+    for change in found:
+        for each in change.lists:
+            try:
+                listed(each)
+            except (RequestError, IndexError):
+                raise StreamError("record of ours", 0, f"list {each[:80]!r}", "entries such as r0") from None
+    return found
 
 
 @lru_cache(maxsize=64)

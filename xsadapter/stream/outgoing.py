@@ -5,8 +5,9 @@ Rules
    another program in the order of `stages`, where a client's watches follow it.
 2. For our own code a record of ours goes with them (`beyond`). For any other a confined client of a local socket is
    left out, since it would be taken for a privileged one; so are open transactions, which no other continues.
-3. Version 1 has no quotas and no domains: C xenstored 4.17 ends at a record that it does not know.
-4. Of the tree goes what clients can see, `/` first, and the lists of the special names.
+3. Nor does another program know of what guests are to be told later: each watch of such a one tells its own path.
+4. Version 1 has no quotas and no domains: C xenstored 4.17 ends at a record that it does not know.
+5. Of the tree goes what clients can see, `/` first, and the lists of the special names.
 
 Cost: O(state), O(nodes) if the tree goes with it.
 """
@@ -17,7 +18,8 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from xsadapter.engine import private
+from xsadapter.engine import private, telling
+from xsadapter.engine.connection import event_message
 from xsadapter.engine.permissions import LETTERS, listed
 from xsadapter.stream import beyond
 from xsadapter.stream.records import (
@@ -100,7 +102,19 @@ def told(
             yield Domain(domain.domid, domain.features, domain.limits)
 
 
+def _instead(state: State) -> Iterator[tuple[int, bytes]]:
+    """Whom the watches of guests that are behind are to tell, and what: to look at all of it."""
+    behind = {client.serial: client.domid for client in state.connections if client.owed}
+    for watch in state.watches:
+        if watch.serial in behind:
+            home = f"/local/domain/{behind[watch.serial]}/" if watch.relative else ""
+            yield watch.serial, event_message(watch.path.removeprefix(home), watch.token)[1]
+
+
 def _clients(state: State, carriers: Carriers, *, everybody: bool) -> Iterator[Connection]:
+    further: dict[int, bytes] = {}
+    for serial, message in () if everybody else _instead(state):
+        further[serial] = further.get(serial, b"") + message
     uniques = state.uniques
     targets = {domain.domid: domain.target for domain in state.domains}
     for client in state.connections:
@@ -115,7 +129,7 @@ def _clients(state: State, carriers: Carriers, *, everybody: bool) -> Iterator[C
             client.serial,
             channel,
             client.input,
-            b"".join(client.output),
+            b"".join(client.output) + further.get(client.serial, b""),
             len(client.output[0]) if client.begun and client.output else 0,
             uniques.get(client.domid) if client.ring else None,
         )
@@ -138,10 +152,15 @@ def _entries(meta: bytes) -> tuple[Permission, ...]:
 
 
 def _beyond(state: State, carriers: Carriers, head: str) -> beyond.Beyond:
+    owed = {id(each): each for client in state.connections for each in client.owed}
+    numbers = {known: number for number, known in enumerate(owed)}
     return beyond.Beyond(
         head,
         state.serial,
-        {str(client.serial): _client(client, carriers) for client in state.connections},
+        {
+            str(client.serial): _client(client, carriers, [numbers[id(each)] for each in client.owed])
+            for client in state.connections
+        },
         {str(domain.domid): _known(domain) for domain in state.domains},
         dict(carriers.client_sockets),
         carriers.pipe,
@@ -150,6 +169,7 @@ def _beyond(state: State, carriers: Carriers, head: str) -> beyond.Beyond:
         carriers.far,
         replace(state.rings, channels=[carriers.ports.get(serial, 0) for serial in state.rings.serials]),
         state.known,
+        [*map(telling.written, owed.values())],
     )
 
 
@@ -158,7 +178,7 @@ def _known(domain: DomainState) -> beyond.Domain:
     return beyond.Domain(domain.unique, domain.target, domain.shut, nodes, stored, dict(places))
 
 
-def _client(client: ConnectionState, carriers: Carriers) -> beyond.Client:
+def _client(client: ConnectionState, carriers: Carriers, owed: list[int]) -> beyond.Client:
     return beyond.Client(
         client.domid,
         client.peer,
@@ -174,4 +194,5 @@ def _client(client: ConnectionState, carriers: Carriers) -> beyond.Client:
             for opened in client.transactions
             if opened.asked
         },
+        owed,
     )
