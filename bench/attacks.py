@@ -96,7 +96,7 @@ ATTACKS = (
     Attack("what is told later is told to everybody", "engine/telling.py", "if change.may_see(connection.identities):", "if True:", CROWDS),
     Attack("what is owed to a guest is nobody's memory", "engine/guest.py", "        self.domain.charge(cost)\n", "", CROWDS),
     Attack("a port never rests", "bells.py", "if client is None or vain < PATIENCE or", "if True or vain < PATIENCE or", "security/test_bells.py"),
-    Attack("a port that notified in vain is not forgiven", "bells.py", "        elif vain > 2:\n", "        elif True:\n", "security/test_bells.py"),
+    Attack("a port that notified in vain is not forgiven", "bells.py", "vain - 2, now", "vain, now", "security/test_bells.py"),
     Attack("answers go to a connection that ended", "engine/connection.py", "        if self.closed:\n            self.late.clear()\n            return\n", "", "security/test_advisories_ring.py security"),
     Attack("relative paths are judged as they are", "commands/access.py", "        if len(path) - (home.end() if home else 0) > limit:", "        if len(path) - (home.end() if home else 0) > limit + 1:", "security/test_advisories_paths.py"),
     Attack("a trailing slash passes", "paths.py", 'rb"/|(?:/[A-Za-z0-9_@-]+)+")', 'rb"/|(?:/[A-Za-z0-9_@-]+)+/?")', "security/test_advisories_paths.py"),

@@ -118,6 +118,80 @@ def test_all_names_in_parts(grown):
     daemon.disconnect(peer.connection)
 
 
+GUESTS = {
+    "READ": (b"", b""),
+    "GET_PERMS": (b"b7\0", b"b7\0"),
+    "DIRECTORY": (b"a\0", "E2BIG"),
+    "DIRECTORY_PART": None,
+    "WATCH": (OK, OK),
+    "UNWATCH": (OK, OK),
+    "WRITE": (OK, "ENOSPC"),
+    "MKDIR": (OK, "ENOSPC"),
+    "RM": (OK, OK),
+    "SET_PERMS": (OK, "ENOSPC"),
+    "GET_DOMAIN_PATH": (b"/local/domain/7\0",) * 2,
+}
+"""What one that owns them is answered, deep and wide: a directory beyond its node-size it may only thin out."""
+DEEPEST = b"/a" * 1000  # a path of a guest may have 2048 bytes
+
+
+@pytest.mark.parametrize("operation", GUESTS)
+@pytest.mark.parametrize("inside", [False, True], ids=["live", "transaction"])
+@pytest.mark.parametrize("place", [DEEPEST, WIDE], ids=["deep", "wide"])
+def test_every_operation_of_a_guest(grown, operation, place, inside):
+    _, daemon = grown
+    peer = Peer(daemon)
+    for path in (place, place + b"/made"):
+        assert peer.ask("WRITE", path + b"\0") == OK
+        assert peer.ask("SET_PERMS", path + b"\0b7\0") == OK
+    assert peer.ask("INTRODUCE", b"7\x001\x007\0") == OK
+    guest = ring_of(daemon, 7)
+    if operation == "UNWATCH":
+        guest.ask("WATCH", place + b"\0t\0")
+    number = guest.start() if inside else 0
+    reply = guest.ask(operation, PAYLOADS[operation](place + b"/more" if operation == "MKDIR" else place), number)
+    if operation == "DIRECTORY":
+        reply = b"a\0" if reply == b"a\0made\0" else reply
+    if GUESTS[operation] is not None:
+        assert reply == GUESTS[operation][place == WIDE]
+    if number:
+        assert guest.ask("TRANSACTION_END", b"T\0", number) == OK
+    for hidden in (b"/tool/x", b"/tool" + b"/n" * 1000):
+        assert guest.ask("READ", hidden + b"\0") == "EACCES"
+        assert guest.ask("WRITE", hidden + b"\0v") == "EACCES"
+    assert peer.ask("RM", place + b"/made\0") == OK
+    peer.ask("SET_PERMS", place + b"\0n0\0")
+    assert peer.ask("RELEASE", b"7\0") == OK
+    daemon.disconnect(peer.connection)
+
+
+@pytest.mark.parametrize("what", ["values", "permissions"])
+def test_a_walk_of_it_all(grown, what):
+    _, daemon = grown
+    peer = Peer(daemon)
+    for path, nodes in ((b"/wide", NAMES + 1), (b"/a", LEVELS)):
+        found, reply = 0, peer.ask("CONTROL", b"walk\0" + path + b"\0" + what.encode() + b"\0")
+        while count := int.from_bytes(reply[:4], sys.byteorder):
+            found += count
+            reply = peer.ask("CONTROL", b"walk\0")
+        assert found == nodes - 1
+    daemon.disconnect(peer.connection)
+
+
+@pytest.mark.parametrize("top", [WIDE, b"/a"], ids=["wide", "deep"])
+def test_all_of_it_is_removed_in_a_transaction(grown, top):
+    """And told to who watches below; and it stays, as the transaction is given up or its view is another's."""
+    _, daemon = grown
+    peer = Peer(daemon)
+    number = peer.start()
+    assert peer.ask("RM", top + b"\0", number) == OK
+    assert peer.ask("READ", top + b"\0", number) == "ENOENT"
+    assert peer.ask("READ", top + b"\0") == b""
+    assert peer.ask("TRANSACTION_END", b"F\0", number) == OK
+    assert peer.ask("READ", top + b"\0") == b""
+    daemon.disconnect(peer.connection)
+
+
 def test_a_guest_that_owns_both_dies(grown):
     """Last: nothing of either is left, and who watched is told."""
     host, daemon = grown
