@@ -33,7 +33,7 @@ def timers(*errands, turns=None):
     )
     ticking = SimpleNamespace(at=None, served=lambda _: None, turn=lambda: None)
     listeners = SimpleNamespace(wake=None, rest=lambda _: None)
-    return Timers("server", daemon, listeners, ticking, Errands(errands))
+    return Timers("server", daemon, listeners, ticking, Errands(errands), SimpleNamespace(wake=None))
 
 
 def test_who_has_nothing_to_wait_for_sleeps_for_ever():
@@ -41,11 +41,12 @@ def test_who_has_nothing_to_wait_for_sleeps_for_ever():
     assert timers(Errand(None)).turn(1.0, False) == -1.0
 
 
-@pytest.mark.parametrize("which", ["errand", "ticking", "expire", "wake", "turns"])
+@pytest.mark.parametrize("which", ["errand", "ticking", "expire", "wake", "turns", "bells"])
 def test_the_first_that_is_due_ends_the_sleep(which):
-    moments = dict.fromkeys(("errand", "ticking", "expire", "wake", "turns"), 9.0) | {which: 3.5}
+    moments = dict.fromkeys(("errand", "ticking", "expire", "wake", "turns", "bells"), 9.0) | {which: 3.5}
     one = timers(Errand(moments["errand"]), turns=moments["turns"])
     one._ticking.at, one._listeners.wake, one.expire_at = moments["ticking"], moments["wake"], moments["expire"]
+    one._bells.wake = moments["bells"]
     assert one.turn(1.0, False) == 2.5
 
 

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import rrdstore
 from tests.daemon.conversation import Peer, fresh_daemon
 from xsadapter.client import RequestError
+from xsadapter.engine.daemon import Daemon
 
 UNSENT = 0xFFFF
 NAMES = st.text("ab-_09", min_size=1, max_size=3)
@@ -113,7 +115,10 @@ def test_a_second_one_ends_the_first(peer):
 
 
 @pytest.mark.parametrize("how", ["to its end", "another begins", "the connection ends", "refused"])
-def test_the_commit_that_it_shows_is_kept_until_it_ends(daemon, peer, how):
+def test_the_commit_that_it_shows_is_kept_until_it_ends(how):
+    daemon = Daemon(rrdstore.memory(keep="last:256"))  # of which no commit stays for being the last of its second
+    daemon.begin("boot")
+    peer = Peer(daemon)
     for number in range(300):
         peer.ask("WRITE", b"/a/%03d\0" % number + bytes(20))
     kept = daemon.branch.head.id
