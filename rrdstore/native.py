@@ -18,6 +18,5 @@ else:
 
         `acyclic`: no cycle of references ever leads through it, so the collector may pass it by.
         `allow_interpreted_subclasses`: tests have one of their own.
-        `serializable`: it can be copied and pickled, as every interpreted class can.
         """
         return lambda kind: kind

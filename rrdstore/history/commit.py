@@ -63,7 +63,7 @@ def _is_below(edit: Edit, above: Edit) -> bool:
     return edit.path.rfind("/") == len(path) and edit.path.startswith(path)
 
 
-@mypyc_attr(acyclic=True, serializable=True)
+@mypyc_attr(acyclic=True)
 class Record:
     """A commit as the engine holds it; `Commit` of the facade is its public face.
 
@@ -131,6 +131,11 @@ class Record:
     def stored(self) -> bool:
         """Whether its tree is in the file, or will be when the tick that is under way is done."""
         return self.top != 0
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """How it is copied and pickled: a compiled class does not know it by itself."""
+        known = (self.number, self.epoch, self.branch, self.parents, self.rt, self.wall, self.author, self.message)
+        return Record, (*known, self.root, self.grafts, self.thinned, self.root_number, self.top, self.authors)
 
     def copied(self, root: Node | None = None) -> Record:
         """The same as of now, with this tree."""

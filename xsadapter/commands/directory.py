@@ -50,7 +50,7 @@ def directory_part(daemon: Daemon, connection: Connection, view: View, arguments
 def directory_part_at_once(daemon: Daemon, _: Connection, payload: bytes) -> bytes | None:
     """What DIRECTORY_PART of a privileged client, in no transaction, answers; None if there is more to it."""
     raw, text, *more = payload.split(b"\0")
-    if more != [b""] or len(raw) < len("/a") or not raw.startswith(b"/"):
+    if more != [b""] or raw[:1] != b"/" or raw == b"/":
         return None
     path = canonical(raw, "")
     return _part(daemon.listings.get(path, daemon.head.tree.order(path)), number(text, _OFFSET_MAX))

@@ -171,10 +171,13 @@ class Connection:
 
     def event(self, path: str, token: bytes) -> None:
         """Queue a watch event, unless an equal one waits. O(path + token)."""
-        payload, message = event_message(path, token)
+        self.told(*event_message(path, token))
+
+    def told(self, payload: bytes, message: bytes) -> None:
+        """The same of an event that is made already, for all of whom it is one. O(1)."""
         if len(payload) > PAYLOAD_MAX:
             return
-        if not path.startswith("@"):
+        if payload[:1] != b"@":
             if payload in self.queued_events:
                 return
             self.queued_events.add(payload)

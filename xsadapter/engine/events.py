@@ -22,6 +22,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xsadapter.engine import private
+from xsadapter.engine.connection import event_message
 from xsadapter.engine.permissions import READ, allows, listed
 from xsadapter.engine.telling import AT_ONCE, Hit, Telling, tell_all_later, tell_later
 from xsadapter.paths import parent
@@ -69,8 +70,12 @@ def tell_replaced(watches: Watches, path: str, tree: rrdstore.Tree) -> None:
         teller.tell(Change(path, tree, tree))
         teller.end()
         return
-    for watch in found:
-        watch.connection.event(path[watch.strip :] if watch.strip else path, watch.token)
+    token, strip, payload, message = b"", -1, b"", b""
+    for watch in found:  # None is a guest's.
+        if watch.token != token or watch.strip != strip:
+            token, strip = watch.token, watch.strip
+            payload, message = event_message(path[strip:] if strip else path, token)
+        watch.connection.told(payload, message)
 
 
 def telling_again(watches: Watches, owed: Owed) -> Telling:
