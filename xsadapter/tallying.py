@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 import rrdstore
+from xsadapter.engine.failures import met
 
 if TYPE_CHECKING:
     from xsadapter.engine.daemon import Daemon
@@ -45,6 +46,8 @@ class Tallying:
                 self._daemon.count(_NODES)
         except (OSError, rrdstore.StoreError) as error:
             _log.error("the accounts cannot be counted: %s", error)
+            if isinstance(error, rrdstore.StoreError):
+                met(self._daemon, error)
             self._at = time.monotonic() + _AGAIN
             return
         counting, now = self._daemon.counting, time.monotonic()

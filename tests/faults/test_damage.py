@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -33,7 +34,7 @@ def fill(client):
 def flip(path, value):
     """One bit in every place of the files where this value is, in its middle; how many."""
     done = 0
-    for place in (path, path.with_name(f"{path.name}-wal")):
+    for place in filter(Path.exists, (path, path.with_name(f"{path.name}-wal"))):
         data, at, some = place.read_bytes(), -1, value[1500:1516]
         while (at := data.find(some, at + 1)) >= 0:
             with place.open("r+b") as file:  # Where it lies, as a disk does it; no other byte is written.

@@ -62,6 +62,25 @@ def tell(watches: Watches, effects: Iterable[Effect], before: rrdstore.Tree, aft
     teller.end()
 
 
+def tell_unread(watches: Watches, effects: Iterable[Effect]) -> None:
+    """The events of a commit whose trees cannot be read: to domain 0 what may have been, to guests nothing.
+
+    Whether a node was there, and who may read it, is not known then. Domain 0 may know of everything, and looks; a
+    guest that is told nothing learns nothing that it may not.
+    """
+    looked: set[int] = set()
+    for path, removed in effects:
+        if path.startswith(private.ROOT):
+            continue
+        for place in watches.below(path, looked) if removed else ():
+            for watch in place.here:
+                if watch.connection.privileged:
+                    watch.tell(watch.path)
+        for watch in watches.matching(path):
+            if watch.connection.privileged:
+                watch.tell(path)
+
+
 def tell_replaced(watches: Watches, path: str, tree: rrdstore.Tree) -> None:
     """The same for a client's value that was replaced: its node was there and is, and the same may read it."""
     found = watches.matching(path, 0)

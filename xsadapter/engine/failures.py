@@ -58,6 +58,14 @@ def _refused(daemon: Daemon, connection: Connection, kind: int, payload: bytes, 
     return ERROR_PAYLOADS[error.name]
 
 
+def met(daemon: Daemon, error: rrdstore.StoreError, what: str = "") -> None:
+    """The store failed at something that nobody asked for; damage is known from now on (`cli.refuge` mends it)."""
+    if isinstance(error, rrdstore.Corrupt):
+        daemon.troubles.damage = str(error)
+    if what:
+        daemon.notices.append(Notice(f"{what}: {error}"))
+
+
 def _refused_by_store(daemon: Daemon, connection: Connection, kind: int, error: rrdstore.StoreError) -> bytes:
     daemon.head.moved()
     if isinstance(error, rrdstore.Corrupt):

@@ -31,8 +31,8 @@ from xsadapter.engine import private, specials
 from xsadapter.engine.accounts import whole
 from xsadapter.engine.connection import RING
 from xsadapter.engine.events import tell
+from xsadapter.engine.failures import met
 from xsadapter.engine.index import apply
-from xsadapter.engine.notices import Notice
 from xsadapter.engine.permissions import DEFAULT, Entry, entries, listed, owner, pack, without
 from xsadapter.errors import RequestError
 from xsadapter.paths import parent
@@ -126,9 +126,18 @@ def _keep(daemon: Daemon, domid: int, unique: bytes) -> None:
 def scan(daemon: Daemon) -> None:
     """Look at every known domain, the hypervisor having said that some changed. O(known domains).
 
-    Who changes after the look is what it says next.
+    Who changes after the look is what it says next. What the store cannot tell now is looked at again after a tick.
     """
-    shut = daemon.unburied = False
+    daemon.unburied = False
+    try:
+        _look(daemon)
+    except rrdstore.StoreError as error:
+        daemon.unburied = True
+        met(daemon, error, "who has died is not known")
+
+
+def _look(daemon: Daemon) -> None:
+    shut = False
     lives = daemon.domains.living()
     for domain in daemon.domains:
         if not domain.domid or daemon.domains.get(domain.domid) is not domain:
@@ -143,8 +152,9 @@ def scan(daemon: Daemon) -> None:
                 daemon.unburied = True
                 if daemon.head.journal is not None:
                     daemon.head.journal.undo()
-                if domain.introduced or domain.clients:
-                    daemon.notices.append(Notice(f"the end of domain {domain.domid} is put off: {error}"))
+                served = domain.introduced or domain.clients
+                met(daemon, error, f"the end of domain {domain.domid} is put off" if served else "")
+                if served:
                     _end(daemon, domain)
         elif life.shutdown and domain.introduced and not domain.shut:
             domain.shut = shut = True

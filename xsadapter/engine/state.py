@@ -30,7 +30,8 @@ from xsadapter.engine.columns import NO_DOMAINS, NO_RINGS, Known, Rings, is_plai
 from xsadapter.engine.columns import domains as domains_of
 from xsadapter.engine.columns import rings as rings_of
 from xsadapter.engine.connection import RING
-from xsadapter.engine.events import tell, telling_again
+from xsadapter.engine.events import tell, tell_unread, telling_again
+from xsadapter.engine.failures import met
 from xsadapter.engine.repeating import Repeated, repeat, repeated
 from xsadapter.engine.transactions import Transaction
 from xsadapter.wire import FrameReader
@@ -287,7 +288,11 @@ def _restore_columns(daemon: Daemon, known: Known, rings: Rings, took: Took) -> 
 def tell_again(daemon: Daemon, changes: Iterable[Told]) -> None:
     """Queue the events of changes, and the answers, as if they had just been made. O(effects)."""
     for change in changes:
-        tell(daemon.watches, change.effects, _tree(daemon, change.before), daemon.head.tree)
+        try:
+            tell(daemon.watches, change.effects, _tree(daemon, change.before), daemon.head.tree)
+        except rrdstore.StoreError as error:
+            met(daemon, error, "what was changed last is told to domain 0 alone")
+            tell_unread(daemon.watches, change.effects)
         connection = daemon.connections.get(change.serial)
         if connection is not None and change.answer:
             connection.resume_output((change.answer,), begun=connection.begun)
