@@ -11,7 +11,7 @@ OVERLAY ?= $(RIG)/overlay
 EXAMPLE := XENSTORED_PATH=$(abspath $(RUNDIR))/socket
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo lint bench figures docs compiled test-compiled test-compiled-core wheel-compiled realxen realxen-overlay clean
+.PHONY: help run test coverage demo lint bench figures docs compiled test-compiled test-compiled-core wheel-compiled realxen realxen-overlay clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -27,6 +27,14 @@ run: .venv/stamp-run  ## the daemon in the foreground, its socket and store in .
 
 test: .venv/stamp-test  ## the whole suite
 	$(BIN)/python -m pytest $(TESTS)
+
+coverage: .venv/stamp-test  ## branches of the daemon's engine and commands that the tests take: more than 95 % of each
+	rm -rf build/coverage
+	mkdir -p build/coverage
+	$(BIN)/python -m coverage run -m pytest -q $(addprefix tests/,daemon security stream faults recovery/test_written_down.py)
+	$(BIN)/python -m coverage combine -q
+	$(BIN)/python -m coverage json -q -o build/coverage/report.json
+	$(BIN)/python tests/branches.py build/coverage/report.json
 
 demo: .venv/stamp-run  ## a host's day in about a minute
 	$(BIN)/python -m xsadapter.demo
