@@ -128,14 +128,27 @@ class Transaction:
         self._note(path, "exists")
         return edit.find(self._root, names) is not None
 
-    def set(self, path: str, value: bytes, meta: bytes | None = None, parents: bytes | None = None) -> None:
+    def way(self, path: str) -> edit.Way:
+        """Where a path leads now, for a `set` before any other change; not remembered (`note`). O(depth)."""
+        self._check()
+        return edit.way_to(self._root, split(path))
+
+    def set(
+        self,
+        path: str,
+        value: bytes,
+        meta: bytes | None = None,
+        parents: bytes | None = None,
+        way: edit.Way | None = None,
+    ) -> None:
         """Set the value at `path`, and its meta unless None; parents are made as needed. Reads nothing.
 
         Parents that are made have no value, and the meta `parents` if that is given: then it is remembered that they
-        were missing. O(depth), also if all of them are made.
+        were missing. O(depth), also if all of them are made. `way` is that of this path and moment, if it is known.
         """
         self._check()
-        way = edit.way_to(self._root, split(path))
+        if way is None:
+            way = edit.way_to(self._root, split(path))
         if parents is not None and way.node is None and self._chain(path, way, value, meta, _bytes(parents, "parents")):
             return
         change = Edit(path, _bytes(value, "value"), None if meta is None else _bytes(meta, "meta"))

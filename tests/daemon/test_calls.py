@@ -32,8 +32,8 @@ BUDGETS = [
     (Kind.WRITE, 1, False, 37.3),
     (Kind.WRITE, 1, True, 57.2),
     (Kind.WRITE, 64, True, 41.7),
-    (None, 64, False, 47.9),
-    (None, 64, True, 71.3),
+    (None, 64, False, 48.5),
+    (None, 64, True, 72.3),
 ]
 
 

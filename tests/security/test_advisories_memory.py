@@ -4,7 +4,7 @@ import pytest
 
 from tests.daemon.conversation import NUMBERS
 from tests.security.world import OK
-from xsadapter.engine import connection, events, transactions
+from xsadapter.engine import bearing, connection, events
 from xsadapter.wire import pack
 
 DEEP = b"/".join([b"a"] * 900)
@@ -326,8 +326,8 @@ def test_nodes_that_go_in_nested_removals_are_counted_once(machine, few, guest, 
     for levels in range(19, 0, -1):
         assert guest.ask("RM", b"/".join([b"a"] * levels) + b"\0", number) == OK
     assert guest.ask("MKDIR", b"b\0", number) == OK
-    asked, owned = [], transactions._is_owned
-    monkeypatch.setattr(transactions, "_is_owned", lambda *of: asked.append(of) or owned(*of))
+    asked, owned = [], bearing._is_owned
+    monkeypatch.setattr(bearing, "_is_owned", lambda *of: asked.append(of) or owned(*of))
     assert guest.ask("TRANSACTION_END", b"T\0", number) == OK
     assert len(asked) <= 2 * 20 + 2
     assert nodes(guest) == 2

@@ -50,6 +50,8 @@ def write(_: Daemon, connection: Connection, view: View, arguments: tuple[bytes,
     if connection.privileged:
         # What most are, spared a few calls.
         path = canonical(raw, connection.home)
+        if view.put("WRITE", path, value):
+            return OK
         node = view.node(path, "exists")
         if node is not None:
             view.write("WRITE", path, value, node)

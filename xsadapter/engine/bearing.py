@@ -18,13 +18,16 @@ from typing import TYPE_CHECKING
 from xsadapter.engine import private
 from xsadapter.engine.accounts import ENTRY, NODE
 from xsadapter.engine.flow import refused
-from xsadapter.engine.permissions import entries
+from xsadapter.engine.permissions import entries, owner
+from xsadapter.engine.view import along
+from xsadapter.paths import topmost
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import rrdstore
     from xsadapter.engine.connection import Connection
+    from xsadapter.engine.domains import Domain
     from xsadapter.engine.view import View
 
 
@@ -37,6 +40,33 @@ def bear(connection: Connection, view: View, path: str, meta: bytes, value: byte
     growth = own - NODE - ENTRY * len(entries(old.meta)) - len(old.value)
     if growth > 0:
         _bear_memory(connection, growth, "ENOMEM")
+
+
+def bears_nodes(
+    domain: Domain, now: rrdstore.Tree, wanted: rrdstore.Tree, made: Iterable[str], gone: Iterable[str]
+) -> bool:
+    """Whether a domain may have the nodes that a tree has more than the one now: what shrinks always may be.
+
+    The two differ by the places that were `made`, and by what is below those that are `gone`.
+    """
+    limit, domid = domain.limits["nodes"], domain.domid
+    places = tuple(made)
+    more = sum(
+        _is_owned(after, domid) and not _is_owned(before, domid)
+        for after, before in zip(along(wanted, places), along(now, places), strict=True)
+    )
+    if domain.usage.nodes + more <= limit:
+        return True
+    less = sum(
+        _is_owned(node, domid) and not _is_owned(wanted.get(path), domid)
+        for top in topmost(path for path in gone if path in now)
+        for path, node in now.descend(top)
+    )
+    return more <= less or domain.usage.nodes + more - less <= limit
+
+
+def _is_owned(node: rrdstore.Node | None, domid: int) -> bool:
+    return node is not None and owner(node.meta) == domid
 
 
 def bear_creation(

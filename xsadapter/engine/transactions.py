@@ -35,14 +35,16 @@ from typing import TYPE_CHECKING, Final
 import rrdstore
 from rrdstore import Conflict
 from xsadapter.engine.accounts import ENTRY, NODE
+from xsadapter.engine.bearing import bears_nodes
 from xsadapter.engine.events import tell
 from xsadapter.engine.flow import refused
-from xsadapter.engine.index import apply, shown
-from xsadapter.engine.permissions import owner
+from xsadapter.engine.index import apply, is_index, shown
+from xsadapter.engine.permissions import inherited
+from xsadapter.engine.saying import said
 from xsadapter.engine.turns import CREATED, REMOVED, WRITTEN
-from xsadapter.engine.view import along, reached
+from xsadapter.engine.view import missing, reached
 from xsadapter.errors import RequestError
-from xsadapter.paths import topmost
+from xsadapter.paths import parent
 
 if TYPE_CHECKING:
     from xsadapter.engine.connection import Connection
@@ -54,7 +56,6 @@ if TYPE_CHECKING:
 Request = Callable[["Transaction"], bytes]
 """One request, ready to be carried out on a transaction; raises RequestError."""
 
-_MESSAGE_MAX = 100
 REQUEST: Final = 512
 """Bytes that a request counts beside its payload and its answer, as so much is kept of it for a replay. That takes time
 in which nobody else is served, so this bounds it, too."""
@@ -227,6 +228,34 @@ class Transaction:
         self._tx.note(path, "list")
         return self._tx.now.order(path)
 
+    def put(self, operation: str, path: str, value: bytes) -> bool:
+        """See View."""
+        tx, touched = self._tx, self.touched
+        if path.endswith(self._head.indexes.ends):
+            return False
+        way = tx.way(path)
+        if way.node is not None:
+            if path not in touched:
+                self._touch(path)
+            tx.note(path, "exists")
+            tx.set(path, value, way=way)
+            self._changed(operation, path, len(value))
+            return True
+        if is_index(path):
+            return False
+        made, node = missing(path, way)
+        for place in (path, made[-1], lowest := parent(made[-1])):
+            if place not in touched:
+                self._touch(place)
+        tx.note(path, "exists")
+        tx.note(made[-1], "exists")
+        tx.note(lowest, "meta")
+        meta = inherited(node.meta, None)
+        tx.set(path, value, meta=meta, parents=meta, way=way)
+        self._made.update(dict.fromkeys(reversed(made)))
+        self._changed(operation, path, len(value))
+        return True
+
     def write(self, operation: str, path: str, value: bytes, old: rrdstore.Node) -> None:
         """See View."""
         if path.endswith(self._head.indexes.ends):
@@ -301,21 +330,8 @@ class Transaction:
         """Whether the domain may have the nodes that this adds to the head. What shrinks always may be."""
         if self._guest is None or not self._guest.domain.limits["nodes"]:
             return True
-        domain = self._guest.domain
-        limit, domid = domain.limits["nodes"], domain.domid
-        now, wanted = self._head.tree, self._tx.now
-        more = sum(
-            _is_owned(after, domid) and not _is_owned(before, domid)
-            for after, before in zip(along(wanted, self._made), along(now, self._made), strict=True)
-        )
-        if domain.usage.nodes + more <= limit:
-            return True
-        gone = sum(
-            _is_owned(node, domid) and not _is_owned(wanted.get(path), domid)
-            for top in topmost(path for path, removed in self._effects.items() if removed and path in now)
-            for path, node in now.descend(top)
-        )
-        return more <= gone or domain.usage.nodes + more - gone <= limit
+        gone = (path for path, removed in self._effects.items() if removed)
+        return bears_nodes(self._guest.domain, self._head.tree, self._tx.now, self._made, gone)
 
     def _committed(self) -> tuple[Transaction, rrdstore.Tree]:
         """Commit, as it is or replayed: what was committed, and the tree before; RequestError EAGAIN, ENOSPC."""
@@ -343,7 +359,7 @@ class Transaction:
                 done.abort()
 
     def _commit(self) -> None:
-        self._tx.message = self._message()
+        self._tx.message = said(self._changes)
         journal = self._head.journal
         if journal is None or not self._changes:
             self._tx.commit()
@@ -375,20 +391,6 @@ class Transaction:
             except RequestError as error:
                 found = error.name
             yield found == outcome
-
-    def _message(self) -> str:
-        """What was changed, in as much room as a commit's message has."""
-        text = f"TRANSACTION {len(self._changes)}"
-        for done, change in enumerate(self._changes):
-            separator = ": " if done == 0 else ", "
-            if len(text) + len(separator) + len(change) > _MESSAGE_MAX:
-                return f"{text}{separator}..."
-            text += separator + change
-        return text
-
-
-def _is_owned(node: rrdstore.Node | None, domid: int) -> bool:
-    return node is not None and owner(node.meta) == domid
 
 
 def settled(reply: bytes, prefix_varies: bool) -> bytes:

@@ -58,6 +58,13 @@ class View(Protocol):
         """The same as they were sorted last, and what came and went since (`rrdstore.Tree.order`)."""
         ...
 
+    def put(self, operation: str, path: str, value: bytes) -> bool:
+        """Have a privileged client's value there: replace it, or make the node and those that are missing above it.
+
+        As `node`, `nearest`, `write` and `create` in one, if nothing else is concerned; whether that was done.
+        """
+        ...
+
     def write(self, operation: str, path: str, value: bytes, old: rrdstore.Node) -> None:
         """Replace the value of a node, which is `old` now."""
         ...
@@ -102,6 +109,10 @@ class Live:
     def order(self, path: str) -> Order:
         """See View."""
         return self._head.tree.order(path)
+
+    def put(self, operation: str, path: str, value: bytes) -> bool:  # noqa: ARG002 - what can be was done: `replace`
+        """See View."""
+        return False
 
     def write(self, operation: str, path: str, value: bytes, old: rrdstore.Node) -> None:
         """See View."""
@@ -164,11 +175,7 @@ class Live:
     def _made(self, operation: str, path: str, way: rrdstore.Way, value: bytes) -> bool:
         """The same where a way leads to nothing."""
         head, connection = self._head, self._connection
-        made, above = [path], -1
-        for _ in range(len(way.names) - way.levels):
-            made.append(parent(made[-1]))
-        while not isinstance(node := way.containers[above], rrdstore.Node):
-            above -= 1
+        made, node = missing(path, way)
         meta, message = inherited(node.meta, None), f"{operation} {path}"
         moves = head.indexes.written(path, b"", value) if path.endswith(head.indexes.ends) else ()
         journal = head.journal
@@ -264,6 +271,16 @@ class Live:
         if trail.changes:
             trail.changed(self._connection, ((operation, path),), self._head, self._connection.flow.now)
         tell(self._head.watches, ((path, removed),), before, self._head.tree)
+
+
+def missing(path: str, way: rrdstore.Way) -> tuple[list[str], rrdstore.Node]:
+    """What of a path is missing, the lowest first, and the nearest node above that, by a way that leads to nothing."""
+    found, at = [path], -1
+    for _ in range(len(way.names) - way.levels):
+        found.append(parent(found[-1]))
+    while not isinstance(node := way.containers[at], rrdstore.Node):
+        at -= 1
+    return found, node
 
 
 def along(tree: rrdstore.Tree, paths: Iterable[str]) -> Iterator[rrdstore.Node | None]:
