@@ -1,7 +1,7 @@
 """When the store is ticked.
 
 Rule: two seconds after somebody was served it is looked whether there is a commit that is not stored, and if there
-is one a tick begins; it works in slices of 2 ms, with a pause after each in which the clients have nine tenths of the
+is one a tick begins; it works in slices of 1 ms, with a pause after each in which the clients have nine tenths of the
 time. What a tick stores is the same for many commits as for few where they change the same directories, and the newest
 256 are stored each for itself: at 2,000 WRITEs a second each bears 40 µs of it, and 70 if ticks are four times as many.
 A store that cannot be written now keeps what was answered in its journal, or in memory, and is asked again after 1, 2,
@@ -24,7 +24,7 @@ _log = logging.getLogger("xsadapter")
 _AFTER: Final = 2.0
 _AGAIN: Final = 1.0
 _LONGEST: Final = 30.0
-_SLICE: Final = 0.002
+_SLICE: Final = 0.001
 _PAUSE: Final = 9
 
 

@@ -31,7 +31,7 @@ Pure. Cost: O(bytes).
 from __future__ import annotations
 
 from itertools import pairwise
-from struct import Struct, pack, unpack_from
+from struct import Struct, error, pack, unpack_from
 from typing import TYPE_CHECKING, Any
 
 from rrdstore.history.branch import Meeting, Reach
@@ -49,7 +49,7 @@ _PARENT = Struct("<QI")
 _BRIEF = Struct("<QqiIIBBHHH")
 _SAME_AUTHOR, _THE_PATH, _WITH_META = 2, 4, 8
 _FORM, _FORMS_ALL = 48, 15
-_NUMBERS, _BYTE, _WORD, _LONG_WORD, _HALF = 1 << 48, 1 << 8, 1 << 16, 1 << 32, 1 << 31
+_NUMBERS = 1 << 48
 _EDIT = Struct("<IBII")
 _HAS_VALUE, _HAS_META, _GOES_ON = 1, 2, 4
 _MET, _CROSSED = 1, 2
@@ -67,9 +67,11 @@ def encode(entry: Acknowledged, before: str | None = None) -> bytes:
         return _changed(entry)
     number, epoch, branch, parents, rt, wall, author_text, message_text, edits, opaque, meeting = entry
     if before is not None and len(edits) == 1 == len(parents) and not opaque and meeting is None:
-        data = _brief(number, epoch, branch, parents[0], rt, wall, author_text, message_text, edits[0], before)
-        if data:
-            return data
+        path_text, value, meta = edits[0]
+        if value is not None and parents[0] == (number - 1, epoch):
+            data = brief(number, epoch, branch, rt, wall, author_text, message_text, path_text, value, meta, before)
+            if data:
+                return data
     author, message = author_text.encode(), message_text.encode()
     parts = [
         _ENTRY.pack(
@@ -101,47 +103,42 @@ def encode(entry: Acknowledged, before: str | None = None) -> bytes:
     return b"".join(parts)
 
 
-def _brief(
+def brief(
     number: int,
     epoch: int,
     branch: int,
-    parent: Key,
     rt: int,
     wall: int,
     author: str,
     message: str,
-    edit: Edit,
+    path: str,
+    value: bytes,
+    meta: bytes | None,
     before: str,
 ) -> bytes:
-    """A commit in brief; nothing if it cannot be."""
-    path, value, meta = edit
-    if value is None or parent[0] != number - 1 or parent[1] != epoch:
-        return b""
-    name, form = path.encode(), 1
+    """A commit of one value on the one before it, in brief; nothing if it cannot be. `before` as in `encode`."""
+    form = 1
     if author == before and author:
         form, who = 1 | _SAME_AUTHOR, b""
     else:
         who = author.encode()
+    name = path.encode()
     if message.endswith(path):
         form |= _THE_PATH
-        message = message.removesuffix(path)
+        message = message[: len(message) - len(path)]
+    said = message.encode()
     if meta is None:
         meta = b""
     else:
         form |= _WITH_META
-    said = message.encode()
-    sizes = len(who), len(said), len(name), len(value), len(meta)
     lag = wall - rt
-    if (
-        sizes[0] >= _BYTE
-        or sizes[1] >= _BYTE
-        or max(sizes) >= _WORD
-        or number >= _NUMBERS
-        or branch >= _LONG_WORD
-        or not -_HALF <= lag < _HALF
-    ):
+    try:
+        head = _BRIEF.pack(
+            number | form << _FORM, rt, lag, epoch, branch, len(who), len(said), len(name), len(value), len(meta)
+        )
+    except error:
         return b""
-    return b"".join((_BRIEF.pack(number | form << _FORM, rt, lag, epoch, branch, *sizes), who, said, name, value, meta))
+    return b"" if number >= _NUMBERS else b"".join((head, who, said, name, value, meta))
 
 
 def is_new(entry: Acknowledged) -> bool:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from rrdstore.store.config import WhenHeld
     from rrdstore.store.watch import Watches
     from rrdstore.tree.node import Node
+    from rrdstore.tree.remains import Remains
 
 log = logging.getLogger("rrdstore")
 
@@ -100,6 +101,11 @@ class Ledger:
     def history(self, history: History) -> None:
         self.run.forget()
         self._history = history
+
+    @property
+    def remains(self) -> Remains:
+        """What is left of trees that nobody wants; history is told of nothing for that."""
+        return self._history.parting.remains
 
     # Opening and ending
 

@@ -261,15 +261,14 @@ def creation_cost(way: list[Any], made: Sequence[tuple[str, int]]) -> int:
 
 def _way_cost(way: list[Any], more: int) -> int:
     """What is written again on a way, the lowest set with so many bytes more."""
-    cost = inside = 0
-    lowest = way[-1]
+    cost = inside = whole = lowest = 0
     for one in way:
         kind = one.__class__
         if kind is Bucket:
-            inside += ENTRY * len(one.names) + (one.weighed if one.weighed >= 0 else weight(one))
-            if one is lowest:
-                inside += more
-            cost += CHARGE if inside < _LEAST else inside + FIXED if inside <= PIECE else _object(inside)
+            weighed = one.weighed
+            whole = inside + ENTRY * len(one.names) + (weighed if weighed >= 0 else weight(one))
+            lowest = whole + FIXED if _LEAST <= whole <= PIECE else _object(whole)
+            cost += lowest
             inside = 0
         elif kind is Wide:
             inside += FANOUT * SET
@@ -277,9 +276,10 @@ def _way_cost(way: list[Any], more: int) -> int:
             inside = 0
         else:
             inside = len(one.value) + len(one.meta)
-            if one is lowest:
-                cost += _object(inside + more)
-    return cost
+    kind = way[-1].__class__
+    if kind is Bucket:
+        return cost - lowest + _object(whole + more) if more else cost
+    return cost if kind is Wide else cost + _object(inside + more)
 
 
 class _Charges:

@@ -87,7 +87,7 @@ class Ticks:
 
     def _taken_apart(self, until: int | None) -> bool:
         """Whether nothing is left of the trees that were let go of; without a moment to end at, all at once."""
-        remains, clock = self._ledger.history.parting.remains, self._ledger.clock
+        remains, clock = self._ledger.remains, self._ledger.clock
         if until is None:
             remains.forget()
             return True

@@ -61,10 +61,15 @@ def encoded(
     effects: Collection[Effect],
 ) -> bytes:
     """A change but for size and crc; its length is a multiple of 8."""
-    if len(effects) == 1 and not output:  # What nearly all are, in one piece.
+    if len(effects) == 1:  # What nearly all are.
         ((path, removed),) = effects
-        data = _PLAIN.pack(before, serial, done, start, *asked, 0, 1, 0, removed, len(path)) + path.encode("ascii")
-        return data + _PADDING[-len(data) % 8]
+        data = path.encode("ascii")
+        if output:
+            head = _HEAD.pack(before, serial, done, start, *asked, len(output), 1, 0)
+            data = b"".join((head, output, _EFFECT.pack(removed, len(data)), data))
+        else:
+            data = _PLAIN.pack(before, serial, done, start, *asked, 0, 1, 0, removed, len(data)) + data
+        return data + _PADDING[-len(data) & 7]
     parts = [b"", output]
     for path, removed in effects:
         parts += (_EFFECT.pack(removed, len(path)), path.encode("ascii"))
