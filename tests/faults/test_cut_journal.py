@@ -1,4 +1,4 @@
-"""Somebody cuts or removes the journal under a daemon that serves: it goes on, and the store is whole again."""
+"""Somebody cuts or removes the journal, or SQLite's index of its log: the daemon goes on, and the store is whole."""
 
 from __future__ import annotations
 
@@ -16,15 +16,18 @@ OPTIONS = ("--size", "8MiB", "--keep", "last:64 1s:1m")
 
 
 @pytest.mark.parametrize(
-    ("harm", "said"),
+    ("harm", "end"),
     [
-        (lambda ring: os.truncate(ring, 0), "-ring is not in its place any more"),
-        (lambda ring: os.truncate(ring, 4096), "-ring is not in its place any more"),
-        (lambda ring: ring.unlink(), "-ring is not in its place any more"),
+        (lambda ring: os.truncate(ring, 0), "ring"),
+        (lambda ring: os.truncate(ring, 4096), "ring"),
+        (lambda ring: ring.unlink(), "ring"),
+        (lambda index: os.truncate(index, 0), "shm"),
+        (lambda index: os.truncate(index, 4096), "shm"),
+        (lambda index: index.unlink(), "shm"),
     ],
-    ids=["all of it", "behind its head", "removed"],
+    ids=["all of it", "behind its head", "removed", "all of the index", "behind the index's head", "the index removed"],
 )
-def test_it_goes_on_and_everything_is_in_the_store_again(rundir, harm, said):
+def test_it_goes_on_and_everything_is_in_the_store_again(rundir, harm, end):
     path = rundir / "history.rrdb"
     ring = rundir / "history.rrdb-ring"
     with running(rundir, *OPTIONS) as served, served.client() as client:
@@ -33,11 +36,11 @@ def test_it_goes_on_and_everything_is_in_the_store_again(rundir, harm, said):
         for number in range(50):
             client.write(f"/a/{number}", b"before")
         assert ring.stat().st_size == 262144
-        harm(ring)
+        harm(rundir / f"history.rrdb-{end}")
         for number in range(50):
             client.write(f"/b/{number}", b"after")
         until(lambda: "lost from history" in served.log, "another journal")
-        assert said in served.log
+        assert f"-{end} is not in its place any more" in served.log
         assert troubles(client) == []
         assert [next(watch) for _ in range(50)] == [f"/b/{number}" for number in range(50)]
         client.write("/c", b"last")

@@ -104,10 +104,7 @@ class Refuge:
                 raise
             self.why = str(error)
             self._damaged = isinstance(error, rrdstore.Corrupt)
-        self._moorings.close()
-        self._moorings = Moorings(None)
-        with suppress(rrdstore.StoreError, OSError):
-            self.store.abandon()
+        self._let_go(self.store)
         if not (self._damaged and self._reopened(daemon)):
             self.store, self.head = self._wanted.memory(), None
             _log.error("%s: serving from memory, with a fresh tree", self.why)
@@ -173,6 +170,14 @@ class Refuge:
             elif self._daemon is not None and self._daemon.troubles.damage:
                 self._salvage(self._daemon, server)
 
+    def _let_go(self, left: rrdstore.Store) -> None:
+        """Of a store that is of no use; SQLite still looks at its index of the log as it closes."""
+        self._moorings.part()
+        with suppress(rrdstore.StoreError, OSError):
+            left.abandon()
+        self._moorings.close()
+        self._moorings = Moorings(None)
+
     def _useless(self) -> str:
         path, store = self._wanted.path, self.store
         if store.closed:
@@ -199,10 +204,7 @@ class Refuge:
             self.why, self.at = "", time.monotonic() + _LONG
             return
         self.store = memory
-        self._moorings.close()
-        self._moorings = Moorings(None)
-        with suppress(rrdstore.StoreError, OSError):
-            left.abandon()
+        self._let_go(left)
         self._adrift(daemon)
 
     def _salvage(self, daemon: Daemon, server: Server) -> None:
@@ -217,10 +219,7 @@ class Refuge:
         _log.error("%s: going on with what can be read, until it is mended", self.why)
         left, self.store = self.store, self._wanted.memory()
         self._missing, self._damaged = salvage(daemon, self.store, boot_id()), True
-        self._moorings.close()
-        self._moorings = Moorings(None)
-        with suppress(rrdstore.StoreError, OSError):
-            left.abandon()
+        self._let_go(left)
         self._adrift(daemon)
         self._again.turn(server)
 
