@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
@@ -97,6 +98,8 @@ def read_all(lines: Iterable[str]) -> Loading:
 
 def _contradictions(made: Loading) -> Iterator[Problem]:
     """What lines that are right by themselves say against each other."""
+    for last, record in pairwise(made.records.values()):
+        yield from lineage.later(record, last)
     for record in made.records.values():
         if record.branch != NOBODY and record.branch not in made.branches:
             yield Problem(f"commit {record.number}", f"branch {record.branch}", "a line of that branch")

@@ -51,9 +51,8 @@ def _order(kept: KeptTable) -> Iterator[Problem]:
     newest: dict[int, int] = {}
     for number, one in sorted(kept.commits.items()):
         where, record = f"commit {number}", one.record
-        if last is not None and (record.epoch < last.epoch or record.rt < last.rt):
-            found = f"epoch {record.epoch}, time {record.rt}"
-            yield Problem(where, found, f"none before epoch {last.epoch} or time {last.rt}, of commit {last.number}")
+        if last is not None:
+            yield from later(record, last)
         before = newest.get(record.branch) if record.branch else 0  # Bases that are on no branch are stored anywhere.
         if before and one.before not in {before, 0}:
             yield Problem(where, f"stored beside {one.before}", f"the one before it on its branch, {before}")
@@ -62,9 +61,19 @@ def _order(kept: KeptTable) -> Iterator[Problem]:
         last, newest[record.branch] = record, number
 
 
+def later(record: Record, last: Record) -> Iterator[Problem]:
+    """A commit against the one with the number before it that is kept: neither time nor epoch falls."""
+    if record.epoch < last.epoch or record.rt < last.rt:
+        found = f"epoch {record.epoch}, time {record.rt}"
+        expected = f"none before epoch {last.epoch} or time {last.rt}, of commit {last.number}"
+        yield Problem(f"commit {record.number}", found, expected)
+
+
 def links(record: Record, records: Mapping[int, Record]) -> Iterator[Problem]:
     """What a kept commit stands on, against the others."""
     where = f"commit {record.number}"
+    if not record.branch and not record.parents:
+        yield Problem(where, "of no branch and no parents", "a merge base's parents")
     for graft in record.grafts:
         if graft not in records or graft >= record.number:
             yield Problem(where, f"stands on {graft}", "kept commits before it")

@@ -90,6 +90,21 @@ def test_a_file_is_made_of_it_or_none_is(tmp_path_factory, where, value):
         assert list(folder.iterdir()) == []
 
 
+@pytest.mark.parametrize(("name", "value"), [("time", 0), ("epoch", 0)])
+def test_a_commit_before_the_one_before_it_is_told(name, value):
+    at = max(at for at, line in enumerate(RECORDED) if line.startswith('{"commit"'))
+    with pytest.raises(rrdstore.Corrupt):
+        interchange.load(changed((RECORDED, at, name), value))
+
+
+def test_a_commit_of_no_branch_and_no_parents_is_told():
+    at = min(at for at, line in enumerate(RECORDED) if line.startswith('{"commit"'))
+    lines = changed((RECORDED, at, "parents"), [])
+    interchange.load(lines).close()
+    with pytest.raises(rrdstore.Corrupt):
+        interchange.load(changed((lines, at, "branch"), 0))
+
+
 NUMBERS = st.sampled_from([-1, 0, 1, 2, 1 << 31, 1 << 64, 10**400, None, 0.5, float("nan"), float("inf"), "1", True])
 
 
