@@ -13,6 +13,7 @@ from tests.daemon.conversation import NUMBERS, Peer, fresh_daemon, pair
 from tests.daemon.test_accounts import check
 from xsadapter.engine import connection as connections
 from xsadapter.engine import events, guest, telling
+from xsadapter.engine import watches as registrations
 from xsadapter.engine.columns import is_plain
 from xsadapter.wire import pack
 
@@ -81,6 +82,22 @@ def test_a_write_is_not_multiplied_either_and_waits_once(daemon, crowd):
     told = two.events()
     assert len(told) <= 2 * MANY
     assert len(set(told)) == MANY
+
+
+def test_a_removal_looks_at_what_was_there_and_not_at_all_that_is_watched(daemon, crowd, monkeypatch):
+    toolstack = Peer(daemon)
+    for each in crowd:
+        daemon.watches.remove_all(each.connection)
+        for number in range(MANY):
+            place = b"/local/domain/5/x/%d/%d" % (each.connection.domid, number)
+            assert each.ask("WATCH", place + b"\0t\0") == OK
+        each.take()
+    toolstack.ask("WRITE", b"/local/domain/5/x/7/3/deep\0")
+    crowd[2].take()
+    judged = counted(monkeypatch, events, "Change")
+    toolstack.ask("RM", b"/local/domain/5/x\0")
+    assert [of[0] for of in judged] == [b"/local/domain/5/x/7/3".decode(), "/local/domain/5/x"]
+    assert crowd[2].events() == [(b"/local/domain/5/x/7/3", b"t")]
 
 
 def test_what_a_guest_does_to_itself_is_told_before_its_answer(daemon, crowd):
@@ -202,6 +219,7 @@ def told_of(of_each, asked, monkeypatch, *, later):
         if later:
             patched.setattr(events, "AT_ONCE", 1)
             patched.setattr(guest, "MADE", 1)
+            patched.setattr(registrations, "_FEW", 0)
         daemon = fresh_daemon()
         toolstack = Peer(daemon)
         guests = [Peer(daemon, domid, privileged=False) for domid in (5, 6)]

@@ -49,7 +49,7 @@ def tell(watches: Watches, effects: Iterable[Effect], before: rrdstore.Tree, aft
         if path.startswith(private.ROOT):
             continue
         if removed:
-            for place in watches.below(path, looked):
+            for place in watches.below(path, looked, before):
                 below = place.here[0].path
                 if below not in told:
                     change = Change(below, before, after)

@@ -57,8 +57,9 @@ Request = Callable[["Transaction"], bytes]
 """One request, ready to be carried out on a transaction; raises RequestError."""
 
 REQUEST: Final = 512
+_DEEPER: Final = 3
 """Bytes that a request counts beside its payload and its answer, as so much is kept of it for a replay. That takes time
-in which nobody else is served, so this bounds it, too."""
+in which nobody else is served, so this bounds it, too; and how often its path counts more, as it takes the longer."""
 
 
 class Transaction:
@@ -301,10 +302,11 @@ class Transaction:
         guest = self._guest
         if guest is not None:
             usage, limit = guest.domain.usage, guest.domain.limits["memory"]
-            if limit and usage.memory + REQUEST + size > limit:
+            more = REQUEST + size + _DEEPER * max(0, guest.asked[3].find(b"\0"))
+            if limit and usage.memory + more > limit:
                 self._poisoned = True
                 raise refused(guest.domain, "memory", guest.flow)
-            self._charge(REQUEST + size)
+            self._charge(more)
 
     def _charge(self, more: int) -> None:
         if self._guest is not None and not self._ended:

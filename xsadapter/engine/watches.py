@@ -26,9 +26,11 @@ from xsadapter.paths import is_special
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import rrdstore
     from xsadapter.engine.connection import Connection
 
 _ANY: Final = 1 << 60
+_FEW: Final = 8
 
 
 class Watch:
@@ -211,11 +213,11 @@ class Watches:
                 return tuple(found)
             place, level = below, level + len(below.way)
 
-    def below(self, path: str, looked: set[int]) -> Iterator[Place]:
+    def below(self, path: str, looked: set[int], tree: rrdstore.Tree | None = None) -> Iterator[Place]:
         """Places strictly below `path` that have watches, the deepest first, siblings by name.
 
-        `looked` keeps where this has been: what it was asked for before is left out. O(places not left out), no
-        recursion.
+        `looked` keeps where this has been: what it was asked for before is left out. So may be, with a `tree`, what is
+        not in it. O(places not left out, or nodes where these are fewer), no recursion.
         """
         place, within = self._root(path), False
         names, at = _components(path), 0
@@ -231,17 +233,19 @@ class Watches:
         if within:
             # The path is on the way to that place, which is below it.
             tops = [place]
+            path += f"/{'/'.join(place.way[alike:])}"
         elif id(place) in looked:
             return
         else:
-            tops = _sorted(place)
+            tops = _sorted(place, path, tree)
             looked.add(id(place))
-        stack = [(place, iter(tops))]
+        stack = [(place, iter(tops), path)]
         while stack:
-            place, following = stack[-1]
+            place, following, above = stack[-1]
             inner = next(following, None)
             if inner is not None:
-                stack.append((inner, iter(() if id(inner) in looked else _sorted(inner))))
+                here = path if within and len(stack) == 1 else f"{above.rstrip('/')}/{'/'.join(inner.way)}"
+                stack.append((inner, iter(() if id(inner) in looked else _sorted(inner, here, tree)), here))
                 if within and len(stack) == 2:
                     looked.add(id(inner))
                 continue
@@ -281,9 +285,17 @@ def _charge(watch: Watch, sign: int) -> None:
     domain.charge(sign * (len(watch.path) + len(watch.token)))
 
 
-def _sorted(place: Place) -> list[Place]:
-    """The places below one, by the names at which they part."""
-    return [place.below[name] for name in sorted(place.below)]
+def _sorted(place: Place, path: str, tree: rrdstore.Tree | None) -> list[Place]:
+    """The places below one, by the names at which they part; of a tree at most those where there may be a node."""
+    below = place.below
+    if tree is None or len(below) < _FEW:
+        return [below[name] for name in sorted(below)]
+    node = tree.get(path)
+    if node is None or not node.children:
+        return []
+    if node.children < len(below):
+        return [below[name] for name in tree.list(path) if name in below]
+    return [below[name] for name in sorted(below)]
 
 
 def _by_serial(watch: Watch) -> int:
