@@ -205,9 +205,9 @@ def killed(host: Host) -> None:
         _first_reply(host)
         host.took("killed: first reply to who comes then, s", time.monotonic() - began)
         host.until_ready()
-        host.took("killed: READY, rings mapped, s", time.monotonic() - began)
+        host.took("killed: READY, s", time.monotonic() - began)
         host.until_all_answered()
-        host.took("killed: every ring answered, s", time.monotonic() - began)
+        host.took("killed: every ring mapped and answered, s", time.monotonic() - began)
         host.took("killed: CPU until then, s", cpu_of(host.process.pid))
     host.took("killed: longest wait of who was there, s", client.longest)
 
@@ -264,7 +264,7 @@ def _update(host: Host, words: Sequence[str]) -> None:
 PARTS = {"killed": killed, "ours": to_ours, "c": to_c_and_back}
 BARS = {
     "killed: first reply to who comes then, s": 3.0,
-    "killed: READY, rings mapped, s": 5.0,
+    "killed: every ring mapped and answered, s": 5.0,
     "to ours: longest wait, s": 1.0,
     "to C: longest wait, s": 6.0,
     "from C: longest wait, s": 6.0,
