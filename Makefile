@@ -5,7 +5,7 @@ BIN := .venv/bin
 RUNDIR ?= run
 COPY := build/compiled
 CORE := tests/testing/test_build.py tests/tree tests/store/test_machine.py tests/store/test_run.py tests/security/test_mutations.py \
-	$(addprefix tests/daemon/test_,fuzz.py model.py operations.py ring.py server.py state.py transactions.py watches.py)
+	$(addprefix tests/daemon/test_,at_once.py fuzz.py model.py operations.py ring.py server.py spots.py state.py transactions.py watches.py)
 RIG ?= $(HOME)/.cache/rrdstore-rig
 OVERLAY ?= $(RIG)/overlay
 EXAMPLE := XENSTORED_PATH=$(abspath $(RUNDIR))/socket

@@ -11,12 +11,12 @@ Cost: a third of a look-up, and of the memory that it touches: a level is six pl
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rrdstore.tree.node import BITS, FANOUT, Bucket, Stub, Wide, name_hash
 
 if TYPE_CHECKING:
-    from rrdstore.tree.node import Node
+    from rrdstore.tree.node import Kids, Node
 
 LEFT = -1
 """The `edit` of a bucket whose copy has taken its place."""
@@ -44,21 +44,24 @@ def spot(root: Node, names: tuple[str, ...]) -> Spot | None:
     node, bucket = root, None
     try:
         for name in names:
-            kids = node.kids
-            if type(kids) is Wide:
-                left = name_hash(name)
-                while type(kids) is Wide:
-                    kids = kids.slots[left & (FANOUT - 1)]  # type: ignore[assignment]  # a stub is not gone through
-                    left >>= BITS
-            if type(kids) is not Bucket:
+            bucket = _bucket(node.kids, name)
+            if bucket is None:
                 return None
-            bucket = kids
             found = bucket.names[name]
             if type(found) is Stub:
                 return None
             node = found  # type: ignore[assignment]  # a Node
     except KeyError:
         return None
-    if bucket is None or bucket.edit == LEFT:
-        return None
-    return Spot(bucket, names[-1])
+    return None if bucket is None or bucket.edit == LEFT else Spot(bucket, names[-1])
+
+
+def _bucket(kids: Kids | None, name: str) -> Bucket | None:
+    """The bucket that a name would stand in; None if it is not in memory."""
+    found: Any = kids
+    if type(found) is Wide:
+        left = name_hash(name)
+        while type(found) is Wide:
+            found = found.slots[left & (FANOUT - 1)]
+            left >>= BITS
+    return found if type(found) is Bucket else None

@@ -27,8 +27,8 @@ COUNT = 640
 NEVER = 1e6
 BUDGETS = [
     # operation (None: WRITE of what is not there), outstanding, kept in a file and by a journal, Python calls a request
-    (Kind.READ, 1, True, 15.5),
-    (Kind.READ, 64, True, 1.36),
+    (Kind.READ, 1, True, 12.5),
+    (Kind.READ, 64, True, 1.28),
     (Kind.WRITE, 1, False, 37.3),
     (Kind.WRITE, 1, True, 57.2),
     (Kind.WRITE, 64, True, 41.7),
@@ -94,7 +94,9 @@ def calls(act):
 
 @pytest.mark.skipif(rrdstore.BUILD == "compiled", reason="compiled, a call is none of Python's")
 @pytest.mark.parametrize(("kind", "outstanding", "kept", "most"), BUDGETS)
-def test_a_request_takes_no_more_calls_than_its_budget(kind, outstanding, kept, most):
+def test_a_request_takes_no_more_calls_than_its_budget(kind, outstanding, kept, most, monkeypatch):
+    # A turn that is READs alone is shorter as long as the last whole one was not long ago: here always.
+    monkeypatch.setattr("xsadapter.server._CALM", NEVER)
     paths = [f"/local/domain/{number % 40}/device/vbd/51712/state".encode() for number in range(COUNT)]
     with ExitStack() as undo:
         turns = Turns(undo, kept)
