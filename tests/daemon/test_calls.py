@@ -27,7 +27,7 @@ COUNT = 640
 NEVER = 1e6
 BUDGETS = [
     # operation (None: WRITE of what is not there), outstanding, kept in a file and by a journal, Python calls a request
-    (Kind.READ, 1, True, 12.5),
+    (Kind.READ, 1, True, 13.0),
     (Kind.READ, 64, True, 1.28),
     (Kind.WRITE, 1, False, 37.3),
     (Kind.WRITE, 1, True, 57.2),
