@@ -9,6 +9,7 @@ Cost: O(1) a commit.
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING
 
 from rrdstore.history.authors import greatest
@@ -48,7 +49,7 @@ class KeptTable:
                 self._ghosts.add(kept.record.number)
             self._beside[kept.before] = (*self._beside.get(kept.before, ()), kept.record.number)
             taken.update(kept.rows)
-        self._free = sorted(set(range(len(rows))) - taken, reverse=True)
+        self._free = array("I", sorted(set(range(len(rows))) - taken, reverse=True))
         self._links = links - sum(max(0, len(kept.rows) - KEPT_ROWS) for kept in self.commits.values())
 
     def __len__(self) -> int:
@@ -152,7 +153,7 @@ class KeptTable:
 
     def changes(self) -> dict[int, bytes]:
         """The rows that changed since the table was read, or asked this; LimitReached."""
-        self._free += sorted(self._emptied, reverse=True)
+        self._free.extend(sorted(self._emptied, reverse=True))
         rows = dict.fromkeys(self._emptied, bytes(KEPT))
         for number in sorted(self._touched):
             kept = self.commits[number]

@@ -54,7 +54,7 @@ class Segments:
         free = [segment for segment in range(self.count) if not self.live[segment]]
         for segment in free:
             self.used[segment] = 0
-        self._free = free[::-1]
+        self._free = array("I", free[::-1])
 
     @property
     def free(self) -> int:

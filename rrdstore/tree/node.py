@@ -38,6 +38,8 @@ DEEPEST = 12
 
 REMEMBERED = 128
 """The longest name that is remembered, with its hash: who writes chooses the names."""
+_HASHES = 32768
+_hashes: dict[str, int] = {}  # An lru_cache takes 90 bytes a name more.
 
 
 class Source(Protocol):
@@ -188,19 +190,17 @@ def new_node(value: bytes, meta: bytes, created: int, modified: int, kids: Kids 
 
 def name_hash(name: str) -> int:
     """64 bits of BLAKE3 of the name: fixed for ever, hard to steer (Python's own hash is neither)."""
-    return _known_hash(name) if len(name) <= REMEMBERED else _hash(name)
+    found = _hashes.get(name)
+    if found is None:
+        found = int.from_bytes(blake3(name.encode()).digest(length=8), "little")
+        if len(name) <= REMEMBERED:
+            if len(_hashes) >= _HASHES:
+                _hashes.clear()
+            _hashes[name] = found
+    return found
 
 
-def _hash(name: str) -> int:
-    return int.from_bytes(blake3(name.encode()).digest(length=8), "little")
-
-
-_known_hash = lru_cache(maxsize=32768)(_hash)
-
-
-@lru_cache(maxsize=8192)
-def _one(name: str) -> str:
-    return name
+_one = lru_cache(maxsize=8192)(str)  # which gives a str as it is
 
 
 def shared(name: str) -> str:
@@ -208,9 +208,7 @@ def shared(name: str) -> str:
     return _one(name) if len(name) <= REMEMBERED else name
 
 
-@lru_cache(maxsize=8192)
-def _one_meta(meta: bytes) -> bytes:
-    return meta
+_one_meta = lru_cache(maxsize=8192)(bytes)
 
 
 def shared_meta(meta: bytes) -> bytes:
