@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from xsadapter.engine.telling import Owed
-
 Step = list[Any]
 """One step, as JSON has it."""
 
@@ -83,7 +81,7 @@ def watch_step(watch: WatchState) -> Step:
     return ["watch", watch.serial, watch.path, watch.token.decode("latin-1"), watch.depth, watch.relative]
 
 
-def late_step(owed: Owed, serials: Iterable[int]) -> Step:
+def late_step(owed: telling.Owed, serials: Iterable[int]) -> Step:
     """What guests are to be told later."""
     return ["late", telling.written(owed), list(serials)]
 
@@ -169,7 +167,7 @@ class Logged:
     outputs: dict[int, list[tuple[int, int, bytes]]] = field(default_factory=dict)
     """Of a client: done, start, bytes."""
     inputs: dict[int, tuple[int, bytes]] = field(default_factory=dict)
-    owed: dict[int, list[Owed]] = field(default_factory=dict)
+    owed: dict[int, list[telling.Owed]] = field(default_factory=dict)
     changes: list[bytes] = field(default_factory=list)
 
     def take(self, step: Step) -> None:
