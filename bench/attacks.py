@@ -100,6 +100,7 @@ ATTACKS = (
     Attack("a removal looks at all that is watched", "engine/watches.py", "if tree is None or len(below) < _FEW:", "if True:", CROWDS),
     Attack("a removal forgets some that were there", "engine/watches.py", "    if node.children < len(below):\n", "    if node.children < 3:\n        return []\n    if node.children < len(below):\n", CROWDS),
     Attack("a deep request counts as any", "engine/transactions.py", "_DEEPER: Final = 3", "_DEEPER: Final = 0", MEMORY),
+    Attack("any number come by a client socket", "transport/listener.py", "        if due > now:\n", "        if False:\n", CONFINED),
     Attack("answers go to a connection that ended", "engine/connection.py", "        if self.closed:\n            self.late.clear()\n            return\n", "", "security/test_advisories_ring.py security"),
     Attack("relative paths are judged as they are", "commands/access.py", "        if len(path) - (home.end() if home else 0) > limit:", "        if len(path) - (home.end() if home else 0) > limit + 1:", "security/test_advisories_paths.py"),
     Attack("a trailing slash passes", "paths.py", 'rb"/|(?:/[A-Za-z0-9_@-]+)+")', 'rb"/|(?:/[A-Za-z0-9_@-]+)+/?")', "security/test_advisories_paths.py"),

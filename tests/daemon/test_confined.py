@@ -380,3 +380,18 @@ def test_who_has_to_wait_is_not_read():
         assert client.step() is True
         assert client.wanted == select.EPOLLIN
     daemon.store.close()
+
+
+def test_who_comes_and_goes_without_end_is_let_in_now_and_then(tmp_path):
+    """Each took a millisecond of everybody's time."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
+        listening.bind(str(tmp_path / "s"))
+        theirs = Listener(listening, ClientSocket(tmp_path / "s", 5, None))
+        came = [step for step in range(10_000) if theirs.early(100 + step / 1000) is None]
+        assert came[:32] == list(range(32)), "a device model comes with all its clients at once"
+        assert 32 + 195 <= len(came) <= 32 + 200
+        theirs.early(110.0)
+        assert 110.0 < theirs.early(110.0) <= 110.1
+        assert theirs.early(200.0) is None, "after a while as many again"
+        ours = Listener(listening)
+        assert [ours.early(0.0) for _ in range(1000)] == [None] * 1000

@@ -4,8 +4,9 @@ Rules
 1. Who comes by the daemon's own socket is privileged. Who comes by a client socket is the domain that it is for, with
    that domain's rights, quotas and accounts, which all its connections share; and is sent away at once if it
    is another user than the one named, or if there is no such domain now.
-2. One is let in by a client socket between two polls, and 32 may be there at a time; the others wait outside.
-   So neither time nor descriptors of the daemon are theirs to take.
+2. One is let in by a client socket between two polls, 32 may be there at a time, and of more than 32 that come one in
+   50 milliseconds; the others wait outside. So neither time nor descriptors of the daemon are theirs to take: who
+   came and went without end took a millisecond of everybody's time for each.
 3. Out of descriptors, a listener rests until a connection ends or a second has passed.
 """
 
@@ -35,6 +36,7 @@ _log = logging.getLogger("xsadapter")
 
 _AT_ONCE: Final = 64
 _CONFINED_MAX: Final = 32
+_PACE: Final = 0.05
 _REST: Final = 1.0
 _OUT_OF_DESCRIPTORS: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
@@ -42,7 +44,7 @@ _OUT_OF_DESCRIPTORS: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.E
 class Listener:
     """One listening socket; `confined` says whose it is, None is the daemon's own."""
 
-    __slots__ = ("_told", "at_once", "clients", "confined", "path", "socket")
+    __slots__ = ("_due", "_told", "at_once", "clients", "confined", "path", "socket")
 
     def __init__(self, socket: socket, confined: ClientSocket | None = None) -> None:
         self.socket, self.confined = socket, confined
@@ -51,6 +53,18 @@ class Listener:
         self.clients = 0
         """How many are there who came by it."""
         self._told = -QUIET
+        self._due = 0.0
+        """By when all that came would have come, at that pace."""
+
+    def early(self, now: float) -> float | None:
+        """When the next may come in, if that is not now; otherwise he is counted."""
+        if self.confined is None:
+            return None
+        due = max(self._due, now - _CONFINED_MAX * _PACE)
+        if due > now:
+            return due
+        self._due = due + _PACE
+        return None
 
     @property
     def full(self) -> bool:
@@ -114,6 +128,11 @@ class Listeners:
     def entering(self, listener: Listener, daemon: Daemon) -> Iterator[StreamClient]:
         """Those who are let in now."""
         for _ in range(listener.at_once):
+            early = listener.early(daemon.flow.now)
+            if early is not None:
+                self._poll.modify(listener.socket, 0)
+                self.wake = early if self.wake is None else min(early, self.wake)
+                return
             try:
                 client = listener.accept(daemon)
             except BlockingIOError:
