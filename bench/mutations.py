@@ -310,5 +310,23 @@ MUTATIONS = (
             "counts = {dropped.author: 1}",
         ),
     ),
+    broken(
+        12,
+        "of a run longer than what stays only those are counted that do",
+        "store/test_run.py",
+        ("store/passed.py", "                stand_for(first, self.names)\n", "                pass\n"),
+    ),
+    broken(
+        12,
+        "of nine names that wrote once the last one goes, not the last by name",
+        "store/test_run.py",
+        ("history/authors.py", "            if last > name:\n", "            if last:\n"),
+    ),
+    broken(
+        8,
+        "a commit that somebody holds is not told what it stood on when it went with a run",
+        "store/test_run.py",
+        ("store/passed.py", "for record in (first, *self.held):", "for record in (first,):"),
+    ),
     *MERGE_MUTATIONS,
 )
