@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 ABSOLUTE_MAX: Final = 3072
 NAME: Final = re.compile(rb"[A-Za-z0-9_@-]+")
 """One level of a path."""
+LETTERS: Final = b"/-@_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+"""All that a path may have in it."""
 _ABSOLUTE: Final = re.compile(rb"/|(?:/[A-Za-z0-9_@-]+)+")
 _SPECIAL: Final = re.compile(rb"@[A-Za-z0-9_@-]*(?:/[A-Za-z0-9_@-]+)*")
 

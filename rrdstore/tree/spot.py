@@ -11,6 +11,7 @@ Cost: a third of a look-up, and of the memory that it touches: a level is six pl
 
 from __future__ import annotations
 
+from sys import intern
 from typing import TYPE_CHECKING, Any
 
 from rrdstore.tree.node import BITS, FANOUT, Bucket, Stub, Wide, name_hash
@@ -53,7 +54,7 @@ def spot(root: Node, names: tuple[str, ...]) -> Spot | None:
             node = found  # type: ignore[assignment]  # a Node
     except KeyError:
         return None
-    return None if bucket is None or bucket.edit == LEFT else Spot(bucket, names[-1])
+    return None if bucket is None or bucket.edit == LEFT else Spot(bucket, intern(names[-1]))
 
 
 def _bucket(kids: Kids | None, name: str) -> Bucket | None:

@@ -107,6 +107,42 @@ def test_a_value_is_found_where_it_was_while_values_change_and_no_more_when_a_no
     assert private.NAME not in daemon.head.spots
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [b"/.xsadapter/boot\0", b"/odd.name\0", b"/p//x/k\0", b"/p/x/k/\0", b"//p/x/k\0", b"/p/x/k", b"p/x/k\0", b"\0"],
+)
+def test_what_no_client_may_spell_is_not_found(payload):
+    store = rrdstore.memory(clock=ManualClock())
+    daemon = Daemon(store)
+    daemon.begin("a boot")
+    peer = Peer(daemon)
+    peer.ask("WRITE", PATHS[0] + b"\0one")
+    store.branch("main").set("/odd.name", b"made by another")
+    deep = "/" + "/".join("d" * 200 for _ in range(3))
+    store.branch("main").set(deep, b"long")
+    daemon.head.moved()
+    assert daemon.head.find(payload) is None
+    assert daemon.head.find(deep.encode() + b"\0") is None, "left to the handlers"
+    assert daemon.head.find(PATHS[0] + b"\0").value == b"one"
+    assert peer.ask("READ", deep.encode() + b"\0") == b"long"
+
+
+def test_those_that_are_known_stay_but_not_for_ever(monkeypatch):
+    monkeypatch.setattr("xsadapter.engine.head._SPOTS", 2)
+    monkeypatch.setattr("xsadapter.engine.head._MISSED", 5)
+    daemon = Daemon(rrdstore.memory(clock=ManualClock()))
+    daemon.begin("a boot")
+    peer = Peer(daemon)
+    for path in PATHS:
+        peer.ask("WRITE", path + b"\0one")
+    for path in PATHS[:7]:
+        read(peer, path)
+    assert [*daemon.head.spots] == [path + b"\0" for path in PATHS[:2]]
+    for path in PATHS[7:9]:
+        read(peer, path)
+    assert [*daemon.head.spots] == [PATHS[8] + b"\0"]
+
+
 def test_no_more_are_remembered_than_there_is_room_for(monkeypatch):
     monkeypatch.setattr("xsadapter.engine.head._SPOTS", 3)
     daemon = Daemon(rrdstore.memory(clock=ManualClock()))

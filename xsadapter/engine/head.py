@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import rrdstore
 from xsadapter.engine import private
 from xsadapter.engine.index import Indexes
-from xsadapter.paths import named
+from xsadapter.paths import LETTERS
 
 if TYPE_CHECKING:
     from xsadapter.engine.accounts import Accounts
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 
 _SPOTS: Final = 16384
+_LONGEST: Final = 256
+_MISSED: Final = 4 * _SPOTS
 _AT_ONCE: Final = 50
 """Values whose places are changed in one commit, where all are too many."""
 
@@ -32,7 +34,19 @@ _AT_ONCE: Final = 50
 class Head:
     """The branch that clients see, its tree as of the last commit, and who and what must know of the next."""
 
-    __slots__ = ("_number", "accounts", "branch", "indexes", "journal", "spots", "store", "tree", "turns", "watches")
+    __slots__ = (
+        "_missed",
+        "_number",
+        "accounts",
+        "branch",
+        "indexes",
+        "journal",
+        "spots",
+        "store",
+        "tree",
+        "turns",
+        "watches",
+    )
 
     def __init__(
         self, store: rrdstore.Store, watches: Watches, accounts: Accounts, turns: Turns, indexes: Indexes
@@ -41,6 +55,7 @@ class Head:
         self.watches, self.accounts, self.turns = watches, accounts, turns
         self.tree = self.branch.now
         self._number: int | None = None
+        self._missed = 0
         self.spots: dict[bytes, rrdstore.Spot] = {}
         """Where nodes were found that were read, by the payload of the READ; all but a WRITE of a value forgets all."""
         self.journal: Journal | None = None
@@ -74,15 +89,25 @@ class Head:
         """
         spot = self.spots.get(payload)
         node = None if spot is None else spot.node
-        if node is None and payload[-1:] == b"\0" and (known := named(payload[:-1])) is not None:
-            spot = self.tree.spot(known[1])
-            if spot is None:
-                return self.tree.reach(known[1])
-            node = spot.node
-            if len(self.spots) >= _SPOTS:
-                self.spots.clear()
+        if node is not None or payload[:1] != b"/" or payload[-1:] != b"\0" or len(payload) > _LONGEST:
+            return node
+        path = payload[1:-1]
+        if path.translate(None, LETTERS):
+            return None
+        # Empty names are not there: what else there is to a path's spelling need not be looked at.
+        names = tuple(path.decode("ascii").split("/"))
+        spot = self.tree.spot(names)
+        if spot is None:
+            return self.tree.reach(names)
+        if len(self.spots) < _SPOTS:
             self.spots[payload] = spot
-        return node
+        else:
+            # Those that are known stay, as more are asked for than there is room for, but not for ever.
+            self._missed += 1
+            if self._missed > _MISSED:
+                self._missed = 0
+                self.spots.clear()
+        return spot.node
 
     @property
     def number(self) -> int:
