@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Final
 
 import rrdstore
 from xsadapter.cli.history import boot_id
+from xsadapter.cli.mending import Mending, mend
 from xsadapter.cli.moorings import Moorings
 from xsadapter.engine import lives, private
 from xsadapter.engine.moving import goes_on_in, move
@@ -37,7 +38,7 @@ from xsadapter.engine.salvaging import fill, salvage
 from xsadapter.errands import Again
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
     from xsadapter.cli.history import Wanted
@@ -57,8 +58,6 @@ _LONG: Final = 60.0
 _MICROSECONDS: Final = 1_000_000
 _TROUBLE: Final = "store"
 _DAMAGE: Final = "damage"
-_MOST: Final = 40
-"""Lines in the log of what is damaged, and of what is lost."""
 
 
 class Refuge:
@@ -79,6 +78,8 @@ class Refuge:
         self._moorings = Moorings(None)
         self._damaged = False
         """Whether the file is to be mended before it is opened again."""
+        self._mending: Mending | None = None
+        """Who is at that, if somebody is."""
         self._missing: list[str] = []
         """Places of the tree that could not be read of it."""
         try:
@@ -128,6 +129,20 @@ class Refuge:
             _repair(self._wanted.path)
             self._damaged = False
 
+    def _is_mended(self, daemon: Daemon, *, wait: bool) -> bool:
+        """Whether nothing is to be mended any more; that is done in another process meanwhile. OSError."""
+        if not self._damaged or self._wanted.path is None:
+            return True
+        if self._mending is None:
+            self._mending, daemon.troubles.mending = Mending(self._wanted.path), True
+        if self._mending.running and not wait:
+            return False
+        mending, self._mending, daemon.troubles.mending = self._mending, None, False
+        for line in mending.lines():
+            _log.error("%s", line)
+        self._damaged = False
+        return True
+
     def serve(self, daemon: Daemon, errands: Errands, going_on: GoingOn | None) -> None:
         """Look after it from now on."""
         self._daemon, self._going_on = daemon, going_on
@@ -154,6 +169,8 @@ class Refuge:
     def turn(self, server: Server) -> None:
         """See Errand: leave the file if it is of no use any more."""
         self.at = time.monotonic() + _LOOK
+        if self._mending is not None and not self._mending.running:
+            self._again.soon()
         held = self.store.held
         lost = held is not None and held.lost_since is not None
         if lost is not self._lost and self._going_on is not None and not self.why:
@@ -230,12 +247,13 @@ class Refuge:
             self._going_on.pause()
         self._again.begin()
 
-    def _attempt(self, _: Server | None) -> bool:
+    def _attempt(self, server: Server | None) -> bool:
         daemon = self._daemon
         if daemon is None:
             return False
         try:
-            self._mend()
+            if not self._is_mended(daemon, wait=server is None):
+                return False
             store = _mended(self._wanted)
         except (rrdstore.StoreError, OSError) as error:
             if str(error) != self.why:
@@ -293,25 +311,8 @@ def _mended(wanted: Wanted) -> rrdstore.Store:
 
 
 def _repair(path: Path) -> None:
-    try:
-        # The newest commit is the tree that is served, so it is not given up for an older one that is whole.
-        done = rrdstore.repair(path, holes=True)
-    except rrdstore.NoStore as fault:
-        _log.error("%s: it stays as %s, and a new store is begun", fault, rrdstore.set_aside(path))
-        return
-    _each("damaged", done.problems)
-    _each("lost", done.lost)
-    if done.damaged:
-        _log.error(
-            "%s was damaged and is mended: %d commits are kept, the old file is %s", path, done.kept, done.damaged
-        )
-
-
-def _each(what: str, found: Sequence[object]) -> None:
-    for one in found[:_MOST]:
-        _log.error("%s: %s", what, one)
-    if len(found) > _MOST:
-        _log.error("%s: %d more", what, len(found) - _MOST)
+    for line in mend(path):
+        _log.error("%s", line)
 
 
 def _rescued(path: Path, store: rrdstore.Store) -> int | None:

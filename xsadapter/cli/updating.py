@@ -174,6 +174,8 @@ class Updating:
             if time.monotonic() - update.began >= update.timeout:
                 update.fail(daemon, hindrance)
             return
+        if daemon.troubles.mending:
+            raise OSError("the store is being mended by a process of this one: ask again when that is done")
         own = daemon.domains.record(0)
         if self._xen is not None and not (update.ours or own.introduced):
             raise OSError("domain 0 has no ring, and C xenstored needs it: expected a daemon that was given --event")

@@ -29,12 +29,14 @@ class Trouble(NamedTuple):
 class Troubles:
     """Those of one daemon, by what they are about."""
 
-    __slots__ = ("_all", "damage")
+    __slots__ = ("_all", "damage", "mending")
 
     def __init__(self) -> None:
         self._all: dict[str, Trouble] = {}
         self.damage = ""
         """What of the store turned out to be damaged, until the shell has seen to it."""
+        self.mending = False
+        """Whether a process of the daemon's is at the store."""
 
     def begin(self, about: str, what: str, now: float, *, lossy: bool = False) -> None:
         """Something does not work; said again, it is what is said last, since when it was said first."""
