@@ -69,16 +69,13 @@ class Mending:
 
     def lines(self) -> list[str]:
         """What it has found, once it is done, which is waited for; OSError says why it could not mend."""
-        said, _ = self._process.communicate()
+        with self._process:  # Not by `communicate`, which would let go of its standard input first.
+            said = b"" if self._process.stdout is None else self._process.stdout.read()
+            self._process.wait()
         lines = said.decode(errors="replace").splitlines()
         if self._process.returncode:
             raise OSError(lines[-1] if lines else f"mending ended with status {self._process.returncode}")
         return [json.loads(line) for line in lines]
-
-    def stop(self) -> None:
-        """Nobody waits for it any more."""
-        self._process.kill()
-        self._process.wait()
 
 
 def main() -> None:
