@@ -388,8 +388,8 @@ def test_who_comes_and_goes_without_end_is_let_in_now_and_then(tmp_path):
         listening.bind(str(tmp_path / "s"))
         theirs = Listener(listening, ClientSocket(tmp_path / "s", 5, None))
         came = [step for step in range(10_000) if theirs.early(100 + step / 1000) is None]
-        assert came[:32] == list(range(32)), "a device model comes with all its clients at once"
-        assert 32 + 195 <= len(came) <= 32 + 200
+        assert came[:64] == list(range(64)), "a device model comes with all its clients at once"
+        assert 64 + 195 <= len(came) <= 64 + 200
         theirs.early(110.0)
         assert 110.0 < theirs.early(110.0) <= 110.1
         assert theirs.early(200.0) is None, "after a while as many again"

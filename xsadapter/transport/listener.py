@@ -4,7 +4,7 @@ Rules
 1. Who comes by the daemon's own socket is privileged. Who comes by a client socket is the domain that it is for, with
    that domain's rights, quotas and accounts, which all its connections share; and is sent away at once if it
    is another user than the one named, or if there is no such domain now.
-2. One is let in by a client socket between two polls, 32 may be there at a time, and of more than 32 that come one in
+2. One is let in by a client socket between two polls, 32 may be there at a time, and of more than 64 that come one in
    50 milliseconds; the others wait outside. So neither time nor descriptors of the daemon are theirs to take: who
    came and went without end took a millisecond of everybody's time for each.
 3. Out of descriptors, a listener rests until a connection ends or a second has passed.
@@ -36,6 +36,7 @@ _log = logging.getLogger("xsadapter")
 
 _AT_ONCE: Final = 64
 _CONFINED_MAX: Final = 32
+_BURST: Final = 64
 _PACE: Final = 0.05
 _REST: Final = 1.0
 _OUT_OF_DESCRIPTORS: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
@@ -60,7 +61,7 @@ class Listener:
         """When the next may come in, if that is not now; otherwise he is counted."""
         if self.confined is None:
             return None
-        due = max(self._due, now - _CONFINED_MAX * _PACE)
+        due = max(self._due, now - _BURST * _PACE)
         if due > now:
             return due
         self._due = due + _PACE
