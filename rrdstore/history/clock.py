@@ -73,6 +73,11 @@ class RetentionClock:
         self._since = clock.monotonic() - max(0, wall - start.wall)
         self._before = self._halves, self._since
 
+    @property
+    def last(self) -> int:
+        """The retention time of the last commit that was made, kept or not."""
+        return self._halves >> 1
+
     def now(self) -> Stamp:
         """What a commit made now would get; nothing changes."""
         wall = self._clock.wall()

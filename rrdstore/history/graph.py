@@ -180,10 +180,6 @@ class Graph:
                     stack.append(graft)
         return False
 
-    def newest_time(self) -> int:
-        """The retention time of the newest commit; 0 if there is none."""
-        return self.records[self.numbers[-1]].rt if self.numbers else 0
-
     def around(self, number: int) -> tuple[Record | None, Record | None]:
         """The nearest kept commits of the whole store before and after `number`."""
         before, after = bisect_left(self.numbers, number), bisect_right(self.numbers, number)

@@ -266,6 +266,23 @@ def test_a_lease_is_counted_in_commits_and_renewed_by_each_merge(home):
     store.close()
 
 
+def test_a_lease_counts_from_the_last_commit_though_its_branch_is_gone(home):
+    """It counted from the newest that was kept, and so could end at the first commit."""
+    store, clock = home.create("last:9"), home.clock
+    main = store.branch("main")
+    gone = main.fork("gone")
+    clock.advance(100)
+    gone.set("/a", b"1")
+    store.delete_branch("gone")
+    work = main.fork("work", lease="10s")
+    clock.advance(9)
+    main.set("/b", b"1")
+    work.merge(main)
+    assert work.get("/b") == b"1"
+    store.check()
+    store.close()
+
+
 def test_a_lease_outlives_a_crash_and_an_opening(lasting):
     store = lasting.create("last:9")
     work = store.branch("main").fork("work", lease=10)
