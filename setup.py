@@ -54,6 +54,7 @@ COMPILED = {
     "xsadapter/engine/daemon.py": "each request is carried out",
     "xsadapter/engine/plain.py": "most are answered here",
     "xsadapter/engine/connection.py": "each answer is queued",
+    "xsadapter/engine/guest.py": "likewise a guest's: it is one of these",
     "xsadapter/engine/flow.py": "who waits to be sent",
     "xsadapter/engine/head.py": "the newest tree",
     "xsadapter/engine/view.py": "what a request sees",
