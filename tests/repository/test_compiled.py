@@ -58,3 +58,25 @@ def test_mypyc_takes_all_of_it(tmp_path):
     done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     assert list(tmp_path.glob("*.c"))
+
+
+def test_no_class_that_is_interpreted_is_one_of_a_compiled_one():
+    """Python refuses that when the module is imported, in the compiled build alone; protocols are no classes there."""
+    sources = {
+        path.relative_to(ROOT).as_posix(): ast.parse(path.read_text())
+        for package in ("rrdstore", "xsadapter")
+        for path in (ROOT / package).rglob("*.py")
+    }
+    kinds = [
+        (path, node) for path, tree in sources.items() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)
+    ]
+    compiled = {
+        node.name for path, node in kinds if path in COMPILED and "Protocol" not in map(ast.unparse, node.bases)
+    }
+    found = [
+        f"{path}: {node.name}"
+        for path, node in kinds
+        if path not in COMPILED and compiled & set(map(ast.unparse, node.bases))
+    ]
+    assert "Connection" in compiled
+    assert not found
