@@ -151,6 +151,10 @@ class Talk:
             self.mixed = True
         if step.operation == "SET_PERMS" and not domid and not step.payload.startswith(self.place):
             self.mixed = True
+        if step.operation == "SET_TARGET" and not domid:
+            # The wanderer may have other rights from now on, and what it was answered before may be another answer.
+            theirs = self.open[CLIENTS.index(WANDERER)]
+            theirs.update(dict.fromkeys(theirs, True))
         mine = self.open[step.who]
         step.overlapped = bool(step.transaction and mine.get(step.transaction))
         # What a domain's coming or going does is done outside of the transaction that it is asked in.
