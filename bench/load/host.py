@@ -39,12 +39,16 @@ def settle(target: Target, domains: int = DOMAINS, arena: Arena | None = None) -
             client.pour(frame(WRITE, path, data=value) for path, value in values(count, first))
 
 
-def requests(operation: int, domains: int = DOMAINS, count: int = REQUESTS, seed: int = 1) -> list[Asked]:
-    """READ, or WRITE of another value as long as the one that is there, of random nodes of random domains."""
+def requests(operation: int, domains: int = DOMAINS, count: int | None = REQUESTS, seed: int = 1) -> list[Asked]:
+    """READ, or WRITE of another value as long as the one that is there, of random nodes of random domains.
+
+    `count` None: of each once.
+    """
     known = dict(values(domains))
+    paths = [*known] if count is None else shuffled(known, count, seed)
     if operation == READ:
-        return [(frame(READ, path), HEADER.size + len(known[path])) for path in shuffled(known, count, seed)]
-    return [(frame(WRITE, path, data=known[path][::-1]), OK) for path in shuffled(known, count, seed)]
+        return [(frame(READ, path), HEADER.size + len(known[path])) for path in paths]
+    return [(frame(WRITE, path, data=known[path][::-1]), OK) for path in paths]
 
 
 class Asking:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from xsadapter.engine.watches import Watches
 
 
-_SPOTS: Final = 16384
+_SPOTS: Final = 65536
+"""160 bytes each, 10 MB of them all."""
 _LONGEST: Final = 256
 _MISSED: Final = 4 * _SPOTS
 _AT_ONCE: Final = 50

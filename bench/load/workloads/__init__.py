@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.load.workloads import day, history, host, many, reading, rings, single, transactions, watching
+from bench.load.workloads import day, everywhere, history, host, many, reading, rings, single, transactions, watching
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,6 +15,7 @@ WORKLOADS: dict[str, Callable[[Arena], None]] = {
     "single": single.one_by_one,
     "outstanding": single.outstanding,
     "clients": many.hundred,
+    "everywhere": everywhere.everywhere,
     "idle": many.silent,
     "watches": watching.unrelated,
     "events": watching.fired,
