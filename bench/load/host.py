@@ -19,6 +19,7 @@ DOMAINS = 1_000
 NODES = 44
 """Of a domain."""
 REQUESTS = 6_400
+"""As many random ones, again and again; `everywhere` has every node."""
 STATE = f"{DOMAINS:,} domains of {NODES} nodes"
 
 
