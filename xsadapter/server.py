@@ -214,7 +214,7 @@ class Server:
         if flow.trail.records or self._signals.reopening:
             self._write_down()
         patience = self._timers.turn(time.monotonic(), bool(busy))
-        self._patience = 0.0 if ready or flow.resumed or flow.making or self._unseen else patience
+        self._patience = 0.0 if ready or flow.more or daemon.domains.eased or self._unseen else patience
         more = self._rings or daemon.turns.held or self._bells.wake is not None or not self._patience
         self._calm = 0.0 if more else now + (_CALM if patience < 0 else min(patience, _CALM))
 
@@ -357,8 +357,9 @@ class Server:
         self._rings = {}
         for port, ring in rings.items():
             if ring.turn_ends():
-                self._rings[port] = ring
-                self._ready[ring.connection.serial] = ring
+                self._rings[port] = self._ready[ring.connection.serial] = ring
+            elif ring.connection.stalled:  # Of what lies there already nobody tells.
+                self._stalls.add(ring)
 
     def _let_go(self) -> None:
         """Close the sockets of those whose domain has ended."""

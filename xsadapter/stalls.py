@@ -40,9 +40,10 @@ class Stalls:
 
     def ended(self) -> list[Client]:
         """Those that may be read again. O(clients of the domains that were eased)."""
-        eased, self._domains.eased = self._domains.eased, {}
+        eased = [*self._domains.eased.values()]
+        self._domains.eased.clear()  # Not another one: each domain has this.
         found = []
-        for domain in eased.values():
+        for domain in eased:
             domain.stalls = False
             for connection in (domain.connection, *domain.clients):
                 client = None if connection is None else self._clients.pop(connection.serial, None)

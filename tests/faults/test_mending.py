@@ -35,6 +35,23 @@ def test_why_it_cannot_be_is_told(tmp_path):
         Mending(tmp_path / "store").lines()
 
 
+def test_what_python_says_beside_it_is_told_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONWARNINGS", "nonsense")
+    rrdstore.create(tmp_path / "store", size="4MiB", keep="last:8").close()
+    lines = Mending(tmp_path / "store").lines()
+    assert any("nonsense" in line for line in lines)
+
+
+def test_it_says_more_than_a_pipe_holds(tmp_path, monkeypatch):
+    program = (
+        "import sys, xsadapter.cli.mending as it; it.mend = lambda _: ('/' + 'a' * 2900 for _ in range(40)); it.main()"
+    )
+    monkeypatch.setattr("xsadapter.cli.mending._PROGRAM", program)
+    mending = Mending(tmp_path / "store")
+    assert mending._process.wait(PATIENCE) == 0, "with nobody reading what it says"
+    assert mending.lines() == ["/" + "a" * 2900] * 40
+
+
 def test_it_ends_with_who_started_it():
     asked = "from xsadapter.cli.mending import _end_with_who_started as end; end()"
     with subprocess.Popen([sys.executable, "-c", asked], stdin=subprocess.PIPE, env=environment()) as process:

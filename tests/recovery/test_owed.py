@@ -2,6 +2,7 @@
 
 import contextlib
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from xsadapter import stream
 from xsadapter.engine import events, guest
 from xsadapter.engine.daemon import Daemon
 from xsadapter.engine.state import describe
-from xsadapter.recovery import log
+from xsadapter.engine.telling import MADE
+from xsadapter.recovery import left, log
 from xsadapter.recovery.journal import Journal
 from xsadapter.stream.incoming import hear
 from xsadapter.stream.outgoing import Carriers, told
@@ -172,3 +174,107 @@ def test_another_program_has_each_watch_tell_its_own_path(tmp_path):
         assert b"/p\x000\0" in one.unsent
         assert b"/q\x001\0" in one.unsent
         house.close()
+
+
+def a_ring(daemon, domid, *paths):
+    """A guest's, that watches."""
+    connection = daemon.connect("ring", domid, privileged=False)
+    daemon.domains.record(domid).connection = connection
+    for path in paths:
+        daemon.watches.add(connection, path, b"token", None, 0)
+    return connection
+
+
+def of_readable(daemon, *paths):
+    toolstack = Peer(daemon)
+    for path in paths:
+        assert toolstack.ask("WRITE", path + b"\0") == OK
+        assert toolstack.ask("SET_PERMS", path + b"\0r0\0") == OK
+    return toolstack
+
+
+def turn_ends(journal, *connections):
+    journal.persist()
+    for connection in connections:
+        journal.unsent(connection)
+    journal.flushed()
+
+
+def test_what_is_made_of_it_is_written_down_with_that_it_was_all(tmp_path):
+    daemon = fresh_daemon()
+    toolstack = of_readable(daemon, b"/data")
+    guest = a_ring(daemon, 5, "/data")
+    journal = Journal(daemon, tmp_path, "boot", 1)
+    journal.start()
+    journal.words.ring_is(5, 0, 0)
+    for number in range(MADE + 2):
+        toolstack.ask("WRITE", b"/data/%d\0" % number)
+    turn_ends(journal, guest)
+    assert guest.behind
+    guest.sent(sum(map(len, guest.output)))
+    guest.written = guest.logged
+    journal.words.ring_is(5, 0, guest.written)
+    journal.flushed()
+    daemon.flow.make()
+    journal.persist()
+    assert not guest.behind
+    # A kill finds it here, before anything is sent.
+    found = left.load(tmp_path, "boot", daemon.head.number)
+    (there,) = (each for each in found.state.connections if each.domid == 5)
+    assert not there.owed
+    assert b"".join(there.output) == b"".join(guest.output) != b""
+    journal.close()
+    daemon.store.close()
+
+
+def test_the_order_is_each_guest_s_however_often_daemons_are_killed(tmp_path):
+    daemon = fresh_daemon()
+    paths = [b"/data", b"/data/a", b"/data/b", b"/data/c", *(b"/data/fill%d" % number for number in range(MADE))]
+    toolstack = of_readable(daemon, *paths)
+    guests = [
+        a_ring(daemon, domid, own, "/data/c", *(path.decode() for path in paths[4:]))
+        for domid, own in ((5, "/data/a"), (6, "/data/b"))
+    ]
+    for path in (*paths[4:], b"/data/b", b"/data/a", b"/data/c"):
+        toolstack.ask("WRITE", path + b"\0x")
+    state = describe(daemon)
+    wanted = [[change.path for owed in each.owed for change in owed] for each in state.connections if each.domid]
+    assert wanted == [["/data/a", "/data/c"], ["/data/b", "/data/c"]]
+    del guests
+    for generation in (1, 2, 3):
+        other = Daemon(daemon.store)
+        # Those of sockets have gone.
+        other.begin("boot", (state, lambda connection, _: connection.domid != 0))
+        journal = Journal(other, tmp_path, "boot", generation)
+        journal.start()
+        journal.close()
+        state = replace(describe(other), connections=log.read(tmp_path / log.NAME).state().connections)
+        state = replace(
+            state,
+            connections=tuple(
+                replace(each, output=then.output)
+                for each, then in zip(state.connections, describe(other).connections, strict=True)
+            ),
+        )
+        assert [[change.path for owed in each.owed for change in owed] for each in state.connections] == wanted
+    daemon.store.close()
+
+
+def test_it_waits_as_long_with_the_daemon_that_takes_over(tmp_path):
+    daemon = fresh_daemon()
+    toolstack = of_readable(daemon, b"/data")
+    a_ring(daemon, 5, "/data")
+    for number in range(2 * MADE):
+        toolstack.ask("WRITE", b"/data/%d\0" % number)
+    other = Daemon(daemon.store)
+    other.flow.now = 50_000.0
+    other.begin("boot", (describe(daemon), lambda connection, _: connection.domid != 0))
+    (guest,) = (each for each in other.connections.values() if each.domid)
+    assert len(guest.owed) == MADE
+    other.flow.now = 50_019.0
+    other.expire()
+    assert len(guest.owed) == MADE
+    other.flow.now = 50_021.0
+    other.expire()
+    assert not guest.behind
+    daemon.store.close()

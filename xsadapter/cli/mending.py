@@ -54,10 +54,11 @@ class Mending:
 
     def __init__(self, path: Path) -> None:
         """Start it; OSError."""
+        self._said = os.fdopen(os.memfd_create("mending"), "w+b")  # A pipe would be full of what guests named.
         self._process = subprocess.Popen(
             [sys.executable, "-c", _PROGRAM, str(path)],
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=self._said,
             stderr=subprocess.STDOUT,
             env={**os.environ, "PYTHONPATH": os.pathsep.join((str(_PACKAGE), os.environ.get("PYTHONPATH", "")))},
         )
@@ -70,12 +71,21 @@ class Mending:
     def lines(self) -> list[str]:
         """What it has found, once it is done, which is waited for; OSError says why it could not mend."""
         with self._process:  # Not by `communicate`, which would let go of its standard input first.
-            said = b"" if self._process.stdout is None else self._process.stdout.read()
             self._process.wait()
-        lines = said.decode(errors="replace").splitlines()
+        with self._said:
+            self._said.seek(0)
+            lines = self._said.read().decode(errors="replace").splitlines()
         if self._process.returncode:
             raise OSError(lines[-1] if lines else f"mending ended with status {self._process.returncode}")
-        return [json.loads(line) for line in lines]
+        return [*map(_text, lines)]
+
+
+def _text(line: str) -> str:
+    """What it has told, or what Python or the loader said beside."""
+    try:
+        return str(json.loads(line))
+    except ValueError:
+        return line
 
 
 def main() -> None:

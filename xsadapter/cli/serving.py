@@ -117,6 +117,7 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
         if xen is not None:
             undo.callback(xen.close)
         daemon = bounded(settings.bounds, refuge.store, xen, settings.indexes)
+        daemon.flow.now = time.monotonic()  # What is restored waits from now on.
         if xen is not None:
             xen.daemon = daemon
         audit = Audit(daemon.flow.trail, settings.rundir, settings.trace.size)

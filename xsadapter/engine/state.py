@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Final
 
 import rrdstore
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from xsadapter.engine.daemon import Daemon
     from xsadapter.engine.domains import Charged, Domain
     from xsadapter.engine.events import Effect
-    from xsadapter.engine.telling import Owed, Telling
+    from xsadapter.engine.telling import Owed
 
 _INDEXES: Final = 1 << 32
 """The indexes of a ring count modulo that."""
@@ -249,17 +250,30 @@ def restore(daemon: Daemon, state: State, took: Took) -> None:
             strip = len(connection.home) + 1 if watch.relative else 0
             daemon.watches.add(connection, watch.path, watch.token, watch.depth, strip)
     daemon.serial = max(daemon.serial, state.serial)
-    tellings: dict[int, Telling] = {}
+    tellings = {id(owed): telling_again(daemon.watches, owed) for owed in _in_order(state.connections)}
     for client in state.connections:
         connection = daemon.connections.get(client.serial)
         if connection is not None:
             for owed in client.owed:
-                telling = tellings.get(id(owed)) or tellings.setdefault(id(owed), telling_again(daemon.watches, owed))
-                connection.later(telling)
+                connection.later(tellings[id(owed)])
             for opened in client.transactions:
                 if opened.asked:
                     same = repeat(daemon, connection, opened.number, opened.asked)
                     connection.transactions[opened.number].doomed = not same
+
+
+def _in_order(clients: Iterable[ConnectionState]) -> list[Owed]:
+    """All that guests are owed, each once, in an order that is each guest's: they are numbered so."""
+    every: dict[int, Owed] = {}
+    sorter: TopologicalSorter[int] = TopologicalSorter()
+    for client in clients:
+        for at, owed in enumerate(client.owed):
+            every[id(owed)] = owed
+            sorter.add(id(owed), *(id(each) for each in client.owed[at - 1 : at]))
+    try:
+        return [every[each] for each in sorter.static_order()]
+    except CycleError:  # Of a daemon that had mixed it up.
+        return [*every.values()]
 
 
 def _restore_columns(daemon: Daemon, known: Known, rings: Rings, took: Took) -> None:

@@ -165,9 +165,11 @@ class Journal:
                 )
         for telling, group in groupby(touched.owed, itemgetter(1)):
             serials = [serial for serial, _ in group]
-            steps += (
-                [["told all", serial] for serial in serials] if telling is None else [late_step(telling.owed, serials)]
-            )
+            if telling is None:  # What was made of it is written down with that: it is not sent yet.
+                steps += [["told all", serial] for serial in serials]
+                touched.asked |= {each: daemon.connections[each] for each in serials if each in daemon.connections}
+            else:
+                steps.append(late_step(telling.owed, serials))
         steps += [self._output(connection) for connection in touched.asked.values() if not connection.closed]
         touched.clear()
         if steps:
