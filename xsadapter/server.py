@@ -59,8 +59,7 @@ _GONE: Final = select.EPOLLHUP | select.EPOLLERR
 _EVENTS: Final = 512
 _EXPIRY: Final = 1.0
 _CALM: Final = 0.01
-_LOOKS: Final = 64
-"""Rings in a turn, of those that were there before."""
+_LOOKS: Final = 64  # rings in a turn, of those that were there before
 
 Client = StreamClient | RingClient
 
@@ -214,7 +213,8 @@ class Server:
         if flow.trail.records or self._signals.reopening:
             self._write_down()
         patience = self._timers.turn(time.monotonic(), bool(busy))
-        self._patience = 0.0 if ready or flow.more or daemon.domains.eased or self._unseen else patience
+        due = ready or flow.waiting or flow.resumed or flow.making or flow.ended or daemon.domains.eased or self._unseen
+        self._patience = 0.0 if due else patience  # Whatever it came about by.
         more = self._rings or daemon.turns.held or self._bells.wake is not None or not self._patience
         self._calm = 0.0 if more else now + (_CALM if patience < 0 else min(patience, _CALM))
 

@@ -60,7 +60,7 @@ class Branching:
             first = Entry(ledger.number + 1, ledger.epoch, ident, (), *ledger.retention.stamp(), "", said, ())
             made = Begun(ident, name, str(policy), first=first)
         else:
-            until = ledger.retention.last + length if length else 0
+            until = ledger.now() + length if length else 0
             made = Begun(ident, name, str(policy), origin.id, origin.head, length, until)
         try:
             ledger.change(made, straight=not history.names)

@@ -3,8 +3,7 @@
 Rule: a change is checked for room, then journalled, then made; what is refused has changed nothing, and
 what was answered survives the process. A tick brings what is still kept to disk. When a tick fails in a
 change that the journal does not hold (a commit too large for it), the ledger goes back to
-what was acknowledged and the error is raised. Recovery does the journal's entries again by the same code.
-One thread writes.
+what was acknowledged and the error is raised. Recovery does its entries again by the same code. One thread writes.
 """
 
 from __future__ import annotations
@@ -57,8 +56,7 @@ class Ledger:
 
     def __init__(self, storage: Storage, clock: Clock, path: str) -> None:
         self.storage, self.clock, self.path = storage, clock, path
-        self.watches: dict[int, Watches] = {}
-        """By branch id."""
+        self.watches: dict[int, Watches] = {}  # by branch id
         self.changes = 0
         """How often branches, tags and pins were changed by this process."""
         self.leases = Leases(self)
@@ -94,7 +92,11 @@ class Ledger:
     def history(self) -> History:
         """All that is kept, and what it is kept for."""
         if self.run.branch:
-            self.run.settle()
+            try:
+                self.run.settle()
+            except BaseException as fault:
+                self.follow(fault)
+                raise
         return self._history
 
     @history.setter
@@ -194,7 +196,7 @@ class Ledger:
             self.follow(fault)
             raise
         if not journalled:
-            self.settle()
+            self.settle(number)
             record = self.history.graph.records.get(number, record)
         elif bounded and storage.due:
             self.try_tick()
@@ -336,8 +338,8 @@ class Ledger:
                     self.history.parting.stored(record, graph.following(record))
             self.rooted &= heads
 
-    def settle(self) -> None:
-        """Tick after a change that the journal does not hold; if that fails, be again what was acknowledged."""
+    def settle(self, number: int = 0) -> None:
+        """Tick after a change that the journal does not hold, or such a commit; if that fails, be what was before."""
         try:
             self.leases.end_all()
             self.ticks.run(always=True, true=True)
@@ -347,7 +349,8 @@ class Ledger:
                 return
             if self.storage.forgets_trees:
                 self.go_back()
-            raise
+            if not number or self.number < number or not isinstance(fault, HINDERED):
+                raise  # Otherwise it is there: a disk may fail when all is written.
 
     def follow(self, fault: BaseException) -> None:
         """After an interrupt (Ctrl-C) between storage and memory, memory follows; a typed error changed neither."""

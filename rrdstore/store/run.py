@@ -360,16 +360,17 @@ class Run:
 
     def settle(self) -> None:
         """Tell history of the commits; there is no run any more. O(commits), and a path copied for each that stays."""
-        branch, self.branch = self.branch, 0
         records, undo = self.records, self._undo
+        # Of a run that is longer than `last`, those before the newest have gone as they came.
+        skip = max(0, len(records) - self._rows)
+        if records:
+            give_trees(records, undo, self.freeze(), skip)  # What this loads may be damaged: there still is a run then.
+        branch, self.branch = self.branch, 0
         if not records:
             self._forgotten()
             return
         history = self._ledger.history
         head = history.lines[branch].head
-        # Of a run that is longer than `last`, those before the newest have gone as they came.
-        skip = max(0, len(records) - self._rows)
-        give_trees(records, undo, self.root, skip)
         # What is dropped by what follows goes in pieces, if nothing else holds it.
         weights, passed, staying = self._weights, self._passed, records
         if skip:

@@ -27,7 +27,9 @@ class Branching(Merging):
         if not self.refused(name, keep or BRANCH_KEEP, lambda: source.fork(name, keep, lease)):
             source.fork(name, keep, lease)
             self.flush()
-            self.model.fork(source.name, name, keep, (lease or 0) * 1_000_000)
+            length = (lease or 0) * 1_000_000
+            until = self.store.ledger.history.names[name].until
+            self.model.fork(source.name, name, keep, length, seen=until - length if length else None)
 
     @rule(name=calls.named, keep=st.sampled_from(KEEPS))
     def create_branch(self, name: str, keep: str) -> None:

@@ -69,12 +69,12 @@ class ModelStore(Past):
         self._begin(Line(len(self.lines), name, keep, 0, 0, 0, 0))
         return self.commit(name, (), f"branch {name} created" if message is None else message, seen=seen)
 
-    def fork(self, origin: str, name: str, keep: str | None = None, lease: int = 0) -> Line:
-        """A new branch from the head of another; its base is kept for a lease in microseconds, or for ever."""
+    def fork(self, origin: str, name: str, keep: str | None = None, lease: int = 0, seen: int | None = None) -> Line:
+        """A new branch from the head of another; its base is kept for a lease in µs from `seen` on, or for ever."""
         source = self.line(origin)
         number, head = len(self.lines), source.head
         line = Line(number, name, keep or BRANCH_KEEP, head, head, source.id, head, lease=lease)
-        line.until = self.commits[self.last].rt + lease
+        line.until = floor(self._paced(seen)[0][0]) + lease if lease else 0
         return self._begin(line)
 
     def _begin(self, line: Line) -> Line:
@@ -158,7 +158,12 @@ class ModelStore(Past):
     # Time
 
     def _stamp(self, seen: int | None) -> int:
-        """Retention time now: rule 4."""
+        """Retention time now, from which the next is measured: rule 4."""
+        self._paces = self._paced(seen)
+        return floor(self._paces[0][0])
+
+    def _paced(self, seen: int | None) -> list[tuple[Fraction, int]]:
+        """The same, and since when that is; nothing changes."""
         wall, monotonic, paces = self.clock.wall(), self.clock.monotonic(), []
         for at, since in self._paces:
             elapsed = max(0, monotonic - since)
@@ -167,8 +172,7 @@ class ModelStore(Past):
             fitting = [pace for pace in paces if floor(pace[0]) == seen]
             assert fitting, f"retention time {seen}, expected one of {[floor(at) for at, _ in paces]}"
             paces = fitting
-        self._paces = paces
-        return floor(paces[0][0])
+        return paces
 
     def reopened(self, clock: Clock | None = None) -> None:
         """The store was closed, or crashed, and opened: what has passed since its last commit the wall clock says.

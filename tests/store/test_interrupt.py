@@ -51,6 +51,57 @@ def test_a_commit_is_made_once_or_not_at_all(tmp_path, monkeypatch, owner, name,
         assert again.check() == []
 
 
+@pytest.mark.parametrize("written", [False, True])
+def test_a_commit_past_the_journal_whose_disk_fails_is_refused_if_it_is_not_there(tmp_path, monkeypatch, written):
+    """It was refused, and there, where the disk failed only after all was written."""
+    path = tmp_path / "host.rrdb"
+    with rrdstore.create(path, size="2MiB", keep="last:8") as store:
+        main, ledger = store.branch("main"), store.ledger
+        main.set("/a", b"before")
+        run = ledger.ticks.run
+
+        def fails(*args, **kwargs):
+            monkeypatch.setattr(ledger.ticks, "run", run)
+            if written:
+                run(*args, **kwargs)
+            raise rrdstore.Unwritable(str(path), "disk I/O error")
+
+        monkeypatch.setattr(ledger.ticks, "run", fails)
+        monkeypatch.setattr(ledger.holding, "settled", lambda _: False)
+        large = b"l" * 21_000
+        if written:
+            made = main.set("/a", large)
+            assert (made.number, main.head.number) == (3, 3)
+        else:
+            with pytest.raises(rrdstore.Unwritable):
+                main.set("/a", large)
+        assert main.get("/a") == (large if written else b"before")
+        assert main.set("/b", b"1").number == 3 + written
+    with rrdstore.open(path) as again:
+        assert again.branch("main").get("/a") == (large if written else b"before")
+        assert again.check() == []
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_what_history_is_told_of_is_not_lost(tmp_path, monkeypatch, after):
+    """It was: the run was given up first, and the next commit stood on what came before it."""
+    path = tmp_path / "host.rrdb"
+    with rrdstore.create(path, size="8MiB", keep="last:3") as store:
+        main = store.branch("main")
+        for number in range(8):
+            main.set("/a", b"%d" % number)
+        interrupt_once(monkeypatch, store.ledger._history, "admit", after=after)
+        with pytest.raises(KeyboardInterrupt):
+            list(main.log())
+        assert main.get("/a") == b"7"
+        main.set("/b", b"1")
+        known = numbers(store)
+    with rrdstore.open(path) as again:
+        assert (again.branch("main").get("/a"), again.branch("main").get("/b")) == (b"7", b"1")
+        assert numbers(again) == known
+        assert again.check() == []
+
+
 @pytest.mark.parametrize(
     ("owner", "name", "after", "made"),
     [

@@ -283,6 +283,33 @@ def test_a_lease_counts_from_the_last_commit_though_its_branch_is_gone(home):
     store.close()
 
 
+@pytest.mark.parametrize("reopened", [False, True])
+def test_a_lease_counts_from_the_fork_however_long_nobody_wrote_before(lasting, reopened):
+    """It counted from the newest commit that was kept, which after an opening was all that was known."""
+    store, clock = lasting.create("last:9"), lasting.clock
+    gone = store.branch("main").fork("gone")
+    clock.advance(100)
+    gone.set("/a", b"1")
+    store.delete_branch("gone")
+    clock.advance(50)
+    store.tick()
+    if reopened:
+        store.close()
+        store = lasting.open()
+    main = store.branch("main")
+    work = main.fork("work", lease="10s")
+    clock.advance(9)
+    main.set("/b", b"1")
+    work.merge(main)
+    assert work.get("/b") == b"1"
+    clock.advance(11)
+    main.set("/b", b"2")
+    with pytest.raises(rrdstore.LeaseEnded):
+        work.merge(main)
+    store.check()
+    store.close()
+
+
 def test_a_lease_outlives_a_crash_and_an_opening(lasting):
     store = lasting.create("last:9")
     work = store.branch("main").fork("work", lease=10)

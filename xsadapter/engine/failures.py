@@ -39,6 +39,7 @@ def failed(daemon: Daemon, connection: Connection, frame: Frame, error: Exceptio
     if isinstance(error, rrdstore.StoreError):
         return _refused_by_store(daemon, connection, kind, error)
     connection.late.clear()
+    daemon.head.moved()  # Where the store was interrupted it is what it has written down: maybe with what was asked.
     if isinstance(error, MemoryError):
         daemon.relieve()
         return ERROR_PAYLOADS["ENOMEM"]

@@ -87,11 +87,6 @@ class Flow:
         self.event_timeout = 20.0
         """Seconds that an unprivileged receiver has to begin reading an event; 0 is for ever. C's default."""
 
-    @property
-    def more(self) -> bool:
-        """Whether something is to be done at once, by whatever it came about."""
-        return bool(self.waiting or self.resumed or self.making or self.ended)
-
     def make(self) -> None:
         """Queue some events for each guest that is behind and reads. O(guests that do)."""
         making, self.making = self.making, {}
