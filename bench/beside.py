@@ -199,6 +199,6 @@ def main() -> None:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["run"]:
         # The daemon itself, for one case.
-        hypervisor.SimulatedXen = Ringing  # type: ignore[misc]
+        hypervisor.SimulatedXen = Ringing  # type: ignore[misc]  # a class in the place of another
         xsadapter(prog_name="xsadapter")
     main()

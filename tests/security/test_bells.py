@@ -61,6 +61,15 @@ def test_who_notifies_twice_for_each_request_never_rests():
         assert bells.wake is None
 
 
+def test_each_request_forgives_two_that_were_in_vain():
+    bells, xen = Bells(), Xen()
+    for step in range(PATIENCE - 2):
+        turn(bells, xen, step / 10_000)
+    for step in range(PATIENCE, 1000):
+        assert turn(bells, xen, step / 10_000, came=[] if step % 2 else [HOSTILE]) == [HOSTILE]
+    assert bells.wake is None
+
+
 def test_all_is_forgiven_after_a_quiet_while():
     bells, xen = Bells(), Xen()
     for step in range(PATIENCE + 1):
