@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 OURS, MEMORY, C, OCAML = "rrdstore", "rrdstore, --memory", "C", "OCaml"
-OFF, FLOOR = "rrdstore, no history", "floor"
+OFF, FLOOR, FLOOR_KEPT = "rrdstore, no history", "floor", "floor, journal"
 STOCK = (C, OCAML)
 
 
@@ -91,9 +91,15 @@ def _memory(place: Path, _: str) -> contextlib.AbstractContextManager[Target]:
     return peers.our_xenstored(place, "--no-status", "--memory", "--simulated-xen", str(place), name=MEMORY)
 
 
+_PROGRAM = str(Path(__file__).with_name("floor.py"))
+
+
 def _floor(place: Path, _: str) -> contextlib.AbstractContextManager[Target]:
-    program = Path(__file__).with_name("floor.py")
-    return peers.answering(FLOOR, place, sys.executable, str(program), str(place / "socket"))
+    return peers.answering(FLOOR, place, sys.executable, _PROGRAM, str(place / "socket"))
+
+
+def _floor_kept(place: Path, _: str) -> contextlib.AbstractContextManager[Target]:
+    return peers.answering(FLOOR_KEPT, place, sys.executable, _PROGRAM, str(place / "socket"), str(place / "journal"))
 
 
 KINDS = {
@@ -109,13 +115,15 @@ KINDS = {
 
 LEAST = Kind("floor", FLOOR, _floor)
 """No daemon, but what none in Python is cheaper than (`bench.load.floor`). Only if it is named."""
+LEAST_KEPT = Kind("floor-journal", FLOOR_KEPT, _floor_kept)
+"""The same, where each WRITE is kept."""
 UNKEPT = Kind(
     "off", OFF, lambda place, _: peers.our_xenstored(place, "--no-status", "--memory", "--keep", "last:1", name=OFF)
 )
 """As near to no history as ours comes: in memory, one commit kept."""
 
 
-NAMED = KINDS | {LEAST.key: LEAST}
+NAMED = KINDS | {LEAST.key: LEAST, LEAST_KEPT.key: LEAST_KEPT}
 
 
 def kinds(names: Sequence[str]) -> list[Kind]:

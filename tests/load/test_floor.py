@@ -1,18 +1,21 @@
 """The floor of the load generator: that it is measured with the same answers as a daemon gives."""
 
+from zlib import crc32
+
 import pytest
 
-from bench.load.daemons import KINDS, LEAST, kinds
-from bench.load.floor import answers
+from bench.load.daemons import KINDS, LEAST, LEAST_KEPT, kinds
+from bench.load.floor import RECORD, Commits, answers
 from bench.load.frames import ERROR, OK, READ, WATCH, WRITE, Client, Refused, frame, together
 from bench.load.host import requests, settle, values
 from tests.compat import peers
 
 
-def test_it_answers_what_a_daemon_would():
-    assert LEAST.key not in KINDS, "it takes part only if it is named"
-    assert kinds([LEAST.key]) == [LEAST]
-    with peers.short_directory() as place, LEAST.start(place, "1GiB") as target, Client(target) as client:
+@pytest.mark.parametrize("least", [LEAST, LEAST_KEPT], ids=lambda kind: kind.key)
+def test_it_answers_what_a_daemon_would(least):
+    assert least.key not in KINDS, "it takes part only if it is named"
+    assert kinds([least.key]) == [least]
+    with peers.short_directory() as place, least.start(place, "1GiB") as target, Client(target) as client:
         settle(target, 2)
         path, value = next(iter(values(1)))
         assert client.ask(frame(READ, path)) == value
@@ -39,3 +42,20 @@ def test_what_is_not_whole_is_left():
         assert (len(b"".join(found + more)), none) == (OK + 17, b"")
     missing, _ = answers(frame(READ, b"/b"), {}, {}, len)
     assert missing[0][0] == ERROR
+
+
+def test_each_write_is_in_the_journal_before_its_answer(tmp_path):
+    commits, tree, check = Commits(str(tmp_path / "journal")), {b"/a\0": b"0"}, 0
+    asked = [frame(WRITE, b"/a", data=b"%d" % each) for each in (1, 2)]
+    answers(b"".join(asked), tree, {}, len, commits)
+    at = 0
+    for number, request in enumerate(asked, 1):
+        payload = request[16:]
+        check = crc32(payload, check)
+        assert RECORD.unpack_from(commits.ring, at)[:3] == (len(payload), check, number)
+        assert commits.ring[at + RECORD.size : at + RECORD.size + len(payload)] == payload
+        at += RECORD.size + len(payload)
+    assert [*commits.newest] == [(1, b"/a\0", b"0"), (2, b"/a\0", b"1")]
+    commits.at = len(commits.ring) - 1
+    answers(asked[0], tree, {}, len, commits)
+    assert commits.at == RECORD.size + len(asked[0]) - 16, "it goes on at the start where the end is reached"
