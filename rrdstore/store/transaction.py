@@ -11,18 +11,19 @@ Cost: O(1) to start; at the end O(reads + changes), and O(1) for the reads if th
 from __future__ import annotations
 
 from itertools import accumulate
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 from rrdstore.errors import Closed, Conflict, InvalidPath, NotFound
 from rrdstore.history.commit import Edit
 from rrdstore.history.holds import TRANSACTION
 from rrdstore.store.commit import Commit
 from rrdstore.tree import edit
-from rrdstore.tree.node import listing
+from rrdstore.tree.node import listing, new_node, shared_meta
 from rrdstore.tree.path import split
 from rrdstore.tree.tree import Tree
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
     from rrdstore.history.branch import Line
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
     from rrdstore.tree.node import Node
 
 What = Literal["exists", "value", "meta", "list"]
-WHATS: tuple[What, ...] = get_args(What)
+_EXISTS, _VALUE, _META, _LIST, _CHILDREN = 1, 2, 4, 8, 16
+_BITS: dict[str, int] = {"exists": _EXISTS, "value": _VALUE, "meta": _META, "list": _LIST}
+_MADE = _EXISTS | _VALUE | _META
+_tuple = tuple.__new__  # a third of what calling a named tuple costs
 
 
 class Transaction:
@@ -48,8 +52,9 @@ class Transaction:
         self._mark = edit.new_edit()
         self._number = ledger.number + 1
         self._edits: list[Edit] = []
-        self._reads: dict[tuple[str, What | Literal["children"]], None] = {}
-        self._own: set[tuple[str, What]] = set()
+        self._reads: dict[str, int] = {}
+        """What was read of each path, in bits; and below what it has changed itself."""
+        self._own: dict[str, int] = {}
         self._open = True
         self._lease = ledger.leases.take(self._start, TRANSACTION)
 
@@ -83,26 +88,32 @@ class Transaction:
 
         InvalidPath; ValueError for another word.
         """
-        self._check()
-        if (path, what) not in self._reads:
-            split(path)
-            if what not in WHATS:
-                raise ValueError(f"what {what!r}: expected one of {', '.join(WHATS)}")
-            self._note(path, what)
+        if not self._open or self._ledger.closed:
+            self._check()
+        bit, known, own = _BITS.get(what) or _bit(what), self._reads.get(path, 0), self._own.get(path, 0)
+        if not (known | own) & bit:
+            if not known | own:
+                split(path)
+            self._reads[path] = known | bit
 
-    def _note(self, path: str, what: What) -> None:
-        if (path, what) not in self._own:
-            self._reads[path, what] = None
+    def _note(self, path: str, bit: int) -> None:
+        if not self._own.get(path, 0) & bit:
+            self._reads[path] = self._reads.get(path, 0) | bit
 
     def look(self, path: str, what: What) -> Node | None:
         """The node at `path`, as it is until the next change, or None; what of it decides is remembered (`note`)."""
-        self._check()
-        if what not in WHATS:
-            raise ValueError(f"what {what!r}: expected one of {', '.join(WHATS)}")
-        node = edit.find(self._root, split(path))
-        seen = (path, what if node is not None else "exists")
-        if seen not in self._own:
-            self._reads[seen] = None
+        return self.reach(path, split(path), what)
+
+    def reach(self, path: str, names: tuple[str, ...], what: What) -> Node | None:
+        """The same, for who has the components of the path already."""
+        if not self._open or self._ledger.closed:
+            self._check()
+        bit = _BITS.get(what) or _bit(what)
+        node = edit.find(self._root, names)
+        if node is None:
+            bit = _EXISTS
+        if not self._own.get(path, 0) & bit:
+            self._reads[path] = self._reads.get(path, 0) | bit
         return node
 
     def get(self, path: str) -> bytes:
@@ -112,9 +123,9 @@ class Transaction:
     def stat(self, path: str) -> Node:
         """The node at `path`; NotFound. Its value, its meta and how many children it has are remembered."""
         node = self._find(path, "value")
-        self._note(path, "meta")
+        self._note(path, _META)
         if edit.find(self._before, split(path)) is not None:
-            self._reads[path, "children"] = None
+            self._reads[path] = self._reads.get(path, 0) | _CHILDREN
         # A leaf can be shown as it is: no later change is made inside it.
         return node if node.kids is None else self._shown(node)
 
@@ -125,13 +136,17 @@ class Transaction:
     def __contains__(self, path: str) -> bool:
         self._check()
         names = split(path)
-        self._note(path, "exists")
+        self._note(path, _EXISTS)
         return edit.find(self._root, names) is not None
 
-    def way(self, path: str) -> edit.Way:
-        """Where a path leads now, for a `set` before any other change; not remembered (`note`). O(depth)."""
-        self._check()
-        return edit.way_to(self._root, split(path))
+    def way(self, names: tuple[str, ...]) -> edit.Way:
+        """Where a path leads now, for a `set` or `make` before any other change, by its components. O(depth).
+
+        Not remembered (`note`).
+        """
+        if not self._open or self._ledger.closed:
+            self._check()
+        return edit.way_to(self._root, names)
 
     def set(
         self,
@@ -146,18 +161,45 @@ class Transaction:
         Parents that are made have no value, and the meta `parents` if that is given: then it is remembered that they
         were missing. O(depth), also if all of them are made. `way` is that of this path and moment, if it is known.
         """
-        self._check()
+        if not self._open or self._ledger.closed:
+            self._check()
         if way is None:
             way = edit.way_to(self._root, split(path))
         if parents is not None and way.node is None and self._chain(path, way, value, meta, _bytes(parents, "parents")):
             return
-        change = Edit(path, _bytes(value, "value"), None if meta is None else _bytes(meta, "meta"))
+        if value.__class__ is not bytes or (meta is not None and meta.__class__ is not bytes):
+            value, meta = _bytes(value, "value"), None if meta is None else _bytes(meta, "meta")
         self._root = edit.put_at(self._root, way, value, meta, self._number, self._mark)
-        self._edits.append(change)
-        self._own.add((path, "value"))
-        self._own.add((path, "exists"))
-        if meta is not None:
-            self._own.add((path, "meta"))
+        self._edits.append(_tuple(Edit, (path, value, meta)))
+        self._own[path] = self._own.get(path, 0) | (_EXISTS | _VALUE if meta is None else _MADE)
+
+    def make(self, places: Sequence[str], way: edit.Way, value: bytes, meta: bytes) -> None:
+        """Make a place where `way` leads to nothing, and all that is missing above it, with no value but this meta too.
+
+        `places` are all of these, the lowest first. It is remembered that the topmost was missing, and so all were.
+        ValueError if there is something. O(depth).
+        """
+        if not self._open or self._ledger.closed:
+            self._check()
+        names, containers, _, node = way
+        levels = len(names) - len(places) + 1
+        if node is not None or levels != way.levels:
+            raise ValueError(f"{places[0]!r} is not missing as its way says")
+        if value.__class__ is not bytes or meta.__class__ is not bytes:
+            value, meta = _bytes(value, "value"), _bytes(meta, "meta")
+        own, number = self._own, self._number
+        top = places[-1]
+        if not own.get(top, 0) & _EXISTS:
+            self._reads[top] = self._reads.get(top, 0) | _EXISTS
+        if len(places) == 1:
+            fresh = new_node(value, shared_meta(meta), number, number)
+        else:
+            contents = [(b"", meta)] * (len(places) - 1)
+            fresh = edit.grown(names[levels:], [*contents, (value, meta)], number, self._mark)
+        self._root = edit.hung(containers, names[:levels], fresh, number, self._mark)
+        for place in reversed(places):
+            self._edits.append(_tuple(Edit, (place, b"" if place is not places[0] else value, meta)))
+            own[place] = _MADE
 
     def _chain(self, path: str, way: edit.Way, value: bytes, meta: bytes | None, parents: bytes) -> bool:
         """Make a node that has more than one level to be made, at the end of a way; False if it has not."""
@@ -170,11 +212,10 @@ class Transaction:
         steps = [Edit(place, b"", parents) for place in places]
         steps[-1] = Edit(path, _bytes(value, "value"), None if meta is None else _bytes(meta, "meta"))
         made = [(b"", parents)] * (len(steps) - 1) + [(value, meta or b"")]
-        self._note(places[0], "exists")
+        self._note(places[0], _EXISTS)
         self._root = edit.put_chain(self._root, names, made, self._number, self._mark)
         self._edits += steps
-        whats: tuple[What, ...] = ("value", "exists", "meta")
-        self._own.update((place, what) for place in places for what in whats)
+        self._own.update(dict.fromkeys(places, _MADE))
         return True
 
     def remove(self, path: str) -> None:
@@ -183,7 +224,7 @@ class Transaction:
         names = split(path)
         if not names:
             raise InvalidPath(path, "the root cannot be removed")
-        self._note(path, "exists")
+        self._note(path, _EXISTS)
         try:
             self._root = edit.remove(self._root, names, self._mark)
         except KeyError:
@@ -196,21 +237,24 @@ class Transaction:
         Conflict, StoreFull, NotFound if the branch was deleted, Closed: nothing was done.
         """
         self._check()
+        ledger, ready = self._ledger, None
         try:
-            line = self._ledger.history.lines.get(self._branch)
+            history = ledger.history
+            line = history.lines.get(self._branch)
             if line is None or not line.name:
                 raise NotFound("branch", self._name)
-            head = self._ledger.history.graph.records[line.head]
-            moved = head.number != self._start.number
-            if moved:
-                self._validate(self._ledger.root(head))
+            head = history.graph.records[line.head]
+            if head.number != self._start.number:
+                self._validate(ledger.root(head))
+            elif ledger.number + 1 == self._number:
+                ready = self._root
             if not self._edits:
-                return Commit(self._ledger, head)
-            ready = self._root if not moved and self._ledger.number + 1 == self._number else None
-            record = self._ledger.commit(line, self.edits, self.message, self.author, root=ready)
-            return Commit(self._ledger, record)
+                return Commit(ledger, head)
+            record = ledger.commit(line, self.edits, self.message, self.author, root=ready)
         finally:
             self.abort()
+        ledger.run.begin(line, record)
+        return Commit(ledger, record)
 
     def abort(self) -> None:
         """End it with nothing done; ending twice is no error."""
@@ -252,22 +296,28 @@ class Transaction:
         if now is self._before:
             return
         clashes: dict[str, None] = {}
-        for path, what in self._reads:
-            was, is_ = edit.find(self._before, split(path)), edit.find(now, split(path))
-            if was is is_:
-                continue
-            if was is None or is_ is None or (what != "exists" and _seen(was, what) != _seen(is_, what)):
+        for path, bits in self._reads.items():
+            names = split(path)
+            was, is_ = edit.find(self._before, names), edit.find(now, names)
+            if was is not is_ and (was is None or is_ is None or _differ(was, is_, bits)):
                 clashes[path] = None
         if clashes:
             raise Conflict(clashes)
 
 
-def _seen(node: Node, what: What | Literal["children"]) -> object:
-    if what == "list":
-        return listing(node.kids)
-    if what == "children":
-        return node.children
-    return node.value if what == "value" else node.meta
+def _bit(what: str) -> NoReturn:
+    """Another word than those that may be read of a node."""
+    raise ValueError(f"what {what!r}: expected one of {', '.join(_BITS)}")
+
+
+def _differ(was: Node, is_: Node, bits: int) -> bool:
+    """Whether anything of a node that was read is another now."""
+    return bool(
+        (bits & _VALUE and was.value != is_.value)
+        or (bits & _META and was.meta != is_.meta)
+        or (bits & _LIST and listing(was.kids) != listing(is_.kids))
+        or (bits & _CHILDREN and was.children != is_.children)
+    )
 
 
 def _bytes(data: object, what: str) -> bytes:

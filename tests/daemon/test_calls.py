@@ -115,3 +115,28 @@ def test_a_request_takes_no_more_calls_than_its_budget(kind, outstanding, kept, 
         found = calls(lambda: [turns.exchange(group, answer) for group in groups]) / COUNT
         assert turns.daemon.operations == operations + COUNT
         assert 0.95 * most < found <= most
+
+
+@pytest.mark.skipif(rrdstore.BUILD == "compiled", reason="compiled, a call is none of Python's")
+@pytest.mark.parametrize(("kept", "most"), [(False, 50.5), (True, 63.5)])
+def test_a_transaction_takes_no_more_calls_than_its_budget(kept, most):
+    """Its START, ten nodes made and given to a domain as a toolstack does, and its END: calls a request."""
+    count = 16
+    with ExitStack() as undo:
+        turns = Turns(undo, kept)
+        domid = iter(range(1, 2 * count + 1))
+
+        def transaction():
+            number = turns.daemon.connections[1].next_transaction
+            turns.exchange([pack(Kind.TRANSACTION_START, 1, 0, b"\0")], 16 + len(b"%d\0" % number))
+            home = b"/local/domain/%d/device" % next(domid)
+            for at in range(10):
+                turns.exchange([pack(Kind.WRITE, 1, number, b"%b/%d\0value" % (home, at))], 16 + 3)
+                turns.exchange([pack(Kind.SET_PERMS, 1, number, b"%b/%d\0n1\0r0\0" % (home, at))], 16 + 3)
+            turns.exchange([pack(Kind.TRANSACTION_END, 1, number, b"T\0")], 16 + 3)
+
+        for _ in range(count):
+            transaction()
+        found = calls(lambda: [transaction() for _ in range(count)]) / count / 22
+        assert turns.daemon.head.tree.stat("/local/domain/32/device/9").meta == b"n1\0r0\0"
+        assert 0.95 * most < found <= most

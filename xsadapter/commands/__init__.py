@@ -28,6 +28,7 @@ from xsadapter.operations import OPERATIONS, Kind, Operation
 if TYPE_CHECKING:
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.daemon import Daemon
+    from xsadapter.engine.transactions import Transaction
     from xsadapter.engine.view import View
 
 Handler = Callable[["Daemon", "Connection", "View", Any], bytes]
@@ -53,6 +54,17 @@ AT_ONCE: Final[dict[int, AtOnce]] = {
 """What carries out the plainest of an operation's requests: a privileged client's, in no transaction, with nothing to
 write down beside the tree. They give None to whatever else it is, of which nothing has been done then."""
 
+Within = Callable[["Daemon", "Transaction", bytes], bytes | None]
+WITHIN: Final[dict[int, Within]] = {
+    Kind.DIRECTORY: directory.directory_within,
+    Kind.READ: nodes.read_within,
+    Kind.GET_PERMS: permissions.get_perms_within,
+    Kind.WRITE: nodes.write_within,
+    Kind.MKDIR: nodes.mkdir_within,
+    Kind.SET_PERMS: permissions.set_perms_within,
+}
+"""The same in a transaction. What they have looked at before they give None the handlers look at, too."""
+
 HANDLERS: Final[dict[int, tuple[Operation, Handler]]] = {
     operation.number: (operation, _handler(operation)) for operation in OPERATIONS
 }
@@ -69,3 +81,4 @@ _GROWING: Final = (
 SPARING: Final = HANDLERS | {kind: (HANDLERS[kind][0], _refused) for kind in _GROWING}
 """The same where memory is short: what would take more of it is refused."""
 AT_ONCE_SPARING: Final = {kind: plain for kind, plain in AT_ONCE.items() if kind not in _GROWING}
+WITHIN_SPARING: Final = {kind: plain for kind, plain in WITHIN.items() if kind not in _GROWING}

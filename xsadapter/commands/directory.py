@@ -19,13 +19,14 @@ from xsadapter.arguments import number
 from xsadapter.commands.access import need, place
 from xsadapter.engine import index, permissions, private
 from xsadapter.errors import RequestError
-from xsadapter.paths import canonical
+from xsadapter.paths import canonical, named
 from xsadapter.wire import PAYLOAD_MAX
 
 if TYPE_CHECKING:
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.daemon import Daemon
     from xsadapter.engine.listings import Listing
+    from xsadapter.engine.transactions import Transaction
     from xsadapter.engine.view import View
 
 _OFFSET_MAX: Final = 2**32 - 1
@@ -37,6 +38,15 @@ def directory(daemon: Daemon, connection: Connection, view: View, raw: bytes) ->
     if len(names) > PAYLOAD_MAX:
         raise RequestError("E2BIG")
     return names
+
+
+def directory_within(daemon: Daemon, view: Transaction, payload: bytes) -> bytes | None:
+    """What DIRECTORY of a privileged client answers in a transaction; None if there is more to it."""
+    found = named(payload[:-1])
+    if found is None or payload[-1:] != b"\0" or not found[1] or view.find(*found, "exists") is None:
+        return None
+    names = daemon.listings.get(found[0], view.order(found[0])).packed
+    return names if len(names) <= PAYLOAD_MAX else None
 
 
 def directory_part(daemon: Daemon, connection: Connection, view: View, arguments: list[bytes]) -> bytes:

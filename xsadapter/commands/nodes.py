@@ -21,6 +21,7 @@ from xsadapter.wire import OK
 if TYPE_CHECKING:
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.daemon import Daemon
+    from xsadapter.engine.transactions import Transaction
     from xsadapter.engine.view import View
 
 
@@ -33,6 +34,32 @@ def read_at_once(daemon: Daemon, _: Connection, payload: bytes) -> bytes | None:
     """What READ of a privileged client, in no transaction, answers; None if there is more to it."""
     node = daemon.head.find(payload)
     return None if node is None else node.value
+
+
+def read_within(_: Daemon, view: Transaction, payload: bytes) -> bytes | None:
+    """What READ of a privileged client answers in a transaction; None if there is more to it."""
+    found = named(payload[:-1])
+    if found is None or payload[-1:] != b"\0":
+        return None
+    node = view.find(*found, "value")
+    return None if node is None else node.value
+
+
+def write_within(_: Daemon, view: Transaction, payload: bytes) -> bytes | None:
+    """Carry out WRITE of a privileged client in a transaction; None if there is more to it."""
+    raw, separator, value = payload.partition(b"\0")
+    found = named(raw)
+    if found is None or not separator:
+        return None
+    return OK if view.put("WRITE", *found, value) else None
+
+
+def mkdir_within(_: Daemon, view: Transaction, payload: bytes) -> bytes | None:
+    """The same of MKDIR."""
+    found = named(payload[:-1])
+    if found is None or payload[-1:] != b"\0":
+        return None
+    return OK if view.put("MKDIR", *found, b"", new=True) else None
 
 
 def write_at_once(_: Daemon, connection: Connection, payload: bytes) -> bytes | None:
@@ -50,8 +77,6 @@ def write(_: Daemon, connection: Connection, view: View, arguments: tuple[bytes,
     if connection.privileged:
         # What most are, spared a few calls.
         path = canonical(raw, connection.home)
-        if view.put("WRITE", path, value):
-            return OK
         node = view.node(path, "exists")
         if node is not None:
             view.write("WRITE", path, value, node)

@@ -12,20 +12,23 @@ Rules
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from xsadapter.commands.access import need, place_or_special
 from xsadapter.engine import bearing, lives, permissions
 from xsadapter.engine.domains import WILDCARD
 from xsadapter.engine.flow import refused
+from xsadapter.engine.permissions import ANY_DOMAIN
 from xsadapter.engine.private import special_place
 from xsadapter.errors import RequestError
-from xsadapter.paths import is_special
+from xsadapter.paths import is_special, named
 from xsadapter.wire import OK
 
 if TYPE_CHECKING:
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.daemon import Daemon
+    from xsadapter.engine.transactions import Transaction
     from xsadapter.engine.view import View
 
 
@@ -56,6 +59,37 @@ def set_perms(daemon: Daemon, connection: Connection, view: View, arguments: lis
         bearing.bear(connection, view, place, packed, node.value, node)
     view.permit("SET_PERMS", place, packed)
     return OK
+
+
+def get_perms_within(_: Daemon, view: Transaction, payload: bytes) -> bytes | None:
+    """What GET_PERMS of a privileged client answers in a transaction; None if there is more to it."""
+    found = named(payload[:-1])
+    if found is None or payload[-1:] != b"\0":
+        return None
+    node = view.find(*found, "meta")
+    return None if node is None else permissions.text(node.meta)
+
+
+def set_perms_within(daemon: Daemon, view: Transaction, payload: bytes) -> bytes | None:
+    """Carry out SET_PERMS of a privileged client in a transaction; None if there is more to it."""
+    raw, _, texts = payload.partition(b"\0")
+    found = named(raw)
+    if found is None:
+        return None
+    domids, packed = _spelled(texts)
+    if ANY_DOMAIN in domids:
+        return None
+    for domid in domids:
+        if lives.current(daemon, domid) is None:
+            return None
+    return OK if view.set_list("SET_PERMS", *found, packed) else None
+
+
+@lru_cache(maxsize=4096)
+def _spelled(texts: bytes) -> tuple[tuple[int, ...], bytes]:
+    """The domains that a list names, and the list as it is kept if there are all of them; EINVAL."""
+    entries = permissions.parse(texts.split(b"\0")[:-1])
+    return tuple(entry.domid for entry in entries), permissions.pack(entries)
 
 
 def _place(connection: Connection, raw: bytes) -> str:

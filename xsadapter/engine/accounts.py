@@ -25,10 +25,11 @@ from xsadapter.engine.domains import Charged
 from xsadapter.engine.permissions import ANY_DOMAIN, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
     import rrdstore
     from xsadapter.engine.domains import Domain, Domains
+    from xsadapter.engine.index import Edit
 
 NODE: Final = 16
 ENTRY: Final = 8
@@ -79,15 +80,18 @@ class Tally:
 
     def add(self, path: str, node: rrdstore.Node) -> None:
         """One node. O(entries of its list)."""
+        self.count(path, node.meta, len(node.value))
+
+    def count(self, path: str, meta: bytes, size: int) -> None:
+        """The same of a node with this metadata and a value of so many bytes."""
         if path.startswith(private.ROOT):
             return
-        meta = node.meta
         alike = self._alike.get(meta)
         if alike is None:
             known = [domid for domid in listed(meta).named if domid and domid != ANY_DOMAIN]
             alike = self._alike[meta] = _Alike(tuple((self._domains.record(domid), {}) for domid in known))
         alike.nodes += 1
-        alike.bytes += len(node.value) + 2 * len(path) - path.rfind("/")
+        alike.bytes += size + 2 * len(path) - path.rfind("/")
         for domain, places in alike.named:
             place = area(path, domain)
             places[place] = places.get(place, 0) + 1
@@ -156,6 +160,32 @@ class Accounts:
                 self.went(change.path, change.old)
             if change.new is not None:
                 self.came(change.path, change.new)
+
+    def edited(self, before: rrdstore.Tree, edits: Iterable[Edit], made: Container[str]) -> bool:
+        """Settle a commit by its edits of the tree before it, where those places that were `made` were not.
+
+        False, and nothing is done, if it removed something. O(edits).
+        """
+        final: dict[str, tuple[int, bytes | None]] = {}
+        for path, value, meta in edits:
+            if value is None:
+                return False
+            known = final.get(path)
+            final[path] = len(value), known[1] if meta is None and known is not None else meta
+        tally = Tally(self._domains)
+        for path, (size, meta) in final.items():
+            if path.startswith(private.ROOT):
+                continue
+            old = None if path in made else before.get(path)
+            if old is not None:
+                if meta is None or meta == old.meta:
+                    if size != len(old.value):
+                        self.grew(old.meta, size - len(old.value))
+                    continue
+                self.went(path, old)
+            tally.count(path, meta or b"", size)
+        self.charge(tally.charges())
+        return True
 
     def _settle(self, path: str, node: rrdstore.Node, sign: int) -> None:
         if path.startswith(private.ROOT):

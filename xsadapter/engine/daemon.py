@@ -20,7 +20,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from xsadapter.commands import AT_ONCE, AT_ONCE_SPARING, HANDLERS, SPARING
+from xsadapter.commands import AT_ONCE, AT_ONCE_SPARING, HANDLERS, SPARING, WITHIN, WITHIN_SPARING
 from xsadapter.engine import lives, private
 from xsadapter.engine.accounts import Accounts
 from xsadapter.engine.connection import Connection
@@ -44,6 +44,7 @@ from xsadapter.engine.turns import Later, Turns
 from xsadapter.engine.update import Update
 from xsadapter.engine.view import Live, View
 from xsadapter.engine.watches import Watches
+from xsadapter.engine.within import answered_within
 from xsadapter.errors import RequestError
 from xsadapter.operations import NAMES, Kind, TransactionUse
 
@@ -88,6 +89,7 @@ class Daemon:
         "unburied",
         "update",
         "watches",
+        "within",
     )
 
     def __init__(
@@ -123,7 +125,7 @@ class Daemon:
         """The last one given to a connection."""
         self.update = Update()
         self._dispatch: Dispatch = HANDLERS
-        self.at_once = AT_ONCE
+        self.at_once, self.within = AT_ONCE, WITHIN
         self.short = False
         """Whether memory is short."""
         self.relieve: Callable[[], object] = lambda: None
@@ -135,6 +137,7 @@ class Daemon:
         """Whether what takes more memory is refused."""
         self.short = short
         self.at_once = AT_ONCE_SPARING if short else AT_ONCE
+        self.within = WITHIN_SPARING if short else WITHIN
         if self.counting is None:
             self._dispatch = SPARING if short else HANDLERS
 
@@ -304,10 +307,15 @@ class Daemon:
             if frame is None:
                 return False
             kind, request, transaction, payload = connection.asked = frame
-            if not transaction and connection.privileged and not flow.trail.io:
-                plain = self.at_once.get(kind)
-                if plain is not None and answered(self, connection, plain, kind, request, payload):
-                    return True
+            if connection.privileged and not flow.trail.io:
+                if transaction:
+                    within = self.within.get(kind)
+                    if within is not None and answered_within(self, connection, within, frame):
+                        return True
+                else:
+                    plain = self.at_once.get(kind)
+                    if plain is not None and answered(self, connection, plain, kind, request, payload):
+                        return True
         else:
             connection.held = None
             kind, request, transaction, payload = connection.asked = frame

@@ -55,10 +55,11 @@ def tell(watches: Watches, effects: Iterable[Effect], before: rrdstore.Tree, aft
                     change = Change(below, before, after)
                     if change.old is not None and change.new is None:
                         teller.tell_exactly(change, place)
-        change = Change(path, before, after)
-        if change.new is not None or change.old is not None:
-            told.add(path)
-            teller.tell(change)
+        if watches.reach(path):
+            change = Change(path, before, after)
+            if change.new is not None or change.old is not None:
+                told.add(path)
+                teller.tell(change)
     teller.end()
 
 

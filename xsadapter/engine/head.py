@@ -18,7 +18,10 @@ from xsadapter.engine.index import Indexes
 from xsadapter.paths import LETTERS
 
 if TYPE_CHECKING:
+    from collections.abc import Container, Iterable
+
     from xsadapter.engine.accounts import Accounts
+    from xsadapter.engine.index import Edit
     from xsadapter.engine.touched import Journal
     from xsadapter.engine.turns import Turns
     from xsadapter.engine.watches import Watches
@@ -149,7 +152,11 @@ class Head:
         self.moved()
         return without
 
-    def settle(self, before: rrdstore.Tree) -> None:
-        """The branch has moved from `before` by a commit whose changes are not known one by one. O(changes)."""
+    def settle(self, before: rrdstore.Tree, edits: Iterable[Edit] = (), made: Container[str] = ()) -> None:
+        """The branch has moved from `before` by a commit; of these `edits` and new places, if they are known.
+
+        O(changes), by what differs where they are not, or where something was removed.
+        """
         self.moved()
-        self.accounts.changed(self.store.diff(before, self.tree))
+        if not edits or not self.accounts.edited(before, edits, made):
+            self.accounts.changed(self.store.diff(before, self.tree))

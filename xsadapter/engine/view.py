@@ -58,13 +58,6 @@ class View(Protocol):
         """The same as they were sorted last, and what came and went since (`rrdstore.Tree.order`)."""
         ...
 
-    def put(self, operation: str, path: str, value: bytes) -> bool:
-        """Have a privileged client's value there: replace it, or make the node and those that are missing above it.
-
-        As `node`, `nearest`, `write` and `create` in one, if nothing else is concerned; whether that was done.
-        """
-        ...
-
     def write(self, operation: str, path: str, value: bytes, old: rrdstore.Node) -> None:
         """Replace the value of a node, which is `old` now."""
         ...
@@ -109,10 +102,6 @@ class Live:
     def order(self, path: str) -> Order:
         """See View."""
         return self._head.tree.order(path)
-
-    def put(self, operation: str, path: str, value: bytes) -> bool:  # noqa: ARG002 - what can be was done: `replace`
-        """See View."""
-        return False
 
     def write(self, operation: str, path: str, value: bytes, old: rrdstore.Node) -> None:
         """See View."""

@@ -200,6 +200,22 @@ class Watches:
             found.sort(key=_by_serial)
         return found
 
+    def reach(self, path: str) -> bool:
+        """Whether anybody may have to know of a change at `path`; False is sure. O(levels)."""
+        place = self._root(path)
+        if place.here:
+            return True
+        names, at = _components(path), 0
+        levels = len(names)
+        while at < levels:
+            below = place.below.get(names[at])
+            if below is None:
+                return False
+            if below.here:
+                return True
+            place, at = below, at + len(below.way)
+        return False
+
     def chain(self, path: str) -> Chain:
         """The places on the way to `path`, itself included, at which there are watches. O(levels)."""
         names, level, place = _components(path), 0, self._root(path)
