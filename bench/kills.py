@@ -51,7 +51,7 @@ SIZE = 2 << 20
 ENDS = ("", "-wal", "-shm", "-ring")
 KINDS = {
     "all": 36, "refs": 14, "cleaning": 12, "tuning": 8, "deleting": 8, "held": 12, "recovery": 12, "creation": 6,
-    "repair": 8,
+    "repair": 8, "planting": 10,
 }  # fmt: skip
 """What a round is about, and how often."""
 CUTS = 3
@@ -210,7 +210,7 @@ class Kills:
         path = str(self.folder / "bad" / "s.rrdb")
         shutil.rmtree(self.folder / "bad", ignore_errors=True)
         (self.folder / "bad").mkdir()
-        for end in ("", "-wal", "-ring"):
+        for end in ("", "-wal", "-ring", "-apart"):
             if Path(self.path + end).exists():
                 shutil.copyfile(self.path + end, path + end)
         for _ in range(random.choice((0, 1, 3, 30))):

@@ -24,6 +24,7 @@ what came of it: recovery does it again.
               5 a pin              number:u64
               6 a pin taken away   number:u64
               7 what is kept       branches:u32, each line:u64 picks:u32 rings:u32 keep:u16, keep, rings, picks (u64)
+              8 a commit planted   start:u64 length:u64 check:u32, and the commit, whose edits lie there (`apart`)
 
 Pure. Cost: O(bytes).
 """
@@ -32,7 +33,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from struct import Struct, error, pack, unpack_from
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rrdstore.history.branch import Meeting, Reach
 from rrdstore.history.commit import Edit, Key
@@ -59,6 +60,18 @@ _KEY = Struct("<QI")
 _NUMBER = Struct("<Q")
 _COUNT = Struct("<I")
 _FIT = Struct("<QIIH")
+_ELSEWHERE = Struct("<QQI")
+_PLANTED = 8
+
+
+class Elsewhere(NamedTuple):
+    """A commit whose edits lie in another file, as `apart` has it."""
+
+    entry: Entry
+    """Without its edits."""
+    start: int
+    length: int
+    check: int
 
 
 def encode(entry: Acknowledged, before: str | None = None) -> bytes:
@@ -153,7 +166,12 @@ def _is_below(path: str, above: str) -> bool:
     return bool(above) and path.startswith(above) and path[len(above) : len(above) + 1] == "/"
 
 
-def decode(data: bytes, before: str = "") -> Acknowledged:
+def elsewhere(named: Elsewhere) -> bytes:
+    """A commit whose edits lie elsewhere, as bytes."""
+    return _CHANGE.pack(0, _PLANTED, 0) + _ELSEWHERE.pack(*named[1:]) + encode(named.entry)
+
+
+def decode(data: bytes, before: str = "") -> Acknowledged | Elsewhere:
     """The entry of these bytes, and `before` as in `encode`; struct.error, ValueError."""
     if data[6:8] != b"\0\0":
         return _read_brief(data, before)
@@ -295,8 +313,11 @@ def _changed(change: RefChange) -> bytes:
     return _CHANGE.pack(0, kind, 0) + written(change)
 
 
-def _change(data: bytes) -> RefChange:
+def _change(data: bytes) -> RefChange | Elsewhere:
     _, kind, more = _CHANGE.unpack_from(data)
+    if kind == _PLANTED and not more:
+        where = _ELSEWHERE.unpack_from(data, _CHANGE.size)
+        return Elsewhere(_commit(data[_CHANGE.size + _ELSEWHERE.size :]), *where)
     if more or kind not in _FORMS:
         raise ValueError(f"a change of kind {kind}")
     return _FORMS[kind][2](data[_CHANGE.size :])

@@ -36,23 +36,23 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 from rrdstore.errors import Corrupt, Held, Unwritable
+from rrdstore.storage.apart import SUFFIX as APART
+from rrdstore.storage.apart import Apart, Lacking
 from rrdstore.storage.boot import boot
-from rrdstore.storage.entries import encode
+from rrdstore.storage.entries import Elsewhere, elsewhere, encode
 from rrdstore.storage.holder import UNKNOWN
 from rrdstore.storage.locking import SUFFIX
 from rrdstore.storage.protocol import Entry
 from rrdstore.storage.ring import (
-    HEAD,
-    MAGIC,
     PREFIX,
     RECORD,
     START,
     TURN,
+    Part,
     Short,
     begins,
     doubt,
     first,
-    head_of,
     part,
     salvaged,
     sorted_out,
@@ -60,7 +60,7 @@ from rrdstore.storage.ring import (
 )
 
 if TYPE_CHECKING:
-    from rrdstore.storage.protocol import Acknowledged
+    from rrdstore.storage.protocol import Acknowledged, Planted
 
 log = logging.getLogger("rrdstore")
 
@@ -68,7 +68,6 @@ _GENERATION, _BOOT, _END = 5, 6, 7
 """Where in the head, in words of 64 bits."""
 _NET, _EPOCH = 7, 9
 """The same, in words of 32 bits."""
-_PID = 32
 _ASKED_EVERY = 256
 """Entries that are not written between two attempts at a tick."""
 _PARTS = 16
@@ -105,6 +104,9 @@ class Journal:
         """How many entries since the cut were taken and not written, while none is (`forget`); -1: all are."""
         self.brief = True
         """Whether the store's format knows commits in brief."""
+        self.apart = Apart(path.removesuffix(SUFFIX) + APART, uuid)
+        self._elsewhere: list[tuple[Elsewhere, int]] = []
+        """What records name there that `recover` found, and of which generation each is."""
         self._author = ""
         """Who made the last record, if it is a commit, of this generation."""
 
@@ -132,21 +134,32 @@ class Journal:
             if self._at < self.size:
                 self._words[self._at >> 2] = 0
             self._same_boot = True
+            self.apart.found(self._elsewhere)
         return entries, fault
 
     def _walked(self, generation: int, start: int, said: int, end: int) -> tuple[list[Acknowledged], Corrupt | None]:
         """The entries from there on, `net` what lies before them, and what is wrong."""
         self.reset(generation, start, ended=False)
-        records = []
+        records: list[Acknowledged | Part] = []
+        self._elsewhere = []
+        lacking = None
         for record, at, check, own in walked(self._view, self._begin, self._generation, self._uuid, self.path):
-            records.append(record)
+            if isinstance(record, Elsewhere):
+                try:
+                    records.append(self.apart.read(record))
+                except Lacking as fault:
+                    lacking = fault
+                    break
+                self._elsewhere.append((record, own))
+            else:
+                records.append(record)
             if own != self._generation:
                 self._generation, self._cut = own, self._at
             self._at, self._seed = at, check
             self._author = record.author if isinstance(record, Entry) else ""
         self._limit = self.size if self._at >= self._begin else self._begin
         entries, self.net, torn = sorted_out(records, self.path)
-        return entries, torn or self._doubt(generation, said, end)
+        return entries, torn or (lacking if self._same_boot else None) or self._doubt(generation, said, end)
 
     def _doubt(self, wanted: int, said: int, end: int) -> Corrupt | None:
         """What is wrong if the head says that the records go to `end` of generation `said`."""
@@ -158,8 +171,10 @@ class Journal:
 
     def verified(self, generation: int, start: int) -> tuple[list[Acknowledged], bytes, Corrupt | None]:
         """What the file holds from there on as of now, read again: entries, the net before them, a fault. O(ring)."""
-        entries, net, _, fault = salvaged(bytes(self._view), self.path, self._uuid, generation, start)
-        return entries, net, None if isinstance(fault, Short) and not self._same_boot else fault
+        entries, net, _, fault = salvaged(
+            bytes(self._view), self.path, self._uuid, generation, start, fetch=self.apart.read
+        )
+        return entries, net, None if isinstance(fault, (Short, Lacking)) and not self._same_boot else fault
 
     @property
     def epoch(self) -> int:
@@ -194,6 +209,21 @@ class Journal:
         head = self._head
         head[_END], head[_GENERATION] = self._at, self._generation
         self._author = entry.author if entry.__class__ is Entry else ""
+        return True
+
+    def plant(self, entry: Planted, *, flush: bool = False) -> bool:
+        """As `append`, of a commit whose edits are put apart; False also if that cannot be. O(edits)."""
+        if self.forgotten >= 0:
+            self.forgotten += 1
+            return True
+        named = self.apart.put(entry, flush=flush)
+        if named is None or not self._put(elsewhere(named), flush=flush):
+            self.apart.clear()
+            if named is not None and self.held_by:
+                raise Held(self.path.removesuffix(SUFFIX), self.held_by)
+            return False
+        self.apart.named(self._generation)
+        self._head[_END], self._head[_GENERATION], self._author = self._at, self._generation, ""
         return True
 
     def _put(self, data: bytes, *, flush: bool) -> bool:
@@ -270,6 +300,7 @@ class Journal:
         self._limit = self.size if self._at >= start else start
         self._due = self.half
         if ended:
+            self.apart.past(generation)
             self.held_by = ""
             self._words[_NET] = 0
             if not self.forgotten:
@@ -313,6 +344,7 @@ class Journal:
         self._limit = self.size if self._at >= self._begin else self._begin
         self._due = max(self.half, self.used + self.size // 32)
         self.forgotten = -1
+        self.apart.past(self._generation)
         return True
 
     def _fits(self, records: list[bytes]) -> bool:
@@ -346,54 +378,3 @@ class Journal:
         self._view.release()
         self._map.close()
         os.close(self._descriptor)
-
-
-# Files
-
-
-def fill(descriptor: int, path: str, size: int, uuid: bytes, generation: int) -> None:
-    """Write a whole empty ring, all of it once, so that its blocks are there when they are mapped; Unwritable."""
-    try:
-        os.ftruncate(descriptor, 0)
-        head = HEAD.pack(MAGIC, uuid, size, 0, 0, 0, generation, boot(), START)
-        at = os.pwrite(descriptor, head, 0)
-        zeros = bytes(1 << 16)
-        while at < size:
-            at += os.pwrite(descriptor, zeros[: size - at], at)
-        os.fsync(descriptor)
-    except OSError as fault:
-        raise Unwritable(path, str(fault)) from fault
-
-
-def attach(descriptor: int, path: str, size: int, uuid: bytes, *, readonly: bool) -> Journal:
-    """The journal behind a descriptor, which it owns from now on; Corrupt if it is not this store's, Unwritable."""
-    try:
-        return _attached(descriptor, path, size, uuid, readonly=readonly)
-    except OSError as fault:
-        raise Unwritable(path, str(fault)) from fault
-
-
-def _attached(descriptor: int, path: str, size: int, uuid: bytes, *, readonly: bool) -> Journal:
-    head = os.pread(descriptor, HEAD.size, 0)
-    found = os.fstat(descriptor).st_size
-    if len(head) < HEAD.size or found != size:
-        raise Corrupt(path, f"{found} bytes", f"{size} bytes")
-    magic, owner, said, *_ = head_of(head)
-    if magic != MAGIC or owner != uuid or said != size:
-        raise Corrupt(path, f"the head of another file ({magic!r}, store {owner.hex()})", f"store {uuid.hex()}")
-    if not readonly:
-        os.pwrite(descriptor, os.getpid().to_bytes(4, "little"), _PID)
-    return Journal(path, descriptor, uuid, readonly=readonly)
-
-
-def reader(path: str, size: int, uuid: bytes) -> Journal:
-    """The journal of a store that others may write meanwhile; Corrupt."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as fault:
-        raise Corrupt(path, str(fault), "the journal of the store beside it") from fault
-    try:
-        return attach(descriptor, path, size, uuid, readonly=True)
-    except BaseException:
-        os.close(descriptor)
-        raise

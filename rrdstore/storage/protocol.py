@@ -41,6 +41,12 @@ class Entry(NamedTuple):
     """Of a merge: what it makes of the base of two branches."""
 
 
+class Planted(Entry):
+    """A commit of many places, all of them new: its edits lie beside the journal until a tick has stored it."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Begun:
     """A branch was made."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from rrdstore.errors import Corrupt, ReadOnly, Thinned
-from rrdstore.storage import cells, check, journal, locking, netting
+from rrdstore.storage import apart, cells, check, locking, netting, rings
 from rrdstore.storage.budget import Budget
 from rrdstore.storage.codec import decode, references
 from rrdstore.storage.container import file_size
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from rrdstore.history.commit import Record
     from rrdstore.storage.codec import References
     from rrdstore.storage.container import Container
+    from rrdstore.storage.journal import Journal
     from rrdstore.storage.protocol import Acknowledged, Problem, Progress, Tick
     from rrdstore.tree.node import Bucket, Node, Wide
 
@@ -227,20 +228,21 @@ class RingReader:
             self._journal.close()
 
 
-def _ring(held: Container) -> journal.Journal:
+def _ring(held: Container) -> Journal:
     """The journal; an empty one where it may be missing, as it is beside a copy of a closed store."""
     name, superblock = held.path + locking.SUFFIX, held.superblock()
     if not superblock.clean or Path(name).exists():
-        return journal.reader(name, held.layout.ring, held.uuid)
+        return rings.reader(name, held.layout.ring, held.uuid)
     descriptor = os.memfd_create("ring")
-    journal.fill(descriptor, name, held.layout.ring, held.uuid, superblock.generation)
-    return journal.attach(descriptor, name, held.layout.ring, held.uuid, readonly=True)
+    rings.fill(descriptor, name, held.layout.ring, held.uuid, superblock.generation)
+    return rings.attach(descriptor, name, held.layout.ring, held.uuid, readonly=True)
 
 
 def usage(held: Container, journal_used: int, budget: int) -> Usage:
     """Bytes and fill of an open file now."""
     layout, superblock, path = held.layout, held.superblock(), held.path
-    names = (path, path + "-wal", path + "-shm", path + locking.SUFFIX)
+    names = [path, path + "-wal", path + "-shm", path + locking.SUFFIX]
+    names += [path + apart.SUFFIX] if file_size(path + apart.SUFFIX) else []
     return Usage(
         layout.size,
         {name.rpartition("/")[2]: file_size(name) for name in names},

@@ -15,12 +15,16 @@ from zlib import crc32
 
 from rrdstore.errors import Corrupt
 from rrdstore.storage import entries
+from rrdstore.storage.entries import Elsewhere
 from rrdstore.storage.protocol import Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from rrdstore.storage.protocol import Acknowledged
+
+    Fetch = Callable[[Elsewhere], Acknowledged]
+    """What a record stands for whose edits lie elsewhere; Corrupt."""
 
 MAGIC = b"rrdring1"
 HEAD = Struct("<8s16s4I3Q")
@@ -91,7 +95,7 @@ def first(uuid: bytes, generation: int) -> int:
 
 def walked(
     view: memoryview, begin: int, generation: int, uuid: bytes, path: str
-) -> Iterator[tuple[Acknowledged | Part, int, int, int]]:
+) -> Iterator[tuple[Acknowledged | Part | Elsewhere, int, int, int]]:
     """The records from a byte on: each entry, where it ends, its checksum and generation; Corrupt.
 
     A part of a net that is not where the records begin is one that a crash cut short, and ends them.
@@ -122,7 +126,7 @@ def walked(
 
 def _record(
     view: memoryview, at: int, generation: int, seed: int, path: str, author: str = ""
-) -> tuple[Acknowledged | Part, int, int] | None:
+) -> tuple[Acknowledged | Part | Elsewhere, int, int] | None:
     """The record at a byte, if it is whole and the next: its entry, where it ends, its checksum."""
     if at + PREFIX > len(view):
         return None
@@ -167,7 +171,7 @@ def _rank(at: int, begin: int, size: int) -> int:
 
 
 def salvaged(
-    data: bytes, path: str, uuid: bytes, generation: int | None, start: int = START
+    data: bytes, path: str, uuid: bytes, generation: int | None, start: int = START, *, fetch: Fetch
 ) -> tuple[list[Acknowledged], bytes, bytes, Corrupt | None]:
     """The entries from a generation and byte on in the bytes of a ring, the net before them, whose it is, and a fault.
 
@@ -185,7 +189,7 @@ def salvaged(
     read, fault = (wanted, begin), None
     try:
         for record, at, _, own in walked(view, begin, wanted, head.uuid, path):
-            records.append(record)
+            records.append(fetch(record) if isinstance(record, Elsewhere) else record)
             read = own, at
     except Corrupt as found:
         fault = found
@@ -205,7 +209,7 @@ def sorted_out(records: Sequence[Acknowledged | Part], path: str) -> tuple[list[
     return found, b"".join(one.data for one in parts), None
 
 
-def decode(data: bytes, author: str = "") -> Acknowledged | Part:
+def decode(data: bytes, author: str = "") -> Acknowledged | Part | Elsewhere:
     """What lies in a record, `author` having made the commit before it, if one is; struct.error, ValueError."""
     if not any(data[:8]):
         _, place, of = _PART.unpack_from(data)

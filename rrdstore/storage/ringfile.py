@@ -2,7 +2,8 @@
 
 Rule: what is created is there in full or not at all, and whoever writes holds the journal's lock from before
 the first look at the file until after the last. The files of store `host.rrdb`: `host.rrdb`, SQLite's own
-`host.rrdb-wal` and `host.rrdb-shm` while it is open, and the journal `host.rrdb-ring`. They lie beside the file itself
+`host.rrdb-wal` and `host.rrdb-shm` while it is open, the journal `host.rrdb-ring`, and `host.rrdb-apart` while what was
+planted is not stored yet (`apart`). They lie beside the file itself
 and go by its whole name: not beside a symbolic link to it, which would give it two journals, and whatever becomes of
 the directory that the process is in.
 """
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rrdstore.errors import Corrupt, Exists, Locked, StoreError
-from rrdstore.storage import container, creation, journal, locking
+from rrdstore.storage import apart, container, creation, locking, rings
 from rrdstore.storage.layout import NO_SERIES, Layout, SeriesRoom, plan
 from rrdstore.storage.reader import RingReader
 from rrdstore.storage.writer import RingWriter
@@ -73,9 +74,9 @@ def _made(
     ring = path + locking.SUFFIX
     try:
         with container.faults(path):
-            for end in (_NEW, "", "-wal", "-shm"):
+            for end in (_NEW, "", "-wal", "-shm", apart.SUFFIX):
                 Path(path + end).unlink(missing_ok=True)
-        journal.fill(descriptor, ring, layout.ring, uuid, generation=1)
+        rings.fill(descriptor, ring, layout.ring, uuid, generation=1)
         creation.create(path + _NEW, layout, uuid, epoch, progress)
         with container.faults(path):
             synced(path + _NEW)
@@ -133,7 +134,7 @@ def remove(path: str) -> None:
     descriptor = _ring(path)
     try:
         with container.faults(path):
-            for end in ("", "-wal", "-shm", locking.SUFFIX):
+            for end in ("", "-wal", "-shm", apart.SUFFIX, locking.SUFFIX):
                 Path(path + end).unlink(missing_ok=True)
     finally:
         os.close(descriptor)
@@ -147,7 +148,7 @@ def _writer(path: str, descriptor: int, sync: str, memory: int) -> RingWriter:
         undo.callback(held.close)
         for where, found, expected in held.strangers():
             raise Corrupt(f"{path}, {where}", found, f"{expected}; it can be read, and written when it is repaired")
-        ring = journal.attach(descriptor, path + locking.SUFFIX, held.layout.ring, held.uuid, readonly=False)
+        ring = rings.attach(descriptor, path + locking.SUFFIX, held.layout.ring, held.uuid, readonly=False)
         undo.pop_all()  # The journal owns the descriptor now.
         undo.callback(held.close)
         undo.callback(ring.close)
@@ -169,7 +170,7 @@ def _ring(path: str) -> int:
                 raise
             descriptor = locking.lock(name, make=True)
             if not os.fstat(descriptor).st_size:  # Else another process has made it since, and used it.
-                journal.fill(descriptor, name, held.layout.ring, held.uuid, superblock.generation)
+                rings.fill(descriptor, name, held.layout.ring, held.uuid, superblock.generation)
             return descriptor
         finally:
             held.close()

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 from rrdstore.errors import Corrupt, NoStore, StoreError
 from rrdstore.storage import locking, schema, untying
+from rrdstore.storage.apart import SUFFIX as APART
+from rrdstore.storage.apart import Apart
 from rrdstore.storage.layout import GRAIN, LOCATIONS_A_ROW, MIB, ROW, Layout, plan
 from rrdstore.storage.names import Names
 from rrdstore.storage.objects import HEADER, Missing, assembled, header, unpack, whole
@@ -280,7 +282,8 @@ class Salvage:
             return
         last = max((kept.record.number for kept in found.kept), default=0)
         where = (found.superblock.generation, found.superblock.start) if found.superblock else (None, 0)
-        entries, net, uuid, fault = salvaged(data, name, found.uuid, *where)
+        apart = Apart(self.path + APART, found.uuid or data[8:24])
+        entries, net, uuid, fault = salvaged(data, name, found.uuid, *where, fetch=apart.read)
         if net:
             try:
                 made = untying.untied(

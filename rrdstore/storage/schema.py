@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 APPLICATION = 0x72726462
 """`rrdb`, in the header of the SQLite file."""
-FORMAT = 4
-FORMATS = (2, 3, 4)
+FORMAT = 5
+FORMATS = (2, 3, 4, 5)
 """Those that can be read, and written: `formats`."""
 
 KNOWN = f"format {', '.join(map(str, FORMATS[:-1]))} or {FORMATS[-1]}"

@@ -12,14 +12,14 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from rrdstore.errors import HINDERED, Corrupt, Held, StoreError
-from rrdstore.storage import cells, check, entries, formats, netting
+from rrdstore.storage import cells, check, formats, netting
 from rrdstore.storage.budget import Budget
 from rrdstore.storage.codec import decode
 from rrdstore.storage.foretelling import Foretelling, each
 from rrdstore.storage.freeing import weigh
 from rrdstore.storage.loader import Loader
 from rrdstore.storage.objects import Missing, Objects
-from rrdstore.storage.protocol import State
+from rrdstore.storage.protocol import Planted, State
 from rrdstore.storage.reader import usage
 from rrdstore.storage.records import read_branches, read_pins, read_tags
 from rrdstore.storage.ticking import Ticking
@@ -53,7 +53,7 @@ class RingWriter:
             ring.half = min(ring.half, self._budget.size // 16)
         self._ticks = Ticking(held, ring, self._objects, self.load, self._budget)
         self._closed, self._older = False, formats.older(held)
-        ring.brief = not self._older
+        ring.brief = not 0 < self._older < formats.BRIEF
         # If a reader is in the way, the journal's head says the epoch until a transaction can.
         self._journal.epoch = self._objects.begin_epoch(ring.epoch)
         with suppress(Held):
@@ -159,7 +159,7 @@ class RingWriter:
             self._container.assure()
             self._objects.superblock.writes += 1
         if self._older:
-            missing = self._older < formats.REFS and entries.is_new(entry)
+            missing = formats.lacks(self._older, entry)
             try:
                 if missing or not self._journal.held_by:
                     formats.renew(self._container)
@@ -167,6 +167,8 @@ class RingWriter:
             except HINDERED:
                 if missing:
                     return False  # A net is in every format.
+        if entry.__class__ is Planted:
+            return self._journal.plant(entry, flush=self._flush)
         return self._journal.append(entry, flush=self._flush)
 
     @property

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from rrdstore.tree.resolution import Given
 
 T = TypeVar("T")
+Place = tuple[str, bytes, bytes]
 _tuple = tuple.__new__  # a third of what calling a named tuple costs
 
 
@@ -173,13 +174,15 @@ class Branch:
             raise TypeError(f"opaque is bytes, not {type(opaque).__name__}")
         return self._change(made, message, author, opaque)
 
-    def plant(self, places: Iterable[tuple[str, bytes, bytes]], message: str = "", author: str = "") -> Commit:
+    def plant(self, places: Iterable[Place], message: str = "", author: str = "", *, later: bool = False) -> Commit:
         """Make many new places: the path of each, its value and its meta; those above them are made as needed.
 
-        The same as to set them one by one, in a third of the time if parents come before their children. In one
-        commit, or in several if one would be larger than the store takes; the last of them. More than a thousand are
-        stored at once, past the journal. InvalidPath, Exists for a place that is there or comes twice, ValueError
-        for none at all: nothing was changed. StoreFull, TooLarge, Held: nothing of that commit was. O(places).
+        The same as to set them one by one, in a third of the time if parents come before their children. In one commit,
+        or in several if one would be larger than the store takes; the last of them. More than a thousand are stored at
+        once, past the journal; or `later`, by the ticks that come, and lie until then in a file beside the store,
+        `PATH-apart`, beyond its size, so that a kill loses nothing.
+        InvalidPath, Exists for a place that is there or comes twice, ValueError for none at all: nothing was changed.
+        StoreFull, TooLarge, Held: nothing of that commit was. O(places).
         """
         made = tuple([Edit(*one) for one in places])
         if not made:
@@ -187,9 +190,8 @@ class Branch:
         for _, value, meta in made:
             if not isinstance(value, bytes) or not isinstance(meta, bytes):
                 raise TypeError(f"value and meta are bytes, not {type(value).__name__} and {type(meta).__name__}")
-        line = self._line
         self._ledger.check_writable()
-        record = plant(self._ledger, line, made, message, author)
+        record = plant(self._ledger, line := self._line, made, message, author, later=later)
         self._ledger.run.begin(line, record)
         return Commit(self._ledger, record)
 

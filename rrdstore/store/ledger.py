@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from rrdstore.errors import HINDERED, Closed, ReadOnly, StoreError, Unwritable
 from rrdstore.history.commit import AUTHOR_BYTES, MESSAGE_BYTES, Edit, Key, Record, commit_id, cut
 from rrdstore.history.history import History
-from rrdstore.storage.protocol import Entry
+from rrdstore.storage.protocol import Entry, Planted
 from rrdstore.store.branching import Branching
 from rrdstore.store.commit import Commit
 from rrdstore.store.config import MAIN, Config
@@ -47,10 +47,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("rrdstore")
 
 
-def _nothing() -> None:
-    """Nobody has anything to give."""
-
-
 class Ledger:
     """One history, one storage, one clock. The facade's objects share it; users see `Store`."""
 
@@ -67,7 +63,7 @@ class Ledger:
         """Whether another process, or the file system, keeps it from being written."""
         self.when_held: WhenHeld = "fail"
         self.when_unwritable: WhenHeld = "fail"
-        self.relieve: Callable[[], object] = _nothing
+        self.relieve: Callable[[], object] = lambda: None
         """Called when memory has run out, before more is taken to be again what was acknowledged."""
         self.closed = False
         self.config = Config()
@@ -155,11 +151,12 @@ class Ledger:
         merged: Record | None = None,
         meeting: Meeting | None = None,
         straight: int = 0,
+        kind: type[Entry] = Entry,
     ) -> Record:
         """Make one commit of `edits` on a branch.
 
         `root` is the tree if it is known, `merged` a second parent and `meeting` what then becomes of the base.
-        What it costs, `straight`, is said if it is to be stored straight, past the journal.
+        What it costs, `straight`, is said if it is to be stored straight, past the journal, or is Planted.
         """
         storage = self.storage
         if self.closed or storage.readonly or self.leases.ended:
@@ -184,11 +181,12 @@ class Ledger:
         try:
             journalled = True
             if bounded:
-                entry = (number, epoch, line.id, parents, rt, wall, author, message, edits, opaque, meeting)
+                said = (number, epoch, line.id, parents, rt, wall, author, message, edits, opaque, meeting)
+                entry = tuple.__new__(kind, said)
                 try:
-                    journalled = not straight and storage.append(tuple.__new__(Entry, entry))
+                    journalled = (not straight or kind is Planted) and storage.append(entry)
                 except HINDERED as fault:
-                    journalled = self.holding.append(Entry(*entry), fault)
+                    journalled = self.holding.append(entry, fault)
                 self.room.reserve(cost)
             self.admit(line, record, edits, meeting)
         except BaseException as fault:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from rrdstore.history.branch import begun
 from rrdstore.history.commit import Record
 from rrdstore.policy import Rings, parse
-from rrdstore.storage.protocol import Begun, Ended, Entry, Fitted, Pinned, Tagged, Unpinned, Untagged
+from rrdstore.storage.protocol import Begun, Ended, Entry, Fitted, Pinned, Planted, Tagged, Unpinned, Untagged
 from rrdstore.store.merging import applied
+from rrdstore.store.planting import planted
 from rrdstore.store.refitting import refit
 from rrdstore.store.room import change_cost
 from rrdstore.tree.edit import EMPTY
@@ -65,6 +66,7 @@ def _begun(ledger: Ledger, made: Begun) -> Record | None:
 
 _DONE: dict[type, Callable[[Ledger, Any], Record | None]] = {
     Entry: _commit,
+    Planted: planted,
     Begun: _begun,
     Ended: lambda ledger, made: ledger.history.end(ledger.history.lines[made.line]),
     Tagged: lambda ledger, made: ledger.history.tag(made.name, made.key),

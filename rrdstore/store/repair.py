@@ -20,7 +20,7 @@ from rrdstore.errors import Corrupt, NoStore, StoreError, StoreFull
 from rrdstore.history.clock import SystemClock
 from rrdstore.history.commit import commit_id
 from rrdstore.policy import parse
-from rrdstore.storage import container, locking, ringfile
+from rrdstore.storage import apart, container, locking, ringfile
 from rrdstore.storage.layout import FRAME, KIB, PAGE, plan
 from rrdstore.storage.refs import called
 from rrdstore.storage.salvage import Salvage
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     Rows = Mapping[str, Mapping[int, bytes]]
 
-_FILES = ("", "-wal", "-shm", locking.SUFFIX, "-journal")
+_FILES = ("", "-wal", "-shm", locking.SUFFIX, apart.SUFFIX, "-journal")
 _NEW, _OLD, _ASIDE = "-repaired", "-damaged", "-aside"
 
 
@@ -256,7 +256,7 @@ def _swapped(path: str) -> str:
     fresh = locking.lock(path + _NEW + locking.SUFFIX)
     try:
         Path(path + _NEW + locking.SUFFIX).rename(path + locking.SUFFIX)
-        for end in ("-wal", "-shm", "-journal"):
+        for end in ("-wal", "-shm", apart.SUFFIX, "-journal"):
             Path(path + end).unlink(missing_ok=True)
         Path(path + _NEW).rename(path)
         ringfile.synced(str(Path(path).absolute().parent))

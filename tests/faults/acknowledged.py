@@ -65,7 +65,7 @@ def after(state: State, step: Step, number: int) -> State:
     verb, *rest = step
     branches = dict(state.branches)
     number_now = max(state.number, number)
-    if verb in {"set", "edit", "remove", "merge"}:
+    if verb in {"set", "edit", "remove", "merge", "plant"}:
         was = branches[rest[0]]
         if number == was.number:
             return state
@@ -106,7 +106,7 @@ def _changed(state: State, verb: str, rest: Step) -> Content:
         mine = {path: data for path, data in content.items() if path.startswith(f"/{into}/")}
         return mine | {path: data for path, data in theirs.items() if not path.startswith(f"/{into}/")}
     for path, text, padding in (
-        rest[1] if verb == "edit" else [[*rest[1:], "", 0][:3] if verb == "remove" else rest[1:]]
+        rest[1] if verb in {"edit", "plant"} else [[*rest[1:], "", 0][:3] if verb == "remove" else rest[1:]]
     ):
         if text:
             content[path] = value(text, padding)
@@ -163,6 +163,6 @@ class Said:
         last = self.states[-1]
         found = self.states[self.sure :] if power_cut else [last]
         if self.under_way is not None:
-            number = last.number + 1 if self.under_way[0] in {"set", "edit", "remove", "merge", "begin"} else 0
+            number = last.number + 1 if self.under_way[0] in {"set", "edit", "remove", "merge", "plant", "begin"} else 0
             found = [*found, after(last, self.under_way, number)]
         return found

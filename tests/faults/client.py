@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import rrdstore
+from rrdstore.store import planting
 from tests.faults.acknowledged import LARGE, State, Step, after, value
 
 if TYPE_CHECKING:
@@ -26,10 +27,11 @@ MAIN_KEEPS = ("last:40 *:8", "last:12 1s:10s *:6", "last:30 2s:12s")
 FORK_KEEPS = ("last:6", "last:3 *:4")
 USUAL = {
     "set": 60, "edit": 10, "remove": 8, "large": 2, "fork": 2, "begin": 0.5, "delete": 1.5, "merge": 3, "tag": 1.5,
-    "untag": 1, "pin": 1, "unpin": 1, "tune": 1, "tick": 4, "slice": 8, "compact": 0.6,
+    "untag": 1, "pin": 1, "unpin": 1, "tune": 1, "tick": 4, "slice": 8, "compact": 0.6, "plant": 4,
 }  # fmt: skip
 MOODS = {
     "all": USUAL,
+    "planting": {"set": 20, "plant": 30, "remove": 20, "slice": 20, "tick": 4, "fork": 2, "delete": 2},
     "cleaning": {"set": 30, "large": 25, "remove": 6, "tick": 12, "slice": 12, "compact": 4},
     "tuning": {"set": 30, "tune": 12, "tick": 3, "slice": 6, "compact": 3},
     "refs": {
@@ -62,6 +64,7 @@ class Client:
 
     def live(self, mood: str, steps: int) -> None:
         """So many steps, unless it is killed before; whatever happens is said."""
+        planting.FEW = 0  # What is planted goes apart, however little it is.
         try:
             for _ in range(steps):
                 if not self._opened():
@@ -117,6 +120,9 @@ class Client:
             return store.branch(rest[0]).head.number
         if verb == "merge":
             return store.branch(rest[0]).merge(rest[1]).number
+        if verb == "plant":
+            places = [(path, value(text, padding), b"") for path, text, padding in rest[1]]
+            return store.branch(rest[0]).plant(places, later=rest[2]).number
         if verb == "begin":
             return store.branch(rest[0], create=True, keep=rest[1]).head.number
         if verb == "unpin":
@@ -150,6 +156,11 @@ class Client:
         if verb == "edit":
             paths = random.sample(range(24), random.randrange(1, 9))
             return ["edit", branch, [[f"/{own}/k{at}", f"{text}:{at}", random.choice((0, 300))] for at in paths]]
+        if verb == "plant":
+            free = sorted({f"/{own}/p{at}/below" for at in range(40)}.difference(mine))
+            some = random.sample(free, min(len(free), random.randrange(2, 12)))
+            places = [[path, text, random.choice((0, 40, 2000))] for path in some]
+            return ["plant", branch, places, random.random() < 0.8] if some else None
         if verb == "remove":
             return ["remove", branch, random.choice(mine)] if mine else None
         if verb in {"fork", "begin"}:

@@ -16,7 +16,7 @@ import pytest
 
 import rrdstore
 from rrdstore.history.commit import Key
-from rrdstore.storage import journal, locking
+from rrdstore.storage import journal, locking, rings
 from rrdstore.storage.protocol import Entry, Fitted
 from rrdstore.testing import ManualClock
 from tests.faults.life import content
@@ -90,8 +90,8 @@ class Journalled:
             shutil.copyfile(self.path + ".saved" + end, self.path + end)
         name = self.path + locking.SUFFIX
         descriptor = locking.lock(name, make=True)
-        journal.fill(descriptor, name, self.ring, self.uuid, self.generation)
-        ring = journal.attach(descriptor, name, self.ring, self.uuid, readonly=False)
+        rings.fill(descriptor, name, self.ring, self.uuid, self.generation)
+        ring = rings.attach(descriptor, name, self.ring, self.uuid, readonly=False)
         ring.reset(self.generation)
         assert all(ring.append(entry) for entry in entries)
         ring.close()

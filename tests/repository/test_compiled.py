@@ -71,12 +71,16 @@ def test_no_class_that_is_interpreted_is_one_of_a_compiled_one():
         (path, node) for path, tree in sources.items() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)
     ]
     compiled = {
-        node.name for path, node in kinds if path in COMPILED and "Protocol" not in map(ast.unparse, node.bases)
+        (path.partition("/")[0], node.name)
+        for path, node in kinds
+        if path in COMPILED and "Protocol" not in map(ast.unparse, node.bases)
     }
     found = [
         f"{path}: {node.name}"
         for path, node in kinds
-        if path not in COMPILED and compiled & set(map(ast.unparse, node.bases))
+        for base in map(ast.unparse, node.bases)
+        # The engine knows no class of the daemon's, whatever it is called.
+        if path not in COMPILED and compiled & {(path.partition("/")[0], base), ("rrdstore", base)}
     ]
-    assert "Connection" in compiled
+    assert ("xsadapter", "Connection") in compiled
     assert not found

@@ -126,7 +126,7 @@ def read(path: Path, uuid: str, generation: int, start: int) -> tuple[Net | None
             above = entries[-1] if follows else None
             entries.append(_brief(record, above.author if isinstance(above, Entry) else ""))
         else:
-            entries.append(_entry(record) if any(record[:8]) else _change(record))
+            entries.append(_entry(record) if any(record[:8]) else _change(record, Path(f"{path}-apart"), owner))
     return _net(zlib.decompress(body)) if parts else None, entries
 
 
@@ -186,7 +186,7 @@ def _places(of: _Bytes):
             yield path, (of.take(value), of.take(meta), created, modified)
 
 
-def _change(data: bytes) -> Change:
+def _change(data: bytes, apart: Path, owner: bytes) -> Change:
     of = _Bytes(data)
     _, kind, zero = of.numbers("<QII")
     assert zero == 0
@@ -202,10 +202,27 @@ def _change(data: bytes) -> Change:
         made = Change(kind, fits=[_fit(of) for _ in range(*of.numbers("<I"))])
     elif kind == 3:
         made = Change(kind, of.numbers("<QI"), of.take(len(data) - of.at).decode())
+    elif kind == 8:
+        start, length, check = of.numbers("<QQI")
+        return _planted(_entry(of.take(len(data) - of.at)), apart.read_bytes()[start : start + length], check, owner)
     else:
         assert kind == 4
         made = Change(kind, (), of.take(len(data) - of.at).decode())
     assert of.at == len(data)
+    return made
+
+
+def _planted(made: Entry, section: bytes, check: int, owner: bytes) -> Entry:
+    assert crc32(section, crc32(made.number.to_bytes(8, "little"), crc32(owner))) == check
+    assert not made.edits
+    of = _Bytes(section)
+    places, metas, paths = of.numbers("<III")
+    values, which, kinds = of.numbers(f"<{places}I"), of.numbers(f"<{places}I"), of.numbers(f"<{metas}I")
+    names = of.take(paths).decode().split("\0")
+    contents = [of.take(length) for length in values]
+    lists = [of.take(length) for length in kinds]
+    assert (of.at, len(names)) == (len(section), places)
+    made.edits = [(name, value, lists[at]) for name, value, at in zip(names, contents, which, strict=True)]
     return made
 
 

@@ -80,7 +80,7 @@ class File:
         ask = self.database.execute
         assert ask("PRAGMA application_id").fetchone()[0] == 0x72726462
         version = ask("PRAGMA user_version").fetchone()[0]
-        assert version in {2, 3, 4}
+        assert version in {2, 3, 4, 5}
         assert ask("PRAGMA page_size").fetchone()[0] == 4096
         meta = dict(ask("SELECT k, v FROM meta").fetchall())
         assert meta["format"] == str(version)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rrdstore.history.commit import Edit, Key
-from rrdstore.storage import entries, journal, locking, ring
+from rrdstore.storage import entries, locking, ring, rings
 from tests.storage.test_journal import ENTRIES, REFS, SIZE, TEXT, UUID, entry, recovered, stored
 
 
@@ -72,8 +72,8 @@ def test_who_made_a_commit_is_read_as_it_was_whatever_lies_before_it(made, drawn
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/s-ring"
         descriptor = locking.lock(path, make=True)
-        journal.fill(descriptor, path, SIZE, UUID, generation=1)
-        opened = journal.attach(descriptor, path, SIZE, UUID, readonly=False)
+        rings.fill(descriptor, path, SIZE, UUID, generation=1)
+        opened = rings.attach(descriptor, path, SIZE, UUID, readonly=False)
         assert recovered(opened, 1) == []
         begin, since = (1, ring.START), []
         for one in made:
@@ -90,7 +90,7 @@ def test_who_made_a_commit_is_read_as_it_was_whatever_lies_before_it(made, drawn
                 assert recovered(opened, *begin) == since
             assert opened.append(one)
             since.append(one)
-        reader = journal.reader(path, SIZE, UUID)
+        reader = rings.reader(path, SIZE, UUID)
         assert recovered(reader, *begin) == since
         reader.close()
         opened.close()

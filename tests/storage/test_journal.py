@@ -12,7 +12,7 @@ from rrdstore.errors import Corrupt, Held, Locked
 from rrdstore.history.branch import Meeting, Reach
 from rrdstore.history.commit import Edit, Key
 from rrdstore.storage import entries as entries_bytes
-from rrdstore.storage import journal, locking
+from rrdstore.storage import journal, locking, rings
 from rrdstore.storage import ring as ring_records
 from rrdstore.storage.protocol import Begun, Ended, Entry, Fit, Fitted, Pinned, Tagged, Unpinned, Untagged
 
@@ -70,7 +70,7 @@ def entry(number, size=10):
 def path(tmp_path):
     path = str(tmp_path / "s-ring")
     descriptor = locking.lock(path, make=True)
-    journal.fill(descriptor, path, SIZE, UUID, generation=1)
+    rings.fill(descriptor, path, SIZE, UUID, generation=1)
     os.close(descriptor)
     return path
 
@@ -92,7 +92,7 @@ class Opened:
     """A journal open for writing, closed at the end."""
 
     def __init__(self, path):
-        self.journal = journal.attach(locking.lock(path), path, SIZE, UUID, readonly=False)
+        self.journal = rings.attach(locking.lock(path), path, SIZE, UUID, readonly=False)
 
     def __enter__(self):
         return self.journal
@@ -293,7 +293,7 @@ def test_one_writer(path):
             locking.lock(path)
         assert caught.value.pid == os.getpid()
         assert caught.value.path == path.removesuffix("-ring")
-        reader = journal.reader(path, SIZE, UUID)
+        reader = rings.reader(path, SIZE, UUID)
         assert recovered(reader, 1) == []
         reader.close()
     with Opened(path):
@@ -316,7 +316,7 @@ def test_a_ring_that_is_not_the_stores(path, damage):
         Opened(path)
     assert caught.value.where == path
     with pytest.raises(Corrupt):
-        journal.reader(path, SIZE, UUID)
+        rings.reader(path, SIZE, UUID)
 
 
 @given(
@@ -327,8 +327,8 @@ def test_at_every_moment_what_no_tick_covers_is_recovered(steps):
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/s-ring"
         descriptor = locking.lock(path, make=True)
-        journal.fill(descriptor, path, SIZE, UUID, generation=1)
-        ring = journal.attach(descriptor, path, SIZE, UUID, readonly=False)
+        rings.fill(descriptor, path, SIZE, UUID, generation=1)
+        ring = rings.attach(descriptor, path, SIZE, UUID, readonly=False)
         where, pending, cut, number = (1, ring_records.START), [], None, 0
         assert recovered(ring, *where) == []
         for what, size in steps:
@@ -344,17 +344,17 @@ def test_at_every_moment_what_no_tick_covers_is_recovered(steps):
                 cut = len(pending)
             elif what == "end" and cut is not None:
                 where = ring.rest()
-                reader = journal.reader(path, SIZE, UUID)
+                reader = rings.reader(path, SIZE, UUID)
                 assert recovered(reader, *where) == pending[cut:]
                 reader.close()
                 ring.reset(*where)
                 pending, cut = pending[cut:], None
             elif what == "reopen":
                 ring.close()
-                ring = journal.attach(locking.lock(path), path, SIZE, UUID, readonly=False)
+                ring = rings.attach(locking.lock(path), path, SIZE, UUID, readonly=False)
                 assert recovered(ring, *where) == pending
                 cut = None
-            reader = journal.reader(path, SIZE, UUID)
+            reader = rings.reader(path, SIZE, UUID)
             assert recovered(reader, *where) == pending
             assert reader.used == ring.used
             reader.close()

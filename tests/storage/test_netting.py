@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rrdstore.errors import Corrupt
-from rrdstore.storage import delta, journal, net, ringfile
+from rrdstore.storage import delta, journal, net, ringfile, rings
 from rrdstore.storage import ring as ring_records
 from rrdstore.storage.layout import plan
 from rrdstore.storage.protocol import SeriesTick, Tick
@@ -131,7 +131,7 @@ def test_a_net_takes_the_place_of_what_it_covers_and_appending_goes_on(path):
     with Opened(path) as ring:
         assert [one.number for one in recovered(ring, 1)] == [80]
         assert ring.net == data * 2
-        reader = journal.reader(path, RING, UUID)
+        reader = rings.reader(path, RING, UUID)
         assert [one.number for one in recovered(reader, 1)] == [80]
         assert reader.net == data * 2
         assert reader.verified(1, ring_records.START)[:2] == ([entry(80)], data * 2)

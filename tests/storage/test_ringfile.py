@@ -129,7 +129,7 @@ def test_a_newer_format_is_named(path, created):
     with pytest.raises(Corrupt) as caught:
         ringfile.open(path)
     assert "format 9" in str(caught.value)
-    assert "format 2, 3 or 4" in str(caught.value)
+    assert "format 2, 3, 4 or 5" in str(caught.value)
 
 
 def test_one_writer_at_a_time_and_its_pid_is_named(path, created):
