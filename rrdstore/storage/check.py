@@ -17,7 +17,7 @@ from rrdstore.storage.container import file_size
 from rrdstore.storage.kept import KeptTable
 from rrdstore.storage.layout import CHARGE, MIB, PAGE
 from rrdstore.storage.locking import SUFFIX
-from rrdstore.storage.objects import HEADER, Missing, header, unpack, whole
+from rrdstore.storage.packing import HEADER, Missing, header, unpack, whole
 from rrdstore.storage.protocol import Problem
 from rrdstore.storage.records import read_branches, read_dying, read_pins, read_tags
 from rrdstore.storage.refs import Refs

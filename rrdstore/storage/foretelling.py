@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from rrdstore.storage.kept import handed_on
 from rrdstore.storage.layout import CHARGE
-from rrdstore.storage.objects import LENGTH
+from rrdstore.storage.packing import LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, cast
 
 from rrdstore.errors import Corrupt
 from rrdstore.storage.codec import references, referred
-from rrdstore.storage.objects import LENGTH, LENGTH_BITS, Missing, Objects
+from rrdstore.storage.packing import LENGTH, LENGTH_BITS, Missing
 from rrdstore.tree.node import BITS, FANOUT, name_hash
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from rrdstore.storage.codec import References
+    from rrdstore.storage.objects import Objects
     from rrdstore.storage.records import Dying
 
 log = logging.getLogger("rrdstore")

@@ -16,7 +16,7 @@ from rrdstore.history.authors import greatest
 from rrdstore.history.branch import NOBODY
 from rrdstore.storage.layout import KEPT, KEPT_A_PAGE, KEPT_ROWS
 from rrdstore.storage.names import Names
-from rrdstore.storage.objects import LENGTH_BITS
+from rrdstore.storage.packing import LENGTH_BITS
 from rrdstore.storage.records import Dying, Kept, kept_rows, read_kept
 from rrdstore.storage.storing import MOST_REPLACED
 

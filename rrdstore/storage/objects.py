@@ -2,13 +2,8 @@
 
 Rule: numbers are handed out in order and never again; a number whose place among the locations (number
 modulo their count) is taken is skipped. An object larger than a piece may be becomes pieces, objects
-themselves, and a list of them; freeing it frees these first. Every object carries number, length, kind
-and a checksum, compared whenever it is read.
+themselves, and a list of them; freeing it frees these first. How each lies in its segment: `packing`.
 
-    object   = number:u48 length:u16 tag:u8 checksum:u32 bytes, padded to a multiple of the grain
-    tag      = kind + (levels of pieces << 4)
-    checksum = CRC-32 of the bytes, begun with the low 32 bits of number xor (length + (tag << 24))
-    pieces   = total:u64, then the number:u64 of each
     location = 0 (none), or 1 + (segment x segment size + offset) / grain      u32, 1,007 a row of `loc`
 
 The cleaner is here too, as it is nothing but moving objects: it takes the segments in which least lives,
@@ -23,11 +18,22 @@ from array import array
 from mmap import mmap
 from struct import Struct
 from typing import TYPE_CHECKING
-from zlib import crc32
 
 from rrdstore.errors import Corrupt, StoreFull
 from rrdstore.storage.codec import PIECE
 from rrdstore.storage.layout import CHARGE, FRAME, LOCATIONS_A_ROW, SPARE
+from rrdstore.storage.packing import (
+    HEADER,
+    LENGTH,
+    LENGTH_BITS,
+    Missing,
+    assembled,
+    header,
+    pack,
+    piece_list,
+    unpack,
+    whole,
+)
 from rrdstore.storage.records import numbers_row, read_numbers
 from rrdstore.storage.segments import MOVED, NEW, Segments
 
@@ -36,29 +42,13 @@ if TYPE_CHECKING:
 
     from rrdstore.storage.container import Container
 
-_HEADER = Struct("<QBI")
-HEADER = _HEADER.size
-_NUMBER_BITS = 48
-_NUMBER = (1 << _NUMBER_BITS) - 1
-_LOW = (1 << 32) - 1
 _LOOK = 2048
 """New bytes after which it is looked whether the transaction has become large enough."""
-LENGTH_BITS = 24
-LENGTH = (1 << LENGTH_BITS) - 1
-"""An object and what it takes in one number, where many are remembered."""
 _CANDIDATES = 32
 _MOVED_AT_ONCE = 64
 """Objects that a step of the cleaner moves."""
 _FIXED_PAGES = 3
 """The superblock and a page for each new row of locations begun."""
-
-
-class Missing(Exception):
-    """No object has this number; whether it is Thinned or Corrupt, the caller knows."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        super().__init__(f"object {number}")
 
 
 class Objects:
@@ -68,6 +58,7 @@ class Objects:
         self._container, self._layout = container, container.layout
         self._lock = container.lock
         self.grain, self.most = container.layout.grain, container.layout.piece - HEADER
+        self._longest = whole(self.most, self.grain)
         self.count = container.layout.locations
         self.slice_pages = container.layout.wal // 2 // FRAME
         """How many pages one transaction may change."""
@@ -137,40 +128,58 @@ class Objects:
 
     def write(self, number: int, kind: int, data: bytes | bytearray) -> int:
         """Keep these bytes under a number from `numbers`: what they take, 0 if in pieces. Errors as `add`."""
-        most, tag = self.most, kind
-        while len(data) > most:
-            pieces = [self.add(PIECE, data[at : at + most]) for at in range(0, len(data), most)]
+        return self.add_run((number,), ((kind, data),))[0]
+
+    def add_run(self, numbers: Sequence[int], run: Sequence[tuple[int, bytes | bytearray]]) -> list[int]:
+        """Keep these objects under numbers from `numbers`: what each takes, 0 if in pieces. Errors as `add`."""
+        grain = self.grain
+        sizes = [-(-(HEADER + len(data)) // grain) * grain for _, data in run]
+        if max(sizes) > self._longest:
+            return [self._write(number, kind, data) for number, (kind, data) in zip(numbers, run, strict=True)]
+        begin = 0
+        with self._lock:
+            while begin < len(sizes):
+                end, size = begin + 1, sizes[begin]
+                room = self.segments.together(size)
+                while end < len(sizes) and size + sizes[end] <= room:
+                    size += sizes[end]
+                    end += 1
+                if end - begin == len(sizes):
+                    self._put(numbers, run, sizes, size)
+                else:
+                    self._put(numbers[begin:end], run[begin:end], sizes[begin:end], size)
+                begin = end
+        return sizes
+
+    def _write(self, number: int, kind: int, data: bytes | bytearray) -> int:
+        tag = kind
+        while len(data) > self.most:
+            pieces = [self.add(PIECE, data[at : at + self.most]) for at in range(0, len(data), self.most)]
             data = Struct(f"<{len(pieces) + 1}Q").pack(len(data), *pieces)
             tag += 1 << 4
         (size,) = self.add_run((number,), ((tag, data),))
         return 0 if tag != kind else size
 
-    def add_run(self, numbers: Sequence[int], run: Sequence[tuple[int, bytes | bytearray]]) -> list[int]:
-        """Keep these objects, each in one piece, all in one place under numbers from `numbers`: what each takes.
-
-        Together they take at most what one object may. StoreFull, Held, Unwritable.
-        """
+    def _put(
+        self, numbers: Sequence[int], run: Sequence[tuple[int, bytes | bytearray]], sizes: list[int], size: int
+    ) -> None:
+        """Put objects that take `size` bytes together into one place."""
         grain, count, locations, changed = self.grain, self.count, self._locations, self._changed
-        sizes = [-(-(HEADER + len(data)) // grain) * grain for _, data in run]
-        with self._lock:
-            buffer, at, place = self._room(sum(sizes))
-            for number, (kind, data), size in zip(numbers, run, sizes, strict=True):
-                length = len(data)
-                word = number | length << _NUMBER_BITS
-                _HEADER.pack_into(buffer, at, word, kind, crc32(data, (number ^ (length | kind << 24)) & _LOW))
-                buffer[at + HEADER : at + HEADER + length] = data
-                slot = number % count
-                locations[slot] = place + at // grain
-                changed.add(slot // LOCATIONS_A_ROW)
-                at += size
-            superblock = self.superblock
-            superblock.objects += len(sizes)
-            superblock.charged += sum([max(CHARGE, size) for size in sizes])
-            if self.segments.fresh >= self._look_at:
-                self._look_at = self.segments.fresh + _LOOK
-                if self.pages > self.slice_pages:
-                    self.commit()
-        return sizes
+        buffer, at, place = self._room(size)
+        pack(buffer, at, numbers, run, sizes)
+        place += at // grain
+        for number, taken in zip(numbers, sizes, strict=True):
+            slot = number % count
+            locations[slot] = place
+            place += taken // grain
+            changed.add(slot // LOCATIONS_A_ROW)
+        superblock = self.superblock
+        superblock.objects += len(sizes)
+        superblock.charged += sum([max(CHARGE, taken) for taken in sizes])
+        if self.segments.fresh >= self._look_at:
+            self._look_at = self.segments.fresh + _LOOK
+            if self.pages > self.slice_pages:
+                self.commit()
 
     def _room(self, size: int) -> tuple[bytearray, int, int]:
         """Room for something new: in which bytes, where in them, and the location that their first one has."""
@@ -357,42 +366,3 @@ def _sound(segment: bytes, at: int) -> bool:
     except Corrupt:
         return False
     return True
-
-
-def whole(length: int, grain: int) -> int:
-    """Bytes that an object of this length takes."""
-    return -(-(HEADER + length) // grain) * grain
-
-
-def header(segment: bytes | bytearray, offset: int) -> tuple[int, int, int]:
-    """Number, length and tag of the object that begins at an offset, if one does."""
-    word, tag, _ = _HEADER.unpack_from(segment, offset)
-    return word & _NUMBER, word >> _NUMBER_BITS, tag
-
-
-def unpack(segment: bytes | bytearray, offset: int, where: str) -> tuple[int, int, bytes]:
-    """Number, tag and bytes of the object at an offset of a segment; Corrupt if they are not what was written."""
-    if offset + HEADER > len(segment):
-        raise Corrupt(where, f"offset {offset}", f"at most {len(segment)}")
-    word, tag, check = _HEADER.unpack_from(segment, offset)
-    number, length = word & _NUMBER, word >> _NUMBER_BITS
-    data = bytes(segment[offset + HEADER : offset + HEADER + length])
-    found = crc32(data, (number ^ (length | tag << 24)) & _LOW)
-    if found != check or len(data) != length:
-        raise Corrupt(where, f"checksum {found:08x}", f"{check:08x}")
-    return number, tag, data
-
-
-def assembled(tag: int, data: bytes, raw: Callable[[int], tuple[int, bytes]]) -> tuple[int, bytes]:
-    """Kind and whole bytes of an object of which these are the head, its pieces read by `raw`; Missing, Corrupt."""
-    for _ in range(tag >> 4):
-        expected = int.from_bytes(data[:8], "little")
-        data = b"".join(raw(number)[1] for number in piece_list(data))
-        if len(data) != expected:
-            raise Corrupt("an object in pieces", f"{len(data)} bytes", f"{expected}")
-    return tag & 15, data
-
-
-def piece_list(data: bytes) -> tuple[int, ...]:
-    """The numbers of the pieces that the bytes of a head name."""
-    return Struct(f"<{len(data) // 8}Q").unpack(data)[1:]

@@ -23,7 +23,8 @@ from rrdstore.storage.freeing import weigh
 from rrdstore.storage.kept import KeptTable
 from rrdstore.storage.layout import CHARGE, LOCATIONS_A_ROW
 from rrdstore.storage.loader import Loader
-from rrdstore.storage.objects import Missing, Objects, assembled, unpack, whole
+from rrdstore.storage.objects import Objects
+from rrdstore.storage.packing import Missing, assembled, unpack, whole
 from rrdstore.storage.protocol import State, Usage
 from rrdstore.storage.records import read_branches, read_numbers, read_pins, read_tags
 

@@ -20,7 +20,7 @@ from rrdstore.storage.apart import SUFFIX as APART
 from rrdstore.storage.apart import Apart
 from rrdstore.storage.layout import GRAIN, LOCATIONS_A_ROW, MIB, ROW, Layout, plan
 from rrdstore.storage.names import Names
-from rrdstore.storage.objects import HEADER, Missing, assembled, header, unpack, whole
+from rrdstore.storage.packing import HEADER, Missing, assembled, header, unpack, whole
 from rrdstore.storage.pages import Pages, Row
 from rrdstore.storage.protocol import Entry, Problem
 from rrdstore.storage.records import PLACED, opened, read_branches, read_kept, read_numbers, read_pins, read_tags

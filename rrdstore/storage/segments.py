@@ -26,6 +26,8 @@ NEW, MOVED = 0, 1
 """The two open segments."""
 
 _CACHED = 2 << 20
+_TOGETHER = 4096
+"""Bytes that are taken at once, about: between two takings a transaction may end."""
 
 
 class Segments:
@@ -87,6 +89,12 @@ class Segments:
         self.live[segment] += length
         self._changed.add(segment // SEGMENTS_A_ROW)
         return segment, offset, self._cache[segment]  # type: ignore[return-value]  # an open segment's is a bytearray
+
+    def together(self, length: int) -> int:
+        """How many bytes may be taken at once for things that are new, of which the first has this length."""
+        segment = self._open[NEW]
+        left = self.size - self.used[segment] if segment >= 0 else 0
+        return min(left if left >= length else self.size, _TOGETHER)
 
     def taken(self, length: int, stream: int) -> tuple[int, int, bytearray]:
         """The same, where the cleaner has gone; StoreFull."""

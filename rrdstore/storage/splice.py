@@ -13,15 +13,8 @@ from itertools import accumulate
 from struct import Struct
 from typing import TYPE_CHECKING, cast
 
-from rrdstore.storage.codec import (
-    BUCKET_HEAD,
-    FORMS,
-    HEADS,
-    MODIFIED,
-    NUMBERS,
-    WIDE_HEAD,
-    is_inline,
-)
+from rrdstore.storage.codec import BUCKET_HEAD, HEADS, MODIFIED, NUMBERS, WIDE_HEAD, is_inline
+from rrdstore.storage.columns import FORMS
 from rrdstore.tree.node import Bucket, Node, Wide
 
 if TYPE_CHECKING:
@@ -62,8 +55,8 @@ class Written:
         "packed",
     )
 
-    def __init__(self, kind: int, data: bytes) -> None:
-        self.kind, self.packed = kind, 0
+    def __init__(self, kind: int, data: bytes | bytearray, packed: int = 0) -> None:
+        self.kind, self.packed = kind, packed
         """`packed` is its number and what it takes, as objects count that."""
         self.data: bytes | bytearray = data
         self._at: dict[Key, int] | None = None
@@ -71,25 +64,8 @@ class Written:
         self._values: Sequence[int] = ()
         """Where the value of each leaf begins, and the last one ends."""
 
-    def splice(self, part: Part, was: Part, changes: Sequence[Change]) -> bool:
-        """Make these the bytes of `part`, in which nothing but this has changed since `was`; False if it cannot be."""
-        kids = part.kids if isinstance(part, Node) else part
-        below = kids.names if kids.__class__ is Bucket else cast("Wide", kids).slots
-        for key, before in changes:
-            now = below[key]  # type: ignore[index]  # a name or an index as the container is
-            if before is None or now is None:
-                return False
-            if before.number:
-                good = now.number != 0 and self.splice_number(was, key, now.number)
-            else:
-                small = isinstance(now, Node) and is_inline(now)
-                good = small and self.splice_value(was, key, cast("Node", now), cast("Node", before))
-            if not good:
-                return False
-        return True
-
     def splice_number(self, was: Part, key: Key, number: int) -> bool:
-        """The same, where a child or set that had a number has another."""
+        """Make these the bytes of the version after `was`, where a child has another number; False if it cannot be."""
         if self._at is None:
             self._find(was)
         beyond = number - self._numbers_base
@@ -99,7 +75,7 @@ class Written:
         return True
 
     def splice_value(self, was: Part, key: Key, leaf: Node, before: Node) -> bool:
-        """The same, where a small leaf was another one before."""
+        """The same, where a small leaf is another one than before."""
         if self._at is None:
             self._find(was)
         place, values, value = self._at[key], self._values, leaf.value  # type: ignore[index]  # found

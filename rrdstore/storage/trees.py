@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from rrdstore.errors import Corrupt, StoreError
 from rrdstore.storage.codec import decode
-from rrdstore.storage.objects import Missing
+from rrdstore.storage.packing import Missing
 from rrdstore.tree.edit import new_edit
 from rrdstore.tree.node import Bucket, Node, Stub, Wide, new_node, with_child
 

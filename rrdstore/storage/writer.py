@@ -18,7 +18,8 @@ from rrdstore.storage.codec import decode
 from rrdstore.storage.foretelling import Foretelling, each
 from rrdstore.storage.freeing import weigh
 from rrdstore.storage.loader import Loader
-from rrdstore.storage.objects import Missing, Objects
+from rrdstore.storage.objects import Objects
+from rrdstore.storage.packing import Missing
 from rrdstore.storage.protocol import Planted, State
 from rrdstore.storage.reader import usage
 from rrdstore.storage.records import read_branches, read_pins, read_tags

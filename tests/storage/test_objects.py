@@ -9,7 +9,8 @@ from rrdstore.errors import Corrupt, StoreFull, Unwritable
 from rrdstore.storage import container, creation
 from rrdstore.storage.codec import NODE, PIECE
 from rrdstore.storage.layout import CHARGE, SPARE, least, plan
-from rrdstore.storage.objects import Missing, Objects
+from rrdstore.storage.objects import Objects
+from rrdstore.storage.packing import Missing
 
 
 @pytest.fixture
