@@ -59,7 +59,7 @@ def cut(path):
     [
         (flipped, "-damaged", "was damaged and is mended"),
         (cut, "-damaged", ""),
-        (newer, "-aside", "found format 99, expected format 2, 3 or 4"),
+        (newer, "-aside", "found format 99, expected format 2, 3, 4 or 5"),
     ],
 )
 def test_a_store_that_is_damaged_or_not_of_this_version_stays_beside_the_one_that_takes_its_place(
