@@ -24,7 +24,7 @@ from rrdstore.store.loading import load
 from rrdstore.store.merging import applied
 from rrdstore.store.moments import Found, by_id, find
 from rrdstore.store.redoing import redo
-from rrdstore.store.room import Room, change_cost
+from rrdstore.store.room import Room, change_cost, tree_cost
 from rrdstore.store.run import Run
 from rrdstore.store.shrinking import shrinks
 from rrdstore.store.ticks import SLICE, Ticks
@@ -165,8 +165,10 @@ class Ledger:
         before = EMPTY if head is None else head.root or self.root(head)
         number, epoch = self.number + 1, self.epoch
         bounded = storage.forgets_trees
-        # The cost first: the weights it asks for are then carried along.
-        cost = straight or (change_cost(before, edits) if bounded else 0)
+        # The cost first: the weights it asks for are then carried along. Of a known tree it is the tree's.
+        cost = straight
+        if bounded and not straight:
+            cost = change_cost(before, edits) if root is None else tree_cost(root, before)
         if meeting is not None and meeting.crossing is not None:
             number += 1
             cost += self.branching.crossing_cost(meeting) if bounded else 0

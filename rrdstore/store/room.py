@@ -15,7 +15,7 @@ weighed, O(objects), only where it is not known what those that go leave, as aft
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from rrdstore.errors import HINDERED, StoreError, StoreFull, TooLarge
 from rrdstore.history.branch import NOBODY
@@ -183,27 +183,28 @@ def change_cost(root: Node, edits: tuple[Edit, ...]) -> int:
 def tree_cost(root: Node, beside: Node | None) -> int:
     """The most bytes that storing a commit with this tree beside another takes. O(what differs)."""
     cost = RECORD
-    stack: list[tuple[Node | Kids | Stub, Node | Kids | Stub | None]] = [] if root is beside else [(root, beside)]
+    stack: list[tuple[Any, Any]] = [] if root is beside else [(root, beside)]
     while stack:
-        here, there = (one.load() if one.__class__ is Stub else one for one in stack.pop())
+        here, there = stack.pop()
         inside, kids, was = 0, here, there
-        if isinstance(here, Node):
-            inside = len(here.value) + len(here.meta)
-            kids, was = here.kids, there.kids if isinstance(there, Node) else None
-        if kids is None:
-            cost += _object(inside)
-            continue
-        cost += _object(inside + _inside(cast("Kids", kids)))
-        pairs: list[tuple[Node | Kids | Stub, Node | Kids | Stub | None]]
+        if here.__class__ is not Bucket and here.__class__ is not Wide:
+            inside, kids = len(here.value) + len(here.meta), here.kids
+            was = there.kids if isinstance(there, Node) else None
+        pairs: list[tuple[Any, Any]] = []
         if kids.__class__ is Bucket:
+            inside += ENTRY * len(kids.names) + (kids.weighed if kids.weighed >= 0 else weight(kids))
             olds = was.names if was.__class__ is Bucket else {}
             pairs = [(node, olds.get(name)) for name, node in kids.names.items() if node.__class__ is not Node]
-        else:
+        elif kids is not None:
+            inside += FANOUT * SET
             # What was one set shares its names with each of those that it has become.
-            sets = was.slots if was.__class__ is Wide else [was] * FANOUT
-            pairs = [(one, sets[at]) for at, one in enumerate(cast("Wide", kids).slots) if one is not None]
+            pairs = [*zip(kids.slots, was.slots if was.__class__ is Wide else [was] * FANOUT, strict=True)]
+        cost += _object(inside)
         # By content too would be wrong: what is not the same object is written.
-        stack += [(one, old) for one, old in pairs if one is not old and not (old and 0 < one.number == old.number)]
+        for one, old in pairs:
+            if one is not old and one is not None and not (old and 0 < one.number == old.number):
+                new = one.load() if one.__class__ is Stub else one
+                stack.append((new, old.load() if old.__class__ is Stub else old))
     return cost
 
 

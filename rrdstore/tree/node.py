@@ -218,9 +218,7 @@ def shared_meta(meta: bytes) -> bytes:
 
 def size(kids: Kids | None) -> int:
     """How many names there are; O(1)."""
-    if kids is None:
-        return 0
-    return len(kids.names) if kids.__class__ is Bucket else cast("Wide", kids).count
+    return 0 if kids is None else len(kids.names) if kids.__class__ is Bucket else cast("Wide", kids).count
 
 
 def child(kids: Kids | None, name: str) -> Node | None:
@@ -350,7 +348,11 @@ def without_child(kids: Kids, name: str, edit: int, depth: int = 0) -> Kids | No
 def weight(bucket: Bucket) -> int:
     """Bytes of a bucket's names and of the small leaves among them; carried along by changes, else O(names)."""
     if bucket.weighed < 0:
-        bucket.weighed = sum(map(name_bytes, bucket.names)) + sum(map(leaf_bytes, bucket.names.values()))
+        weighed = 0
+        for name, one in bucket.names.items():
+            weighed += len(name) if name.isascii() else 4 * len(name)
+            weighed += len(one.value) + len(one.meta) if type(one) is Node else 0
+        bucket.weighed = weighed
     return bucket.weighed
 
 

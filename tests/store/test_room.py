@@ -116,6 +116,28 @@ def test_the_reservation_is_a_bound_in_wide_directories_and_a_close_one(tmp_path
         assert reserved < 2 * taken
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_reservation_of_a_transaction_is_a_bound_and_a_close_one(tmp_path: Path, seed: int) -> None:
+    """Its tree is known, so what will be written of it is counted; of two in a row, each is stored by itself."""
+    dice = random.Random(seed)
+    with rrdstore.create(tmp_path / "host.rrdb", size="64MiB", keep="last:4000", sync="none") as store:
+        main, ledger = store.branch("main"), store.ledger
+        taken = reserved = 0
+        for _ in range(300):
+            before = store.info().live
+            for _ in range(2):
+                with main.transaction() as tx:
+                    for _ in range(dice.randrange(1, 4)):
+                        for edit in random_edits(dice, tx.tree):
+                            tx.remove(edit.path) if edit.value is None else tx.set(*edit)
+            cost = ledger.room.reserved
+            store.tick()
+            grown = store.info().live - before
+            assert grown <= cost, f"seed {seed}"
+            taken, reserved = taken + grown, reserved + cost
+        assert reserved < 2 * taken
+
+
 @pytest.mark.parametrize("leaves", [1, 16, 32])
 def test_names_are_reserved_for_even_if_their_values_are_empty(leaves):
     """In a bucket of tiny leaves nearly all of an object is what a name takes beside itself, in an old store most."""

@@ -152,11 +152,17 @@ class Head:
         self.moved()
         return without
 
-    def settle(self, before: rrdstore.Tree, edits: Iterable[Edit] = (), made: Container[str] = ()) -> None:
-        """The branch has moved from `before` by a commit; of these `edits` and new places, if they are known.
+    def settle(
+        self,
+        before: rrdstore.Tree,
+        commit: rrdstore.Commit | None = None,
+        edits: Iterable[Edit] = (),
+        made: Container[str] = (),
+    ) -> None:
+        """The branch has moved from `before`, by a commit of these edits, which `made` these places, if that is known.
 
-        O(changes), by what differs where they are not, or where something was removed.
+        O(edits); O(what differs) where they are not known, or something was removed.
         """
-        self.moved()
-        if not edits or not self.accounts.edited(before, edits, made):
+        self.moved(commit)
+        if commit is None or not self.accounts.edited(before, edits, made):
             self.accounts.changed(self.store.diff(before, self.tree))

@@ -76,7 +76,10 @@ def parse(texts: list[bytes]) -> tuple[Entry, ...]:
 
 def pack(entries: tuple[Entry, ...]) -> bytes:
     """The metadata for a list, interned."""
-    return intern(b"".join([_packed(entry) for entry in entries]))
+    meta = intern(b"".join([_packed(entry) for entry in entries]))
+    if meta not in _parsed:
+        _parsed[meta] = _listed(entries, meta)
+    return meta
 
 
 def _packed(entry: Entry) -> bytes:
@@ -102,9 +105,13 @@ def listed(meta: bytes) -> Listed:
         entries = tuple(
             entry._replace(stale=old) for entry, old in zip(parse([part.lower() for part in parts]), stale, strict=True)
         )
-        named = tuple(dict.fromkeys(entry.domid for entry in entries if not entry.stale))
-        found = _parsed[intern(meta)] = Listed(entries, named, kept.lower())
+        found = _parsed[intern(meta)] = _listed(entries, kept)
     return found
+
+
+def _listed(entries: tuple[Entry, ...], kept: bytes) -> Listed:
+    named = tuple(dict.fromkeys(entry.domid for entry in entries if not entry.stale))
+    return Listed(entries, named, kept.lower())
 
 
 def text(meta: bytes) -> bytes:

@@ -126,11 +126,11 @@ class Transaction(Inside):
                 raise RequestError("ENOMEM")
             if self.doomed:
                 raise RequestError("EAGAIN")
-            done, before = self._committed()
+            done, before, commit = self._committed()
         finally:
             self.abort()
         if done._changes:
-            self._head.settle(before, done._tx.edits, done._made)
+            self._head.settle(before, commit, done._tx.edits, done._made)
             trail = self._connection.flow.trail
             if trail.changes:
                 changes = (change.partition(" ")[::2] for change in done._changes)
@@ -185,40 +185,35 @@ class Transaction(Inside):
         gone = (path for path, removed in self._effects.items() if removed)
         return bears_nodes(self._guest.domain, self._head.tree, self._tx.now, self._made, gone)
 
-    def _committed(self) -> tuple[Transaction, rrdstore.Tree]:
-        """Commit, as it is or replayed: what was committed, and the tree before; RequestError EAGAIN, ENOSPC."""
+    def _committed(self) -> tuple[Transaction, rrdstore.Tree, rrdstore.Commit]:
+        """Commit, as it is or replayed: what was committed, the tree before and the commit; EAGAIN, ENOSPC."""
         paths: Iterable[str] = ()
         if self._connection.identities == self._identities and self._is_borne():
             before = self._head.still()
             try:
-                self._commit()
+                return self, before, self._commit()
             except Conflict as conflict:
                 paths = conflict.paths
-            else:
-                return self, before
         while True:  # Each further turn has buried a dead domain, and there are only so many.
             done = self._replayed(paths)
             before = self._head.still()
             try:
                 if not done._is_borne():
                     raise refused(self._connection.domain, "nodes", self._connection.flow)
-                done._commit()
+                return done, before, done._commit()
             except Conflict as conflict:
                 paths = conflict.paths
-            else:
-                return done, before
             finally:
                 done.abort()
 
-    def _commit(self) -> None:
+    def _commit(self) -> rrdstore.Commit:
         self._tx.message = said(self._changes)
         journal = self._head.journal
         if journal is None or not self._changes:
-            self._tx.commit()
-            return
+            return self._tx.commit()
         journal.change(self._connection, self._effects.items())
         try:
-            self._tx.commit()
+            return self._tx.commit()
         except Conflict:
             journal.undo()
             raise

@@ -224,8 +224,8 @@ class Live:
         before = self._head.still()
         old = before.stat(path)
         self._announce(path)
-        self._head.branch.set(path, old.value, meta=meta, message=f"{operation} {path}", author=self.author)
-        self._head.moved()
+        message = f"{operation} {path}"
+        self._head.moved(self._head.branch.set(path, old.value, meta=meta, message=message, author=self.author))
         self._head.accounts.went(path, old)
         self._head.accounts.came(path, self._head.tree.stat(path))
         self._tell(operation, path, before)
@@ -239,10 +239,10 @@ class Live:
         self._announce(path, removed=True)
         message, branch = f"{operation} {path}", self._head.branch
         if moves:
-            branch.change([*edits(before, moves), (path, None, None)], message=message, author=self.author)
+            made = branch.change([*edits(before, moves), (path, None, None)], message=message, author=self.author)
         else:
-            branch.remove(path, message=message, author=self.author)
-        self._head.moved()
+            made = branch.remove(path, message=message, author=self.author)
+        self._head.moved(made)
         for gone, node in before.descend(path):
             self._head.accounts.went(gone, node)
         self._tell(operation, path, before, removed=True)
