@@ -5,12 +5,11 @@ Rules
    request gets exactly one carried out, and those of a guest, its ring and its confined sockets, one together, so
    nobody can starve the others. After at most 64 rounds, or one of guests alone, everything is sent and polled again.
 2. One send a connection, and one notification a ring, at the end of the rounds: whoever is sent something is woken,
-   and takes the core. Plain READs (`engine.plain`) of a client of a socket are answered as they come, without a round:
-   one of each client, or 64 of one if nobody else has anything.
+   and takes the core. Plain READs and WRITEs (`engine.plain`) of a client of a socket are carried out as they come,
+   without a round: one of each client, or 64 of one if nobody else has anything.
 3. Who is let in: `transport.listener`. When the store is ticked: `ticking`. What is due when: `timers`.
 4. A signal (`signals`) ends the loop between two polls; `close` then stores what was answered.
-5. Only rings whose port fired (`bells`) or which have something to send are touched, and those once more that say at
-   the end of a turn that there is something for which no port will fire (`transport.ring`, rule 2).
+5. Only rings whose port fired (`bells`) or which have something to send are touched (`rings`).
 
 The cyclic collector is off: over a heap of half a million nodes one pass takes a second, and the
 state machine breaks its circles itself. The loop touches only what is ready, so idle clients cost nothing.
@@ -26,10 +25,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from xsadapter.bells import Bells
-from xsadapter.engine import lives
-from xsadapter.engine.plain import reads
+from xsadapter.engine.plain import in_a_row
 from xsadapter.errands import EachSecond, Errands
 from xsadapter.reporting import report, write_down
+from xsadapter.rings import Rings
 from xsadapter.rounds import ROUNDS, go_round
 from xsadapter.signals import Signals
 from xsadapter.stalls import Stalls
@@ -41,7 +40,7 @@ from xsadapter.transport.stream import StreamClient
 from xsadapter.wire import FrameError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from socket import socket
 
     from xsadapter.audit import Audit
@@ -59,7 +58,6 @@ _GONE: Final = select.EPOLLHUP | select.EPOLLERR
 _EVENTS: Final = 512
 _EXPIRY: Final = 1.0
 _CALM: Final = 0.01
-_LOOKS: Final = 64  # rings in a turn, of those that were there before
 
 Client = StreamClient | RingClient
 
@@ -88,13 +86,15 @@ class Server:
         self._of: dict[int, StreamClient] = {}
         self._ready: dict[int, Client] = {}
         self._stalls, self._bells = Stalls(daemon.domains), Bells()
-        self._rings: dict[int, RingClient] = {}  # touched in this turn, by port
+        self._rings = Rings(daemon, xen, self._ready, self._stalls, self._bells)
         self._signals = Signals(shown=each_second is not None)
         if each_second is not None:
             self._errands.add(EachSecond(each_second))
         self._patience = 0.0
         """Seconds that the next poll may last; -1 is for ever."""
-        self._calm = 0.0  # until when nothing is due, and READs of one client may be all that there is to a turn
+        self._calm = (
+            0.0  # until when nothing is due, and plain requests of one client may be all that there is to a turn
+        )
         self._timers = Timers(self, daemon, self._listeners, self._ticking, self._errands, self._bells)
         for descriptor in xen.descriptors() if xen is not None else ():
             self._epoll.register(descriptor, _IN)
@@ -104,8 +104,6 @@ class Server:
             self._enter(known)
             # Whether something came meanwhile, nobody tells.
             self._ready[known.connection.serial] = known
-        self._unseen: list[RingClient] = [] if xen is None else [*xen.clients.values()]
-        """Rings of which nobody tells it either, and there may be ten thousand: some are looked at in each turn."""
 
     @property
     def clients(self) -> list[StreamClient]:
@@ -156,7 +154,7 @@ class Server:
         flow = daemon.flow
         now = flow.now = time.monotonic()
         busy, plain = fired or ready or flow.resumed, False
-        for ring in self._rings.values():
+        for ring in self._rings.touched.values():
             # There is room by now for what there was none for at the end of the last turn.
             ring.send()
         most = 1 if ready or len(fired) > 1 else ROUNDS
@@ -168,18 +166,25 @@ class Server:
                 plain = self._received(client, most)
             else:
                 self._handle(client, events)
-        if plain and now < self._calm and len(fired) == 1 and not (flow.touched.any or flow.trail.records):
-            # READs of one client, and nothing else: the rest of a turn is for whom there is more.
+        if (
+            plain
+            and now < self._calm
+            and len(fired) == len(flow.waiting) == 1
+            and not (flow.touched.any or flow.trail.records)
+        ):
+            # Plain requests of one client, and nothing else: the rest of a turn is for whom there is more.
             connection = flow.waiting[0]
             self._flush()
             if not (connection.closed or connection.output):
+                journal = daemon.head.journal
+                if journal is not None and journal.announced:
+                    journal.told()
                 daemon.metrics.turns.took(time.monotonic() - now)
                 return
-        if self._unseen:
-            ready |= {ring.connection.serial: ring for ring in self._unseen[-_LOOKS:] if not ring.connection.closed}
-            del self._unseen[-_LOOKS:]
+        if self._rings.unseen:
+            self._rings.look()
         if self._bells.wake is not None and flow.now >= self._bells.wake and self._xen is not None:
-            self._rung(self._xen, self._bells.rested(self._xen, flow.now))
+            self._rings.rung(self._xen, self._bells.rested(self._xen, flow.now))
         if daemon.turns.held:
             daemon.turns.expire()
         if flow.resumed:
@@ -204,8 +209,8 @@ class Server:
                 ready[eased.connection.serial] = eased
         if flow.ended:
             self._let_go()
-        if self._rings:
-            self._end_of(self._rings)
+        if self._rings.touched:
+            self._rings.turn_ends()
         if journal is not None:
             journal.flushed()
         if flow.notices:
@@ -213,9 +218,9 @@ class Server:
         if flow.trail.records or self._signals.reopening:
             self._write_down()
         patience = self._timers.turn(time.monotonic(), bool(busy))
-        due = ready or flow.waiting or flow.resumed or flow.making or flow.ended or daemon.domains.eased or self._unseen
-        self._patience = 0.0 if due else patience  # Whatever it came about by.
-        more = self._rings or daemon.turns.held or self._bells.wake is not None or not self._patience
+        due = ready or flow.waiting or flow.resumed or flow.making or flow.ended or daemon.domains.eased
+        self._patience = 0.0 if due or self._rings.unseen else patience  # Whatever it came about by.
+        more = self._rings.touched or daemon.turns.held or self._bells.wake is not None or not self._patience
         self._calm = 0.0 if more else now + (_CALM if patience < 0 else min(patience, _CALM))
 
     def _other(self, descriptor: int) -> None:
@@ -224,7 +229,7 @@ class Server:
         if (listener := self._listeners.get(descriptor)) is not None:
             self._accept(listener)
         elif xen is not None and descriptor in xen.descriptors():
-            self._rung(xen, self._bells.fired(xen, self._daemon.flow.now))
+            self._rings.rung(xen, self._bells.fired(xen, self._daemon.flow.now))
         elif self._going_on is None or not self._going_on.fired(descriptor):
             self._signals.woke(descriptor)
 
@@ -255,11 +260,11 @@ class Server:
             self._end(client)
 
     def _received(self, client: StreamClient, most: int) -> bool:
-        """Take what has come of a client, and its turn in the first round; whether that was plain READs alone."""
+        """Take what has come of a client, and its turn in the first round; whether that was plain requests alone."""
         received, connection = client.receive(), client.connection
         if received is None:
             self._end(client)
-        elif received and not client.confined and reads(self._daemon, connection, most):
+        elif received and not client.confined and in_a_row(self._daemon, connection, most):
             if connection.reader.at == len(connection.reader.buffer):
                 return True
             self._ready[connection.serial] = client
@@ -267,27 +272,6 @@ class Server:
         elif received and (client.confined or (self._step(client) and connection.reader.pending)):
             self._ready[connection.serial] = client
         return False
-
-    def _rung(self, xen: Host, fired: Iterator[tuple[int, RingClient | None, bool]]) -> None:
-        for port, client, again in fired:
-            if port == xen.virq:
-                lives.scan(self._daemon)
-            elif client is not None:
-                self._bells.answered(port, self._daemon.flow.now, came=self._rang(client, again=again))
-
-    def _rang(self, client: RingClient, *, again: bool) -> bool:
-        """Look at a ring whose guest has told us to; whether there was anything."""
-        connection = client.connection
-        self._rings[client.port] = client
-        waits = len(connection.output)
-        if waits:
-            client.send()
-        received = client.receive()
-        if received or again:
-            self._ready[connection.serial] = client
-        elif connection.stalled:  # It has told us once.
-            self._stalls.add(client)
-        return received or again or len(connection.output) < waits
 
     def _resume(self) -> None:
         """Those whose request had to wait try again."""
@@ -315,7 +299,7 @@ class Server:
         if connection.closed:
             return False
         if client.__class__ is RingClient:
-            self._rings[client.port] = client
+            self._rings.touched[client.port] = client
         elif not done and (client.left or client.interest != _IN or client.confined or connection.held is not None):  # type: ignore[union-attr]  # likewise
             self._mind(client)  # type: ignore[arg-type]  # it is a StreamClient
         if not connection.privileged and connection.stalled:
@@ -347,19 +331,10 @@ class Server:
             elif xen is not None and not connection.closed:
                 ring = xen.client(connection)
                 if ring is not None:
-                    self._rings[ring.port] = ring
+                    self._rings.touched[ring.port] = ring
                     if not ring.send() and self._timers.expire_at is None:
                         self._timers.expire_at = time.monotonic() + _EXPIRY
         waiting.clear()
-
-    def _end_of(self, rings: dict[int, RingClient]) -> None:
-        """Tell their guests; those of which nobody tells us what came meanwhile are served again in the next turn."""
-        self._rings = {}
-        for port, ring in rings.items():
-            if ring.turn_ends():
-                self._rings[port] = self._ready[ring.connection.serial] = ring
-            elif ring.connection.stalled:  # Of what lies there already nobody tells.
-                self._stalls.add(ring)
 
     def _let_go(self) -> None:
         """Close the sockets of those whose domain has ended."""

@@ -19,6 +19,8 @@ from typing import Final
 from xsadapter.errors import ERROR_NAMES
 
 HEADER: Final = struct.Struct("=4I")
+ANSWER: Final = struct.Struct("=4I3s")
+"""A frame whose payload is `OK`."""
 HEADER_SIZE: Final = HEADER.size
 PAYLOAD_MAX: Final = 4096
 FRAME_MAX: Final = HEADER_SIZE + PAYLOAD_MAX

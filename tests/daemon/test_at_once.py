@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.daemon.conversation import NUMBERS, Peer, cut, fresh_daemon
-from xsadapter.engine.plain import reads
+from xsadapter.engine.plain import in_a_row
 from xsadapter.wire import FrameError, pack
 
 OK = b"OK\0"
@@ -52,8 +52,20 @@ def test_a_watch_and_the_account_know_of_what_was_replaced(client):
 
 
 PAYLOADS = (b"/a/b/leaf\0", b"/a/b\0", b"/\0", b"/none\0", b"a\0", b"/a/b/leaf", b"/long\0", b"\0", b"/@index/name/x\0")
-READS = st.tuples(st.just("READ"), st.sampled_from(PAYLOADS), st.sampled_from([0, 0, 0, 7]))
-OTHERS = st.sampled_from([("WRITE", b"/a/b/leaf\0two", 0), ("DIRECTORY", b"/a\0", 0), ("READ", bytes(4097), 0)])
+WRITTEN = (*PAYLOADS, b"/new/one\0", b"/local/domain/1/name\0", b"/local/domain/2/name\0", b"/@index/new\0", b"//\0")
+IDS = st.sampled_from([0, 0, 0, 7])
+READS = st.tuples(st.just("READ"), st.sampled_from(PAYLOADS), IDS)
+WRITES = st.tuples(
+    st.just("WRITE"),
+    st.builds(
+        bytes.__add__, st.sampled_from(WRITTEN), st.sampled_from([b"two", b"", b"three", bytes(300), bytes(4090)])
+    ),
+    IDS,
+)
+OTHERS = st.sampled_from([
+    ("DIRECTORY", b"/a\0", 0), ("READ", bytes(4097), 0), ("RM", b"/a/b/leaf\0", 0), ("WATCH", b"/a\0token\0", 0),
+    ("WATCH", b"/new\0other\0", 0), ("SET_PERMS", b"/a/b/leaf\0n3\0", 0), ("UNWATCH", b"/a\0token\0", 0),
+])  # fmt: skip
 
 
 def frames(some):
@@ -61,14 +73,14 @@ def frames(some):
 
 
 def carried_out(peer, pieces, most):
-    """What comes back, with READs answered in a row first if there may be any; whether the stream is broken."""
+    """What comes back, with what is plain in a row first if there may be any; whether the stream is broken."""
     broken = False
     try:
         for piece in pieces:
             peer.connection.reader.feed(piece)
             while True:
                 waits, peer.connection.output = peer.connection.output, []
-                again = reads(peer.daemon, peer.connection, most) if most else 0
+                again = in_a_row(peer.daemon, peer.connection, most) if most else 0
                 peer.connection.output[:0] = waits
                 if not again and not peer.daemon.step(peer.connection):
                     break
@@ -77,35 +89,48 @@ def carried_out(peer, pieces, most):
     return peer.take(), broken, peer.daemon.operations
 
 
-@given(st.lists(st.one_of(READS, READS, OTHERS), max_size=12), st.integers(1, 64), st.lists(st.integers(1, 60)))
-def test_reads_in_a_row_are_answered_as_each_by_itself_would_be(some, most, cuts):
+@given(
+    st.lists(st.one_of(READS, WRITES, WRITES, OTHERS), max_size=16), st.integers(1, 64), st.lists(st.integers(1, 90))
+)
+def test_what_comes_in_a_row_is_done_and_answered_as_each_by_itself_would_be(some, most, cuts):
     stream = b"".join(frames(enumerate(some)))
     ends = [0, *(end for end in accumulate(cuts) if end < len(stream)), len(stream)]
     pieces = [stream[begin:end] for begin, end in pairwise(ends)]
     found = []
     for allowed in (0, most):
         peer = Peer(fresh_daemon())
-        for path, value in ((b"/a/b/leaf", b"one"), (b"/long", bytes(4000))):
+        other = Peer(peer.daemon)
+        for path, value in ((b"/a/b/leaf", b"one"), (b"/long", bytes(4000)), (b"/local/domain/1/name", b"one")):
             assert peer.ask("WRITE", path + b"\0" + value) == OK
-        found.append(carried_out(peer, pieces, allowed))
+        for path in (b"/a/b/leaf", b"/new"):
+            other.ask("WATCH", path + b"\0theirs\0")
+        other.take()
+        if not allowed:
+            peer.daemon.at_once = {}
+        carried = carried_out(peer, pieces, allowed)
+        head = peer.daemon.head
+        tree = [(path, node.value, node.meta, node.created, node.modified) for path, node in head.tree.descend("/")]
+        accounts = [(domid, peer.daemon.domains.record(domid).stored) for domid in (0, 3)]
+        log = [(each.number, each.author, each.message) for each in peer.daemon.branch.log()]
+        found.append((carried, other.take(), tree, accounts, log, peer.daemon.kinds))
     assert found[0] == found[1]
 
 
 def test_so_many_and_no_more_are_answered_in_a_row_and_none_behind_what_waits(client):
     client.connection.reader.feed(b"".join(frames((at, ("READ", b"/a/b/leaf\0", 0)) for at in range(5))))
     client.daemon.flow.waiting.clear()
-    assert reads(client.daemon, client.connection, 3) == 3
-    assert reads(client.daemon, client.connection, 3) == 0, "three answers wait"
+    assert in_a_row(client.daemon, client.connection, 3) == 3
+    assert in_a_row(client.daemon, client.connection, 3) == 0, "three answers wait"
     assert client.daemon.flow.waiting == [client.connection]
     assert [message.request for message in client.take()] == [0, 1, 2]
-    assert reads(client.daemon, client.connection, 3) == 2
+    assert in_a_row(client.daemon, client.connection, 3) == 2
     assert [message.payload for message in cut(b"".join(client.connection.output))] == [b"one", b"one"]
 
 
 def test_whoever_is_to_know_of_every_request_is_told_of_all(client):
     client.daemon.flow.trail.io = True
     client.connection.reader.feed(b"".join(frames([(1, ("READ", b"/a/b/leaf\0", 0))])))
-    assert reads(client.daemon, client.connection, 3) == 0
+    assert in_a_row(client.daemon, client.connection, 3) == 0
 
 
 NAMES = [b"a", b"b", b"c", b"name", b"vm", b"local", b"domain", b"@index"]

@@ -29,11 +29,11 @@ BUDGETS = [
     # operation (None: WRITE of what is not there), outstanding, kept in a file and by a journal, Python calls a request
     (Kind.READ, 1, True, 13.0),
     (Kind.READ, 64, True, 1.28),
-    (Kind.WRITE, 1, False, 37.3),
-    (Kind.WRITE, 1, True, 57.2),
-    (Kind.WRITE, 64, True, 41.7),
-    (None, 64, False, 48.5),
-    (None, 64, True, 71.0),
+    (Kind.WRITE, 1, False, 31.2),
+    (Kind.WRITE, 1, True, 51.2),
+    (Kind.WRITE, 64, True, 32.9),
+    (None, 64, False, 43.2),
+    (None, 64, True, 64.4),
 ]
 
 
@@ -95,7 +95,7 @@ def calls(act):
 @pytest.mark.skipif(rrdstore.BUILD == "compiled", reason="compiled, a call is none of Python's")
 @pytest.mark.parametrize(("kind", "outstanding", "kept", "most"), BUDGETS)
 def test_a_request_takes_no_more_calls_than_its_budget(kind, outstanding, kept, most, monkeypatch):
-    # A turn that is READs alone is shorter as long as the last whole one was not long ago: here always.
+    # A turn that is one client's alone is shorter as long as the last whole one was not long ago: here always.
     monkeypatch.setattr("xsadapter.server._CALM", NEVER)
     paths = [f"/local/domain/{number % 40}/device/vbd/51712/state".encode() for number in range(COUNT)]
     with ExitStack() as undo:

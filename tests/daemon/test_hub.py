@@ -17,7 +17,7 @@ from tests.daemon.conversation import NUMBERS, Peer, fresh_daemon
 from tests.daemon.processes import ROOT, running
 from tests.daemon.test_ring import Guest
 from xsadapter.engine.hypervisor import Life
-from xsadapter.server import _LOOKS
+from xsadapter.rings import LOOKS
 from xsadapter.transport.hub import SimulatedXen
 from xsadapter.transport.ring import RingClient
 from xsadapter.wire import pack
@@ -218,7 +218,7 @@ theirs[0]
 
 def test_all_rings_are_looked_at_after_a_kill_and_who_asks_by_the_socket_need_not_wait_for_them():
     """More of them than are looked at in one turn; what each guest has asked meanwhile nobody tells."""
-    domids = range(1, 2 * _LOOKS + 10)
+    domids = range(1, 2 * LOOKS + 10)
     with short_directory() as directory, contextlib.ExitStack() as stack:
         options = ("--size", "4MiB", "--keep", "last:8", "--simulated-xen", str(directory))
         with running(directory, *options) as first, first.client() as toolstack:

@@ -9,7 +9,7 @@ from rrdstore.testing import ManualClock
 from tests.daemon.conversation import NUMBERS, Peer
 from xsadapter.engine import private
 from xsadapter.engine.daemon import Daemon
-from xsadapter.engine.plain import reads
+from xsadapter.engine.plain import in_a_row
 from xsadapter.wire import HEADER_SIZE, pack
 
 PATHS = [f"/{a}/{b}/{c}".encode() for a in "pq" for b in ("x", "y") for c in ("k", "l", "many/7")]
@@ -29,7 +29,7 @@ steps = st.lists(st.one_of(writes, writes, others), max_size=40)
 def read(peer, path):
     """The value as one of a row of READs gets it; None if the handlers are to tell."""
     peer.connection.reader.feed(pack(NUMBERS["READ"], 1, 0, path + b"\0"))
-    if not reads(peer.daemon, peer.connection, 1):
+    if not in_a_row(peer.daemon, peer.connection, 1):
         assert peer.connection.reader.take() is not None
         return None
     (message,) = peer.connection.output

@@ -1,7 +1,8 @@
 """Daemons from one process that has imported everything: a start costs a fork and not half a second.
 
 Reads lines: `start` forks a daemon in the directory of the first argument and answers with its pid, and with
-`ready SECONDS` when it serves; `reap` waits for the last one. The other argument: the simulated hypervisor's directory.
+`ready SECONDS` when it serves, and when told to dies as `mortal` has it; `reap` waits for the last one. The other
+argument: the simulated hypervisor's directory.
 """
 
 import logging
@@ -11,6 +12,7 @@ import time
 from functools import partial
 from pathlib import Path
 
+from tests.recovery.mortal import born
 from xsadapter.cli.history import Wanted
 from xsadapter.cli.run import start_logging
 from xsadapter.cli.serving import Settings, serve
@@ -38,6 +40,7 @@ def main() -> None:
             pid = os.fork()
             if not pid:
                 try:
+                    born(directory)
                     serve(settings, ready=partial(_ready, time.monotonic()))
                 finally:
                     os._exit(1)

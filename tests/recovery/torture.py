@@ -55,6 +55,8 @@ class Actor(threading.Thread):
         self.torture, self.where, self.connect = torture, where, connect
         self.random = random.Random(seed)
         self.story = Story()
+        acts = (self.change, self.change, self.several, self.count, self.look, self.tokens_turn)
+        self.acts = (self.row, self.row, self.row, *acts) if name.startswith("row") else acts
         self.number = 0
         self.own: dict[bytes, set[bytes | None]] = {}
         """Of each own node, the values it may have: one if it is sure."""
@@ -66,7 +68,9 @@ class Actor(threading.Thread):
         self.watch()
 
     def watch(self) -> None:
-        assert self.ask("WATCH", b"/\0all\0" if self.name.startswith("socket") else b"e\0none\0") == OK
+        # Who watches a row of its own changes ends it with each.
+        none = b"/nowhere\0none\0" if self.name.startswith("row") else b"e\0none\0"
+        assert self.ask("WATCH", b"/\0all\0" if self.name.startswith("socket") else none) == OK
         self.since = {actor.where: actor.number + 1 for actor in self.torture.actors}
         self.tokens.clear()
 
@@ -80,7 +84,7 @@ class Actor(threading.Thread):
 
     def turn(self) -> None:
         try:
-            self.random.choice((self.change, self.change, self.several, self.count, self.look, self.tokens_turn))()
+            self.random.choice(self.acts)()
         except Doubt:
             self.story.doubts += 1
             while not self._again():
@@ -139,6 +143,22 @@ class Actor(threading.Thread):
                 assert answer == payload.rpartition(b"/e")[2].rstrip(b"\0"), (payload, answer)
         assert [answers[-3], answers[-1]] == values
 
+    def row(self) -> None:
+        """Many WRITEs on their way, of what is there and of what is not."""
+        front = self.where + b"/w%d" % self.random.randrange(3)
+        keys = [front + b"/own%d" % at for at in range(self.random.randint(1, 40))]
+        values = {key: b"%d" % self.random.getrandbits(40) for key in keys}
+        for key, value in values.items():
+            self.own[key] = self.own.get(key, {None}) | {value}
+        number, more = self._next()
+        self.story.requests += len(keys) + len(more)
+        asked: list[Asked] = [("WRITE", key + b"\0" + value, 0) for key, value in values.items()]
+        at = self.random.randrange(len(asked))
+        answers = self.talker.exchange([*asked[:at], *more, *asked[at:]])
+        assert answers == [OK] * len(answers)
+        self.story.made.append(number)
+        self.own |= {key: {value} for key, value in values.items()}
+
     def count(self) -> None:
         """Add one to what all count; EAGAIN says that nothing was done."""
         started = self.ask("TRANSACTION_START", b"\0")
@@ -190,7 +210,7 @@ class Actor(threading.Thread):
 class Torture:
     """All of it. `rounds` deaths, each after up to `longest` seconds."""
 
-    def __init__(self, directory: Path, seed: int, sockets: int = 3, rings: int = 2) -> None:
+    def __init__(self, directory: Path, seed: int, sockets: int = 3, rings: int = 2, rows: int = 2) -> None:
         self.directory, self.random = directory, random.Random(seed)
         self.over, self.dying = threading.Event(), threading.Event()
         self.updated = 0
@@ -215,6 +235,8 @@ class Torture:
         for number in range(sockets):
             path = directory / "socket"
             self._add(f"socket {number}", b"/s/%d" % number, lambda path=path: SocketTalker(path))
+        for number in range(rows):
+            self._add(f"row {number}", b"/s/r%d" % number, lambda path=path: SocketTalker(path))
         for domid in range(1, rings + 1):
             talker = RingTalker(xen, domid)
             assert toolstack.ask("INTRODUCE", b"%d\x001\x007\0" % domid) == OK

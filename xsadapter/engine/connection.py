@@ -57,6 +57,7 @@ class Connection:
         "home",
         "identities",
         "ignored",
+        "kept",
         "late",
         "let_go",
         "live",
@@ -110,6 +111,8 @@ class Connection:
         self.begun = False
         """Part of the first message that waits is sent."""
         self.next_transaction = 1
+        self.kept = -1
+        """Where what it sent is kept until it is answered, as the journal knows it; -1 is nowhere."""
         self.port = 0
         """The event channel that a ring was introduced with."""
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from xsadapter.engine.row import writes
 from xsadapter.operations import Kind
 from xsadapter.wire import HEADER, HEADER_SIZE, PAYLOAD_MAX
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.daemon import Daemon
 
-_READ = int(Kind.READ)
+_READ, _WRITE = int(Kind.READ), int(Kind.WRITE)
 
 
 def answered(daemon: Daemon, connection: Connection, plain: AtOnce, kind: int, request: int, payload: bytes) -> bool:
@@ -42,10 +43,10 @@ def answered(daemon: Daemon, connection: Connection, plain: AtOnce, kind: int, r
     return True
 
 
-def reads(daemon: Daemon, connection: Connection, most: int) -> int:
-    """Answer the READs that come next in a row, at most so many, of a privileged client for whom nothing waits.
+def in_a_row(daemon: Daemon, connection: Connection, most: int) -> int:
+    """Carry out the READs and WRITEs that come next in a row, at most so many, of a privileged client.
 
-    How many there were.
+    Of one for whom nothing waits. How many there were.
     """
     output = connection.output
     if output or connection.held is not None or daemon.flow.trail.io:
@@ -53,13 +54,20 @@ def reads(daemon: Daemon, connection: Connection, most: int) -> int:
     reader, head = connection.reader, daemon.head
     known = head.spots.get
     buffer, at = reader.buffer, reader.at
-    size, count = len(buffer), 0
+    size, count, written = len(buffer), 0, 0
     try:
         while count < most and (start := at + HEADER_SIZE) <= size:
             kind, request, transaction, length = HEADER.unpack_from(buffer, at)
             end = start + length
-            if kind != _READ or transaction or end > size:
+            if transaction or end > size:
                 break
+            if kind != _READ:
+                if kind != _WRITE or not (made := writes(daemon, connection, at, most - count)):
+                    break
+                at = reader.at
+                count += made
+                written += made
+                continue
             payload = buffer[start:end]
             spot = known(payload)
             node = None if spot is None else spot.node
@@ -69,14 +77,15 @@ def reads(daemon: Daemon, connection: Connection, most: int) -> int:
             length = len(value)
             if length > PAYLOAD_MAX:
                 break
+            if not count:
+                daemon.flow.waiting.append(connection)
             output.append(HEADER.pack(_READ, request, 0, length) + value)
             at = end
             count += 1
     except Exception:  # noqa: BLE001 - likewise
         pass
-    if count:
+    if count > written:
         reader.at = at
-        daemon.flow.waiting.append(connection)
-        connection.operations += count
-        daemon.kinds[_READ] += count
+        connection.operations += count - written
+        daemon.kinds[_READ] += count - written
     return count

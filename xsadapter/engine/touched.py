@@ -20,10 +20,28 @@ if TYPE_CHECKING:
 
 
 class Journal(Protocol):
-    """Where it is written down, so that who is killed loses nothing."""
+    """Where it is written down, so that who is killed loses nothing. `announced`: there are rows to be told."""
+
+    announced: bool
 
     def change(self, connection: Connection, effects: Collection[Effect]) -> None:
         """The request of this client that is being carried out is about to change the tree, in one commit."""
+        ...
+
+    def row(self, connection: Connection, begin: int, before: int) -> bool:
+        """So are WRITEs of this client that follow each other from byte `begin` of its stream on.
+
+        Each in one commit, of which the first comes after the head of number `before`, and answered OK. False: that
+        cannot be said of them; each is to be told by `change`.
+        """
+        ...
+
+    def ended(self, made: int) -> None:
+        """So many of that row were made, and no more of it will be."""
+        ...
+
+    def told(self) -> None:
+        """The answers of such rows were all there was to be sent, and have been: as `flushed`, for less."""
         ...
 
     def burial(self, effects: Sequence[Effect]) -> None:

@@ -140,46 +140,51 @@ class Live:
         if head.turns.held or connection.flow.touched.any:
             return False
         way = head.branch.way(names)
-        if way is None:
-            return False
-        old = way.node
-        if old is None:
-            return not is_index(path) and self._made(operation, path, way, value)
-        if old.__class__ is not rrdstore.Node or path.endswith(head.indexes.ends):
+        if way is None or not self.takes(path, way):
             return False
         journal = head.journal
         if journal is not None:
             journal.change(connection, ((path, False),))
-        number = 0
+        done = False
         try:
-            number = head.branch.replace(path, way, value, f"{operation} {path}", self.author)
+            done = self.put_there(operation, path, way, value)
         finally:
-            if not number and journal is not None:
+            if not done and journal is not None:
                 journal.undo()
+        return done
+
+    def takes(self, path: str, way: rrdstore.Way) -> bool:
+        """Whether a value at the end of this way concerns nothing else."""
+        old = way.node
+        if old is None:
+            return not is_index(path)
+        return old.__class__ is rrdstore.Node and not path.endswith(self._head.indexes.ends)
+
+    def put_there(self, operation: str, path: str, way: rrdstore.Way, value: bytes) -> bool:
+        """Have a value at the end of a way that `takes` one, and settle what follows; False: nothing has happened.
+
+        Whoever asks has announced it.
+        """
+        head, old = self._head, way.node
+        if old is None:
+            return self._made(operation, path, way, value)
+        number = head.branch.replace(path, way, value, f"{operation} {path}", self.author)
         if number:
             head.replaced(number)
             self._told(operation, path, value, old)
         return number > 0
 
     def _made(self, operation: str, path: str, way: rrdstore.Way, value: bytes) -> bool:
-        """The same where a way leads to nothing."""
-        head, connection = self._head, self._connection
+        """The same where it leads to nothing."""
+        head = self._head
         made, node = missing(path, way)
         meta, message = inherited(node.meta, None), f"{operation} {path}"
         moves = head.indexes.written(path, b"", value) if path.endswith(head.indexes.ends) else ()
-        journal = head.journal
-        if journal is not None:
-            journal.change(connection, ((path, False),))
-        number = 0
-        try:
-            if moves:
-                new = [*edits(head.tree, moves), *[(each, b"", meta) for each in made[:0:-1]], (path, value, meta)]
-                number = head.branch.change(new, message, self.author).number
-            else:
-                number = head.branch.make(made, way, value, meta, message, self.author)
-        finally:
-            if not number and journal is not None:
-                journal.undo()
+        if moves:
+            new = [*edits(head.tree, moves), *[(each, b"", meta) for each in made[:0:-1]], (path, value, meta)]
+            number = head.branch.change(new, message, self.author).number
+        else:
+            number = head.branch.make(made, way, value, meta, message, self.author)
         if number:
             head.made(number)
             head.accounts.made(made, meta, len(value))

@@ -178,7 +178,7 @@ class GoingOn:
         """Whoever carries bytes writes down there from now on."""
         self.journal = journal
         for client, room in rooms:
-            client.room, client.journal = room, journal if room is not None else None
+            client.keep(room, journal)
         if self._xen is not None:
             self._xen.journal = journal
             for ring in self._xen.clients.values():
@@ -282,9 +282,8 @@ class GoingOn:
     def entered(self, client: StreamClient) -> None:
         """A client of a socket is there: keep him, if there is room."""
         if self.journal is not None:
-            client.room = self._room(client, self.journal)
+            client.keep(self._room(client, self.journal), self.journal)
         if client.room is not None:
-            client.journal = self.journal
             self.keeper.hold(_key(client), client.socket.fileno())
 
     def _room(self, client: StreamClient, journal: Journal) -> Room | None:
@@ -300,7 +299,7 @@ class GoingOn:
         self.keeper.drop(_key(client))
         if client.room is not None and self.journal is not None:
             self.journal.words.give_back(client.room)
-            client.room = None
+            client.keep(None, self.journal)
 
     def close(self) -> None:
         """The daemon ends as it should; every client has gone."""

@@ -50,7 +50,7 @@ class Journal:
         self.words = Words(self._place, generation) if words is None else words
         self._turn = Turn(self.words)
         self._stuck: dict[int, Connection] = {}
-        self._overflown = self._in_log = False
+        self._overflown = self._in_log = self.announced = False
         self._before = -1
         """The number of the head before the last change that was announced; -1 if there is none to take back."""
         self._last: tuple[int, tuple[int, int, int]] | None = None
@@ -68,6 +68,7 @@ class Journal:
         if anew:
             self._rewrite()
         else:
+            self.words.goes_on()
             self._log = Log(self._directory / NAME, self.generation, self._boot, None, self._broke)
             for connection in self._daemon.connections.values():
                 connection.logged = connection.written
@@ -91,19 +92,8 @@ class Journal:
         if daemon.flow.touched.any:
             self.persist()
         serial = connection.serial
-        start, waits, output = connection.written, connection.output, b""
-        last = self._noted.get(serial, _NO_NOTE)
-        self._last = serial, last
-        if waits:
-            sent, end, count = last
-            if sent == start and end > connection.logged:
-                # What was noted before is not looked at again.
-                start, output = end, b"".join(waits[count:])
-            else:
-                output = b"".join(waits)
-                noted = max(start, connection.logged, end)
-                start, output = noted, output[noted - start :]
-            self._noted[serial] = connection.written, start + len(output), len(waits)
+        self._last = serial, self._noted.get(serial, _NO_NOTE)
+        start, output = self._unnoted(connection) if connection.output else (connection.written, b"")
         before = self._before = daemon.head.number
         reader = connection.reader
         done = reader.base + reader.at if connection.held is None else connection.done
@@ -112,6 +102,44 @@ class Journal:
             self._in_log = False
         else:
             self._overflow(data)
+
+    def row(self, connection: Connection, begin: int, before: int) -> bool:
+        """See the Protocol."""
+        room = connection.kept
+        if room < 0 or self._daemon.flow.touched.any:
+            return False
+        start, output = connection.written, b""
+        if connection.output:
+            start, output = self._unnoted(connection)
+        self.announced = True
+        return self._turn.row(before, connection.serial, room, begin, start, output)
+
+    def ended(self, made: int) -> None:
+        """See the Protocol."""
+        self._turn.ended(made)
+        if not made and self._noted:
+            self._noted.clear()  # What was noted with it is not.
+
+    def told(self) -> None:
+        """See the Protocol."""
+        self._turn.forget()
+        self.announced = False
+        if self._noted:
+            self._noted.clear()
+
+    def _unnoted(self, connection: Connection) -> tuple[int, bytes]:
+        """Of what it is to be sent, what no announcement has yet, which one is about to; and where that begins."""
+        start, waits = connection.written, connection.output
+        sent, end, count = self._noted.get(connection.serial, _NO_NOTE)
+        if sent == start and end > connection.logged:
+            # What was noted before is not looked at again.
+            start, output = end, b"".join(waits[count:])
+        else:
+            output = b"".join(waits)
+            noted = max(start, connection.logged, end)
+            start, output = noted, output[noted - start :]
+        self._noted[connection.serial] = connection.written, start + len(output), len(waits)
+        return start, output
 
     def burial(self, effects: Sequence[Effect]) -> None:
         """See the Protocol."""
@@ -208,9 +236,7 @@ class Journal:
             self._overflown = False
             self._log.append([["told"]])
         if self._turn.at:
-            self._turn.forget()
-            if self._noted:
-                self._noted.clear()
+            self.told()
         if self.rewriting or self._log.size > self._log.due:
             self._rewritten()
 

@@ -23,17 +23,16 @@ from typing import TYPE_CHECKING, Final
 from xsadapter.engine.state import Told
 from xsadapter.operations import Kind
 from xsadapter.recovery import log
-from xsadapter.recovery.turn import Turn, decoded
-from xsadapter.recovery.words import DONE, RECEIVED, SENT, Words
+from xsadapter.recovery.turn import Change, Turn, decoded
+from xsadapter.recovery.words import DONE, RECEIVED, ROOMS, SENT, SERIAL, Words
 from xsadapter.wire import OK, pack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from xsadapter.engine.state import ConnectionState, State
     from xsadapter.recovery.log import Logged
-    from xsadapter.recovery.turn import Change
 
 _log = logging.getLogger("xsadapter")
 
@@ -79,10 +78,20 @@ def load(directory: Path, boot: str, head: int) -> Left | None:
         _log.error("what the daemon before this one has left cannot be read: %s", error)
         return None
     try:
-        changes = [*Turn(words), *map(decoded, logged.changes)]
+        changes = [*_changes(words, head), *map(decoded, logged.changes)]
         return _together(logged, words, [change for change in changes if change.before < head])
     finally:
         words.close()
+
+
+def _changes(words: Words, head: int) -> Iterator[Change]:
+    """Those that lie among the words, of a row each that was made."""
+    for announced in Turn(words):
+        if isinstance(announced, Change):
+            yield announced
+        elif announced.room < ROOMS and (room := words.room(announced.room)).get(SERIAL) in {announced.serial, 0}:
+            # One who has gone since is told nothing, but others are of what he did.
+            yield from announced.changes(room.between(announced.begin, room.get(RECEIVED)), head)
 
 
 def _together(logged: Logged, words: Words, changes: Sequence[Change]) -> Left:

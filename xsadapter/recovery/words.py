@@ -3,7 +3,8 @@
 A file of the run directory, mapped; native byte order, every word stored by one aligned store. Positions are bytes of
 a client's stream since the file was begun.
 
-      0   magic "xsaword1"      8  generation      64  call: the socket client that a system call is made for, or 0
+      0   magic "xsaword2" (1 before there were rows among the changes: read, and gone on with as 2)
+      8  generation      64  call: the socket client that a system call is made for, or 0
    4096   rings: 65,536 words by domid: req_cons | rsp_prod << 32 as they are to be
   528384  heads: 4,096 of 64 bytes: serial (0: free), received, done, sent, all 64 bits
   790528  changes: 4 MiB: see `turn`
@@ -20,6 +21,7 @@ Rules
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Final
 
 from xsadapter.transport.page import Mapping
@@ -27,7 +29,8 @@ from xsadapter.transport.page import Mapping
 if TYPE_CHECKING:
     from pathlib import Path
 
-MAGIC: Final = b"xsaword1"
+MAGIC: Final = b"xsaword2"
+_BEFORE: Final = b"xsaword1"
 ROOM: Final = 16384
 ROOMS: Final = 4096
 CHANGES_AT: Final = 790528
@@ -65,9 +68,9 @@ class Words:
         self.bytes = self._mapping.bytes
         self.words = self.bytes.cast("Q")
         if generation is not None:
-            self.bytes[: len(MAGIC)] = MAGIC
+            self.goes_on()
             self.words[_GENERATION] = generation
-        elif bytes(self.bytes[: len(MAGIC)]) != MAGIC:
+        elif bytes(self.bytes[: len(MAGIC)]) not in {MAGIC, _BEFORE}:
             self.close()
             raise ValueError(f"{path}: not the words of a daemon")
         taken = self.words[_HEADS : _HEADS + ROOMS * _HEAD : _HEAD].tolist()
@@ -77,6 +80,10 @@ class Words:
     def generation(self) -> int:
         """Which of the daemon's it is."""
         return self.words[_GENERATION]
+
+    def goes_on(self) -> None:
+        """From now on what this code writes is in it."""
+        self.words[0] = int.from_bytes(MAGIC, sys.byteorder)
 
     def void(self) -> None:
         """Nobody is to go on from it."""
@@ -116,6 +123,10 @@ class Words:
         """Its client is gone."""
         room.set(SERIAL, 0)
         self._free.append(room.number)
+
+    def room(self, number: int) -> Room:
+        """One of them, whoever has it."""
+        return Room(self, number)
 
     def rooms(self) -> dict[int, Room]:
         """Those that are taken, by serial number. O(rooms)."""

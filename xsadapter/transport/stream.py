@@ -55,6 +55,11 @@ class StreamClient:
         self.journal: Journal | None = None
         self.room: Room | None = None
 
+    def keep(self, room: Room | None, journal: Journal) -> None:
+        """Have what comes be kept there from now on, and the journal know of what is left; no room: not at all."""
+        self.room, self.journal = room, None if room is None else journal
+        self.connection.kept = -1 if room is None else room.number
+
     @property
     def wanted(self) -> int:
         """Writing while something is left, reading unless it is not to be read now."""
