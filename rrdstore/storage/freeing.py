@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, cast
 
 from rrdstore.errors import Corrupt
 from rrdstore.storage.codec import references, referred
-from rrdstore.storage.packing import LENGTH, LENGTH_BITS, Missing
+from rrdstore.storage.packing import Missing
 from rrdstore.tree.node import BITS, FANOUT, name_hash
 
 if TYPE_CHECKING:
@@ -71,11 +71,7 @@ class Freeing:
         known = dying.objects[::-1]
         for at in range(0, len(known), _AT_ONCE):
             some = known[at : at + _AT_ONCE]
-            if all(one & LENGTH for one in some):
-                objects.free_known(some)
-            else:
-                for one in some:
-                    objects.free(one >> LENGTH_BITS)
+            objects.free_known(some)
             yield len(some)
 
     def private(self, root: int, floor: int, beside: int) -> Iterator[int]:

@@ -41,6 +41,8 @@ class KeptTable:
         self._emptied: set[int] = set()
         self._ghosts: set[int] = set()
         self._newest: dict[int, int] = {}
+        self._large: list[Kept] = []
+        """Those of which too much is remembered, until it is known what goes with this tick."""
         taken: set[int] = set()
         for kept in read_kept(rows, self.names.name):
             self.commits[kept.record.number] = kept
@@ -85,7 +87,9 @@ class KeptTable:
     def add(self, record: Record, before: int, replaced: tuple[int, ...] | None = None) -> None:
         """A commit stored beside `before` (0: nothing), its `root_number` and `top` known."""
         number = record.number
-        self.commits[number] = Kept(record, before, replaced)
+        kept = self.commits[number] = Kept(record, before, replaced)
+        if replaced is not None and len(replaced) > MOST_REPLACED:
+            self._large.append(kept)
         self._beside[before] = (*self._beside.get(before, ()), number)
         self._touched.add(number)
         self._newest[record.branch] = number
@@ -114,6 +118,10 @@ class KeptTable:
                 kept.ghost = True
                 self._ghosts.add(number)
                 self._touched.add(number)
+        for kept in self._large:
+            if kept.replaced is not None and len(kept.replaced) > MOST_REPLACED:
+                kept.replaced = None
+        self._large.clear()
         headless = {branch for branch, number in self._newest.items() if number not in self.commits}
         for branch in headless:
             del self._newest[branch]

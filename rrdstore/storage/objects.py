@@ -252,20 +252,26 @@ class Objects:
             self.superblock.charged -= max(CHARGE, length)
 
     def free_known(self, objects: Sequence[int]) -> None:
-        """Let go of objects in one piece that are there: number << LENGTH_BITS | length of each. Nothing is read."""
-        count, locations, changed, forget = self.count, self._locations, self._changed, self.segments.forget
-        charged = 0
-        a_segment = self._layout.segment // self.grain
+        """Let go of objects that are there: number << LENGTH_BITS | length of each (0: to be found). Corrupt."""
+        grain, count, locations, changed = self.grain, self.count, self._locations, self._changed
+        segments, superblock = self.segments, self.superblock
+        a_segment = self._layout.segment // grain
         with self._lock:
             for one in objects:
-                slot, length = (one >> LENGTH_BITS) % count, one & LENGTH
-                location = locations[slot]
+                number, length = one >> LENGTH_BITS, one & LENGTH
+                slot = number % count
+                segment, offset = divmod(locations[slot] - 1, a_segment)
+                if not length:
+                    found, size, tag = header(segments.read(segment), offset * grain) if segment >= 0 else (0, 0, 0)
+                    if found != number or tag >> 4:
+                        self.free(number)
+                        continue
+                    length = whole(size, grain)
                 locations[slot] = 0
                 changed.add(slot // LOCATIONS_A_ROW)
-                forget((location - 1) // a_segment, length)
-                charged += max(CHARGE, length)
-            self.superblock.objects -= len(objects)
-            self.superblock.charged -= charged
+                segments.forget(segment, length)
+                superblock.objects -= 1
+                superblock.charged -= max(CHARGE, length)
 
     def places(self) -> Iterator[tuple[int, int, int]]:
         """Slot, segment and offset of every location in use. For checks: O(locations)."""

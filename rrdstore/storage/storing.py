@@ -7,14 +7,15 @@ it can be freed by looking at two neighbours alone (`freeing`). Sharing by conte
 would lose live data at the first drop.
 A part that has no number gets one in place; what is to be written again is copied first, and the parent,
 which is new itself, is pointed at the copy. What is stored never changes; a copy's content is the same.
-What the tree before has and this one has not is found on the way, and remembered if it is little: when that commit is
-dropped, this is what dies with it (`kept`), and no object need be read.
+What the tree before has and this one has not is found on the way, and remembered if it is little, or if that commit
+goes with the same tick: when it is dropped, this is what dies with it (`kept`), and no object need be read.
 Children before parents, no recursion over depth. Parts are found first and written then, some at a time, so that their
 numbers, their room and their checksums cost one call for all. Cost: O(what differs x 32), 4 to 8 us a part.
 """
 
 from __future__ import annotations
 
+import sys
 from itertools import compress
 from operator import is_not
 from typing import TYPE_CHECKING, Any, cast
@@ -57,6 +58,7 @@ class Storing:
         self._written: dict[int, Written] = {}
         self._replaced: list[int] = []
         self._all_known = True
+        self._most = MOST_REPLACED
 
     @property
     def replaced(self) -> tuple[int, ...] | None:
@@ -64,12 +66,16 @@ class Storing:
 
         Parents first. None if it was not found out, or is too much to be remembered.
         """
-        return tuple(self._replaced) if self._all_known and len(self._replaced) <= MOST_REPLACED else None
+        return tuple(self._replaced) if self._all_known else None
 
-    def store(self, root: Node, before: Node | None) -> Generator[bool, None, Node]:
-        """`root`, or an equal tree, with all its objects written, in steps; Held, Unwritable, Corrupt, StoreFull."""
+    def store(self, root: Node, before: Node | None, *, goes: bool = False) -> Generator[bool, None, Node]:
+        """`root`, or an equal tree, with all its objects written, in steps; Held, Unwritable, Corrupt, StoreFull.
+
+        If the commit before `goes`, what is replaced of it is remembered however much it is.
+        """
         self._replaced.clear()
         self._all_known = True
+        self._most = sys.maxsize if goes else MOST_REPLACED
         if before is not None and (root is before or (root.number and root.number == before.number)):
             return before
         if root.number or root is EMPTY:
@@ -244,8 +250,10 @@ class Storing:
     def _replace(self, number: int) -> None:
         """Note that the tree before has this object, and the one being stored has not."""
         written, replaced = self._written.pop(number, None), self._replaced
-        if len(replaced) <= MOST_REPLACED:
+        if len(replaced) < self._most:
             replaced.append(number << LENGTH_BITS if written is None else written.packed)
+        else:
+            self._all_known = False
 
     def _in_new_bucket(self, part: Any, bucket: Any) -> list[Work]:
         """All of a bucket's directories, where there was none."""
@@ -259,27 +267,23 @@ class Storing:
         return work
 
     def _in_bucket(self, part: Any, names: dict[str, Any], olds: dict[str, Any]) -> list[Work]:
-        """The same for two buckets: most of their names lead to the very same nodes, and in the same order."""
+        """The same for two buckets."""
         work: list[Work] = []
-        if tuple(names) != tuple(olds):
-            for name, node in list(names.items()):
+        for name, node in names.items():
+            if node.__class__ is not Node:
                 before = olds.get(name)
                 if node is not before:
                     self._compare(work, part, name, node, before)
-            if any(olds[name].number for name in olds.keys() - names.keys()):
-                self._all_known = False
-            return work
-        pairs = zip(names, names.values(), olds.values(), strict=True)
-        for name, node, before in list(compress(pairs, map(is_not, names.values(), olds.values()))):
-            if node.__class__ is not Node or before.__class__ is not Node:
-                self._compare(work, part, name, node, before)
+        if self._all_known:
+            for name, before in olds.items():
+                if before.__class__ is not Node and before.number and not _is_object(names.get(name)):
+                    # What is gone, or is a small leaf now, may have had objects below.
+                    self._all_known = False
+                    break
         return work
 
     def _compare(self, work: list[Work], part: Any, name: str, node: Any, before: Any) -> None:
-        if isinstance(node, Node) and is_inline(node):
-            if before is not None and before.number:
-                self._all_known = False  # What was an object, with objects below perhaps, is a small leaf.
-        elif not _same(node, before):
+        if _is_object(node) and not _same(node, before):
             work.append((_own(part, name, node), before, 0))
 
     def _in_sets(self, part: Any, slots: list[Any], olds: list[Any], depth: int) -> list[Work]:
@@ -327,6 +331,11 @@ def _own(parent: Any, key: Any, part: Any) -> Any:
     else:
         kids.slots[key] = own
     return own
+
+
+def _is_object(node: Any) -> bool:
+    """Whether what stands under a name, a stub too, has or will have an object of its own."""
+    return node is not None and node.__class__ is not Node and (node.__class__ is Stub or not is_inline(node))
 
 
 def _copied(part: Any) -> Any:

@@ -205,6 +205,7 @@ class Ticking:
         forks = {branch.id: branch.fork for branch in tick.branches}
         fresh: dict[int, Node] = {}
         newest: dict[int, int] = {}
+        going = {record.number for record in tick.drop}
         for record in tick.store:
             if record.number in self.kept.commits:
                 continue  # Stored by a tick that was interrupted after that.
@@ -216,7 +217,7 @@ class Ticking:
             before = before if beside else 0
             root = record.root or self.root(record)
             if beside is None or not self._storing.along(root, beside):
-                root = yield from self._storing.store(root, beside)
+                root = yield from self._storing.store(root, beside, goes=before in going)
             record.root_number, record.top = root.number, self._objects.superblock.next - 1
             fresh[record.number] = root
             newest[record.branch] = record.number
