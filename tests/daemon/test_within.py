@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.daemon.conversation import Peer, fresh_daemon
+from tests.daemon.conversation import NUMBERS, Host, Peer, fresh_daemon
+from xsadapter.engine.plain import in_a_row
+from xsadapter.wire import pack
 
 OK = b"OK\0"
 DOMIDS = (0, 3, 4)
@@ -15,6 +17,8 @@ def client():
     peer = Peer(fresh_daemon())
     for path in (b"/a/b/leaf", b"/local/domain/1/name"):
         assert peer.ask("WRITE", path + b"\0one") == OK
+    for domid in DOMIDS:
+        peer.daemon.domains.record(domid)
     return peer
 
 
@@ -76,6 +80,53 @@ def test_where_memory_is_short_nothing_is_made_or_set_in_a_transaction(client):
     assert client.ask("READ", b"/a/b/leaf\0", number) == b"one"
     client.daemon.run_short(False)
     assert client.ask("WRITE", b"/a/b/leaf\0two", number) == OK
+
+
+def test_a_row_goes_on_inside_a_transaction_and_ends_where_there_is_more_to_it(client):
+    number = opened(client)
+    some = [
+        ("READ", 0, b"/a/b/leaf\0"),
+        ("WRITE", number, b"/a/b/leaf\0two"),
+        ("MKDIR", number, b"/a/x\0"),
+        ("READ", 0, b"/a/b/leaf\0"),
+        ("READ", number, b"/a/b/leaf\0"),
+        ("RM", number, b"/a/x\0"),
+        ("READ", number, b"/a/b/leaf\0"),
+    ]
+    frames = [pack(NUMBERS[kind], at, inside, payload) for at, (kind, inside, payload) in enumerate(some)]
+    client.connection.reader.feed(b"".join(frames))
+    client.daemon.flow.waiting.clear()
+    assert in_a_row(client.daemon, client.connection, 2) == 2
+    before = client.daemon.operations
+    assert [(each.request, each.transaction, each.payload) for each in client.take()] == [
+        (0, 0, b"one"),
+        (1, number, OK),
+    ]
+    assert in_a_row(client.daemon, client.connection, 10) == 3
+    assert client.daemon.operations == before + 3
+    assert [each.payload for each in client.take()] == [OK, b"one", b"two"]
+    assert client.daemon.step(client.connection)
+    assert client.daemon.step(client.connection)
+    assert not client.daemon.step(client.connection)
+    assert [each.payload for each in client.take()] == [OK, b"two"]
+
+
+def test_who_is_not_known_or_has_died_is_looked_at_by_the_handler():
+    host = Host()
+    client = Peer(fresh_daemon(host))
+    number = opened(client)
+    client.ask("MKDIR", b"/a\0", number)
+    assert client.ask("SET_PERMS", b"/a\0n3\0", number) == OK, "who was not known is now"
+    handlers, client.daemon._dispatch = client.daemon._dispatch, {}
+    assert client.ask("SET_PERMS", b"/a\0n3\0r0\0", number) == OK
+    assert client.ask("SET_PERMS", b"/a\0n4\0", number) == "ENOSYS"
+    host.kill(3)
+    assert client.ask("SET_PERMS", b"/a\0n3\0", number) == "ENOSYS"
+    client.daemon._dispatch = handlers
+    assert client.ask("SET_PERMS", b"/a\0n3\0", number) == "ENOENT"
+    host.reuse(3)
+    client.daemon._dispatch = {}
+    assert client.ask("SET_PERMS", b"/a\0n3\0", number) == "ENOSYS"
 
 
 def test_a_guest_is_asked_for_its_rights(client):

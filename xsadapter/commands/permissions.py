@@ -80,7 +80,7 @@ def set_perms_within(daemon: Daemon, view: Transaction, payload: bytes) -> bytes
     if ANY_DOMAIN in domids:
         return None
     for domid in domids:
-        if lives.current(daemon, domid) is None:
+        if not lives.is_known(daemon, domid):
             return None
     return OK if view.set_list("SET_PERMS", *found, packed) else None
 

@@ -309,8 +309,7 @@ class Daemon:
             kind, request, transaction, payload = connection.asked = frame
             if connection.privileged and not flow.trail.io:
                 if transaction:
-                    within = self.within.get(kind)
-                    if within is not None and answered_within(self, connection, within, frame):
+                    if answered_within(self, connection, frame):
                         return True
                 else:
                     plain = self.at_once.get(kind)

@@ -106,6 +106,17 @@ def current(daemon: Daemon, domid: int) -> Domain | None:
     return daemon.domains.record(domid)
 
 
+def is_known(daemon: Daemon, domid: int) -> bool:
+    """Whether the domain that has this number now is known, and there is nothing to be done for that."""
+    if not domid:
+        return True  # It never dies.
+    known, life = daemon.domains.get(domid), daemon.domains.life(domid)
+    if known is None or life is None or life.unique != known.unique:
+        return False
+    node = daemon.head.tree.get(private.domain_place(domid)) if life.unique else None
+    return not life.unique or (node is not None and node.value == b"%d" % life.unique)
+
+
 def resume(daemon: Daemon) -> None:
     """The daemon is started again on a tree: who was known by a number then is known by it now, or is buried."""
     tree = daemon.head.tree

@@ -1,6 +1,7 @@
 """Requests so plain that they pass the handlers.
 
-They are a privileged client's, in no transaction, and nothing beside the tree is to be written down for them.
+They are a privileged client's, and nothing beside the tree is to be written down for them. Those inside a transaction:
+`within`.
 
 Rule: they are answered as the handlers would. Whatever is more than that, an error too, is left to these, and nothing
 of it has been done then.
@@ -13,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xsadapter.engine.row import writes
+from xsadapter.engine.within import answered_within
 from xsadapter.operations import Kind
 from xsadapter.wire import HEADER, HEADER_SIZE, PAYLOAD_MAX
 
@@ -44,9 +46,9 @@ def answered(daemon: Daemon, connection: Connection, plain: AtOnce, kind: int, r
 
 
 def in_a_row(daemon: Daemon, connection: Connection, most: int) -> int:
-    """Carry out the READs and WRITEs that come next in a row, at most so many, of a privileged client.
+    """Carry out the READs, WRITEs and requests inside a transaction that come next in a row, at most so many.
 
-    Of one for whom nothing waits. How many there were.
+    Of a privileged client for whom nothing waits. How many there were.
     """
     output = connection.output
     if output or connection.held is not None or daemon.flow.trail.io:
@@ -54,13 +56,20 @@ def in_a_row(daemon: Daemon, connection: Connection, most: int) -> int:
     reader, head = connection.reader, daemon.head
     known = head.spots.get
     buffer, at = reader.buffer, reader.at
-    size, count, written = len(buffer), 0, 0
+    size, count, written = len(buffer), 0, 0  # of these, those that are noted already
     try:
         while count < most and (start := at + HEADER_SIZE) <= size:
             kind, request, transaction, length = HEADER.unpack_from(buffer, at)
             end = start + length
-            if transaction or end > size:
+            if end > size or length > PAYLOAD_MAX:
                 break
+            if transaction:
+                if not answered_within(daemon, connection, (kind, request, transaction, buffer[start:end])):
+                    break
+                at = reader.at = end
+                count += 1
+                written += 1
+                continue
             if kind != _READ:
                 if kind != _WRITE or not (made := writes(daemon, connection, at, most - count)):
                     break

@@ -14,18 +14,17 @@ from xsadapter.commands import HANDLERS
 from xsadapter.wire import HEADER, PAYLOAD_MAX
 
 if TYPE_CHECKING:
-    from xsadapter.commands import Within
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.daemon import Daemon
     from xsadapter.engine.view import View
     from xsadapter.wire import Frame
 
 
-def answered_within(daemon: Daemon, connection: Connection, plain: Within, frame: Frame) -> bool:
+def answered_within(daemon: Daemon, connection: Connection, frame: Frame) -> bool:
     """Whether one was so plain that it is answered now."""
     kind, request, number, payload = frame
-    transaction = connection.transactions.get(number)
-    if transaction is None or not transaction.requests or transaction.gave_way:
+    plain, transaction = daemon.within.get(kind), connection.transactions.get(number)
+    if plain is None or transaction is None or not transaction.requests or transaction.gave_way:
         return False
     try:
         reply = plain(daemon, transaction, payload)
