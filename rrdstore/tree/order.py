@@ -14,7 +14,7 @@ from rrdstore.native import mypyc_attr
 
 Notes = tuple[tuple[str, bool], ...]
 
-NOTES = 32
+NOTES = 128
 """Notes that are carried at most: then they are worked in, asked or not."""
 
 

@@ -62,6 +62,27 @@ WRITES = st.tuples(
     ),
     IDS,
 )
+LISTED = (b"/a\0", b"/\0", b"/none\0", b"a\0", b"/a/b/leaf\0", b"/@index/name\0", b"\0", b"", b"/wide\0")
+OFFSETS = (
+    b"0\0",
+    b"2\0",
+    b"1\0",
+    b"99\0",
+    b"02\0",
+    b"00000000000\0",
+    b"4294967296\0",
+    b"-1\0",
+    b"\0",
+    b"0",
+    b"0\0\0",
+    b"4090\0",
+)
+PARTS = st.tuples(
+    st.just("DIRECTORY_PART"),
+    st.builds(bytes.__add__, st.sampled_from(LISTED), st.sampled_from(OFFSETS)),
+    st.sampled_from([0, 0, 0, 7]),
+)
+COME_AND_GONE = st.sampled_from([("WRITE", b"/a/new\0", 0), ("RM", b"/a/new\0", 0), ("MKDIR", b"/a/made\0", 0)])
 OTHERS = st.sampled_from([
     ("DIRECTORY", b"/a\0", 0), ("READ", bytes(4097), 0), ("RM", b"/a/b/leaf\0", 0), ("WATCH", b"/a\0token\0", 0),
     ("WATCH", b"/new\0other\0", 0), ("SET_PERMS", b"/a/b/leaf\0n3\0", 0), ("UNWATCH", b"/a\0token\0", 0),
@@ -90,7 +111,9 @@ def carried_out(peer, pieces, most):
 
 
 @given(
-    st.lists(st.one_of(READS, WRITES, WRITES, OTHERS), max_size=16), st.integers(1, 64), st.lists(st.integers(1, 90))
+    st.lists(st.one_of(READS, WRITES, WRITES, PARTS, PARTS, COME_AND_GONE, OTHERS), max_size=16),
+    st.integers(1, 64),
+    st.lists(st.integers(1, 90)),
 )
 def test_what_comes_in_a_row_is_done_and_answered_as_each_by_itself_would_be(some, most, cuts):
     stream = b"".join(frames(enumerate(some)))
@@ -100,7 +123,13 @@ def test_what_comes_in_a_row_is_done_and_answered_as_each_by_itself_would_be(som
     for allowed in (0, most):
         peer = Peer(fresh_daemon())
         other = Peer(peer.daemon)
-        for path, value in ((b"/a/b/leaf", b"one"), (b"/long", bytes(4000)), (b"/local/domain/1/name", b"one")):
+        wide = [(b"/wide/%0250d" % number, b"") for number in range(20)]
+        for path, value in (
+            (b"/a/b/leaf", b"one"),
+            (b"/long", bytes(4000)),
+            (b"/local/domain/1/name", b"one"),
+            *wide,
+        ):
             assert peer.ask("WRITE", path + b"\0" + value) == OK
         for path in (b"/a/b/leaf", b"/new"):
             other.ask("WATCH", path + b"\0theirs\0")
@@ -114,6 +143,40 @@ def test_what_comes_in_a_row_is_done_and_answered_as_each_by_itself_would_be(som
         log = [(each.number, each.author, each.message) for each in peer.daemon.branch.log()]
         found.append((carried, other.take(), tree, accounts, log, peer.daemon.kinds))
     assert found[0] == found[1]
+
+
+def test_parts_of_a_directory_are_answered_in_a_row_as_by_the_handler(client):
+    for number in range(20):
+        client.ask("WRITE", b"/wide/%0250d\0" % number)
+    plain = client.daemon.at_once
+    for change in (None, ("WRITE", b"/wide/%0250d\0" % 7000), ("RM", b"/wide/%0250d\0" % 3), ("MKDIR", b"/wide/0\0")):
+        if change:
+            assert client.ask(*change) == OK
+        for offset in (
+            b"0",
+            b"251",
+            b"4016",
+            b"5020",
+            b"3",
+            b"99999",
+            b"002",
+            b"4294967296",
+            b"00000000251",
+            b"",
+            b"-1",
+        ):
+            payload = b"/wide\0" + offset + b"\0"
+            client.daemon.at_once = {}
+            wanted = client.ask("DIRECTORY_PART", payload)
+            client.daemon.at_once = plain
+            client.connection.reader.feed(pack(NUMBERS["DIRECTORY_PART"], 1, 0, payload))
+            done = in_a_row(client.daemon, client.connection, 9)
+            assert done == (not isinstance(wanted, str)), offset
+            assert done or client.daemon.step(client.connection)
+            assert [message.payload.rstrip(b"\0") for message in client.take()] == [
+                wanted.encode() if isinstance(wanted, str) else wanted.rstrip(b"\0")
+            ]
+    assert len(client.daemon.head.listed) == 1
 
 
 def test_so_many_and_no_more_are_answered_in_a_row_and_none_behind_what_waits(client):

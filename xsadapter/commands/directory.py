@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from xsadapter.engine.view import View
 
 _OFFSET_MAX: Final = 2**32 - 1
+_DIGITS: Final = len(str(_OFFSET_MAX))
+_LISTED: Final = 64
 
 
 def directory(daemon: Daemon, connection: Connection, view: View, raw: bytes) -> bytes:
@@ -54,21 +56,37 @@ def directory_part(daemon: Daemon, connection: Connection, view: View, arguments
     raw, text = arguments
     place(connection, raw)
     offset = number(text, _OFFSET_MAX)
-    return _part(_listing(daemon, connection, view, raw), offset)
+    listing = _listing(daemon, connection, view, raw)
+    return _part(listing.packed, b"%d\0" % listing.generation, offset)
 
 
 def directory_part_at_once(daemon: Daemon, _: Connection, payload: bytes) -> bytes | None:
     """What DIRECTORY_PART of a privileged client, in no transaction, answers; None if there is more to it."""
-    raw, text, *more = payload.split(b"\0")
-    if more != [b""] or raw[:1] != b"/" or raw == b"/":
+    raw, _separator, text = payload.partition(b"\0")
+    known, digits = daemon.head.listed.get(raw) or _listed(daemon, raw), text[:-1]
+    if known is None or text[-1:] != b"\0" or not digits.isdigit() or len(digits) > _DIGITS:
         return None
-    path = canonical(raw, "")
-    return _part(daemon.listings.get(path, daemon.head.tree.order(path)), number(text, _OFFSET_MAX))
+    names, generation = known
+    # As `_part`, without its call, or that of `number`: there are twelve to ten thousand names.
+    offset, left = int(digits), PAYLOAD_MAX - 1 - len(generation)
+    if offset > len(names) - left or (offset and names[offset - 1]):
+        return None if offset > _OFFSET_MAX else _part(names, generation, offset)
+    return generation + names[offset : names.rindex(0, offset, offset + left) + 1]
 
 
-def _part(listing: Listing, offset: int) -> bytes:
-    names = listing.packed
-    generation = b"%d\0" % listing.generation
+def _listed(daemon: Daemon, raw: bytes) -> tuple[bytes, bytes] | None:
+    """Names and generation of a directory, kept as long as no node comes or goes; None if there is more to it."""
+    if raw[:1] != b"/" or raw == b"/":
+        return None
+    path, listed = canonical(raw, ""), daemon.head.listed
+    listing = daemon.listings.get(path, daemon.head.tree.order(path))
+    if len(listed) >= _LISTED:
+        listed.clear()
+    found = listed[raw] = listing.packed, b"%d\0" % listing.generation
+    return found
+
+
+def _part(names: bytes, generation: bytes, offset: int) -> bytes:
     if offset >= len(names):
         return generation + b"\0"
     if offset and names[offset - 1]:

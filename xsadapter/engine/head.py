@@ -45,6 +45,7 @@ class Head:
         "branch",
         "indexes",
         "journal",
+        "listed",
         "spots",
         "store",
         "tree",
@@ -62,6 +63,8 @@ class Head:
         self._missed = 0
         self.spots: dict[bytes, rrdstore.Spot] = {}
         """Where nodes were found that were read, by the payload of the READ; all but a WRITE of a value forgets all."""
+        self.listed: dict[bytes, tuple[bytes, bytes]] = {}
+        """Names and generation of directories of which parts were asked for, by the path as it was said; as above."""
         self.journal: Journal | None = None
         """Who is told of each change before it is made, so that a daemon that is started again knows of it."""
 
@@ -71,6 +74,8 @@ class Head:
         self._number = None if commit is None else commit.number
         if self.spots:
             self.spots.clear()
+        if self.listed:
+            self.listed.clear()
 
     def replaced(self, number: int) -> None:
         """The same after `Branch.replace`, whose commit has that number."""
@@ -85,6 +90,8 @@ class Head:
         self._number = number
         if self.spots:
             self.spots.clear()
+        if self.listed:
+            self.listed.clear()
 
     def find(self, payload: bytes) -> rrdstore.Node | None:
         """The node whose absolute path, NUL and all, a payload is; None if it is not there, or if the payload is more.

@@ -9,8 +9,8 @@ Rules
    same after a restart, and is carried along by a change. It tells a reader to begin again and proves nothing, so
    that a sum can be made equal on purpose harms whoever does so alone.
 
-Cost: O(1) for a listing seen before; O(names) bytes copied for each that came or went, some 10 us for ten thousand;
-O(names) pointers compared for another tuple, about 0.1 ms, once for 32 changes; O(names) hashes for a new one.
+Cost: O(1) for a listing seen before; O(names) bytes copied for each that came or went, some 6 us for ten thousand;
+O(names) pointers compared for another tuple, about 0.1 ms, once for 128 changes; O(names) hashes for a new one.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _MAX: Final = 256
 _PLACES: Final = 8
 """Names that came or went since, at most, where what is there is spliced."""
+_REACH: Final = 32
+"""Bytes beside where a name is thought to stand that are looked at first; then four times as many, and so on."""
 _ALL: Final = (1 << 64) - 1
 
 
@@ -102,7 +104,8 @@ def _carried(known: Listing, names: tuple[str, ...], notes: Notes, done: int) ->
     packed, generation = known.packed, known.generation
     for name, there in notes[done:]:
         entry = b"%b\0" % name.encode()
-        at, bytes_of = _place(packed, entry[:-1]), memoryview(packed)
+        about = len(packed) * bisect_left(names, name) // (len(names) + 1)
+        at, bytes_of = _place(packed, entry[:-1], about), memoryview(packed)
         if there:
             packed = b"".join((bytes_of[:at], entry, bytes_of[at:]))
             generation += _hash(name)
@@ -112,16 +115,19 @@ def _carried(known: Listing, names: tuple[str, ...], notes: Notes, done: int) ->
     return Listing(names, notes, packed, generation & _ALL)
 
 
-def _place(packed: bytes, name: bytes) -> int:
-    """Where a name stands, or has to: names are in the order of their bytes, which is that of their characters."""
-    low, high = 0, len(packed)
+def _place(packed: bytes, name: bytes, about: int) -> int:
+    """Where a name stands, or has to, `about` there; the order of names is that of their bytes."""
+    low, high, middle, reach = 0, len(packed), about, _REACH
     while low < high:
-        begin = packed.rfind(0, low, (low + high) // 2) + 1 or low
+        begin = packed.rfind(0, low, middle) + 1 or low
         end = packed.index(0, begin)
         if packed[begin:end] < name:
             low = end + 1
+            middle = min(low + reach, (low + high) // 2)
         else:
             high = begin
+            middle = max(high - reach, (low + high) // 2)
+        reach *= 4
     return low
 
 

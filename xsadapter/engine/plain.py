@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from xsadapter.commands.directory import directory_part_at_once
 from xsadapter.engine.row import writes
 from xsadapter.engine.within import answered_within
 from xsadapter.operations import Kind
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.daemon import Daemon
 
-_READ, _WRITE = int(Kind.READ), int(Kind.WRITE)
+_READ, _WRITE, _PART = int(Kind.READ), int(Kind.WRITE), int(Kind.DIRECTORY_PART)
 
 
 def answered(daemon: Daemon, connection: Connection, plain: AtOnce, kind: int, request: int, payload: bytes) -> bool:
@@ -46,9 +47,9 @@ def answered(daemon: Daemon, connection: Connection, plain: AtOnce, kind: int, r
 
 
 def in_a_row(daemon: Daemon, connection: Connection, most: int) -> int:
-    """Carry out the READs, WRITEs and requests inside a transaction that come next in a row, at most so many.
+    """Carry out the requests that come next in a row and are plain, at most so many, of a privileged client.
 
-    Of a privileged client for whom nothing waits. How many there were.
+    READ, WRITE, DIRECTORY_PART, and what is asked in a transaction, of one for whom nothing waits. How many there were.
     """
     output = connection.output
     if output or connection.held is not None or daemon.flow.trail.io:
@@ -56,7 +57,8 @@ def in_a_row(daemon: Daemon, connection: Connection, most: int) -> int:
     reader, head = connection.reader, daemon.head
     known = head.spots.get
     buffer, at = reader.buffer, reader.at
-    size, count, written = len(buffer), 0, 0  # of these, those that are noted already
+    size, count = len(buffer), 0
+    written = parts = 0  # of these, those that are noted already, and those of directories
     try:
         while count < most and (start := at + HEADER_SIZE) <= size:
             kind, request, transaction, length = HEADER.unpack_from(buffer, at)
@@ -70,25 +72,34 @@ def in_a_row(daemon: Daemon, connection: Connection, most: int) -> int:
                 count += 1
                 written += 1
                 continue
-            if kind != _READ:
-                if kind != _WRITE or not (made := writes(daemon, connection, at, most - count)):
+            if kind == _WRITE:
+                if not (made := writes(daemon, connection, at, most - count)):
                     break
                 at = reader.at
                 count += made
                 written += made
                 continue
             payload = buffer[start:end]
-            spot = known(payload)
-            node = None if spot is None else spot.node
-            if node is None and (node := head.find(payload)) is None:
+            if kind == _READ:
+                spot = known(payload)
+                node = None if spot is None else spot.node
+                if node is None and (node := head.find(payload)) is None:
+                    break
+                value = node.value
+            elif kind == _PART:
+                part = directory_part_at_once(daemon, connection, payload)
+                if part is None:
+                    break
+                value = part
+                parts += 1
+            else:
                 break
-            value = node.value
             length = len(value)
             if length > PAYLOAD_MAX:
                 break
             if not count:
                 daemon.flow.waiting.append(connection)
-            output.append(HEADER.pack(_READ, request, 0, length) + value)
+            output.append(HEADER.pack(kind, request, 0, length) + value)
             at = end
             count += 1
     except Exception:  # noqa: BLE001 - likewise
@@ -96,5 +107,6 @@ def in_a_row(daemon: Daemon, connection: Connection, most: int) -> int:
     if count > written:
         reader.at = at
         connection.operations += count - written
-        daemon.kinds[_READ] += count - written
+        daemon.kinds[_READ] += count - written - parts
+        daemon.kinds[_PART] += parts
     return count
