@@ -38,6 +38,8 @@ WAIT = 250
 
 _NAMED = 1.0
 """Seconds for which it is believed that the same process holds the log: the kernel takes 20 ms to list all locks."""
+_WRITTEN_BACK = 1 << 20
+"""Bytes of log that are written back at once, so that nobody waits long for it: 2 ms, and the disk."""
 _CACHED = 256
 """Pages that SQLite keeps in memory of those that are in the file, too; those of a transaction it never puts out."""
 _FORBIDDEN = ("attempt to write a readonly", "unable to open")
@@ -57,7 +59,7 @@ class Container:
         """Whether somebody has kept the log from being written back when it had to be, and nobody waits for him."""
         self._wait = WAIT
         self._named, self._named_until = "", 0.0
-        self._written_back_at = layout.wal // 2
+        self._written_back_at = self._due = min(layout.wal // 2, _WRITTEN_BACK)
         self.meta = {key: value for key, value in self._all("SELECT k, v FROM meta") if key != "superblock"}
         self.uuid: bytes = bytes.fromhex(self.meta["uuid"])
         self._tables = tables(layout)
@@ -199,13 +201,13 @@ class Container:
                     self.execute("COMMIT")
 
     def make_way(self, pages: int) -> None:
-        """Room in the log for so many pages, writing it back if half its share is used; Held."""
+        """Room in the log for so many pages, writing it back if it is half full, or a mebibyte; Held."""
         used, share = self.log_size(), self.layout.wal
         must = used + pages * FRAME + 32 > share
         if not used or not (must or used > self._written_back_at):
             return
         if self.checkpoint(wait=must and not self.held):
-            self._written_back_at = share // 2
+            self._written_back_at = self._due
             self.held, self._named_until = False, 0.0
         elif must:
             self.held = True

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 _LOOK = 2048
 """New bytes after which it is looked whether the transaction has become large enough."""
+_SLICE = 128
+"""Pages that a transaction changes at most, about, but for the last of a tick: a millisecond."""
 _CANDIDATES = 32
 _MOVED_AT_ONCE = 64
 """Objects that a step of the cleaner moves."""
@@ -60,7 +62,7 @@ class Objects:
         self.grain, self.most = container.layout.grain, container.layout.piece - HEADER
         self._longest = whole(self.most, self.grain)
         self.count = container.layout.locations
-        self.slice_pages = container.layout.wal // 2 // FRAME
+        self.slice_pages = min(_SLICE, container.layout.wal // 2 // FRAME)
         """How many pages one transaction may change."""
         self.segments = Segments(container)
         self._epoch = 0

@@ -6,7 +6,8 @@ begin change together, or nothing does. Only then are the dropped commits freed 
 but that one transaction is cut into steps, between which its caller may do other things, commit too; what
 comes after the cut is the next tick's. A tick can be abandoned, or the process killed, between any two.
 Cost: O(changes) a tick; one wait for the disk. A step takes about 1 ms at most, the last transaction as
-many pages as there are tables' pages that changed. The order of events and the formats: docs/format.md.
+many pages as there are tables' pages that changed: 2 ms for 260 commits that come and as many that go.
+The order of events and the formats: docs/format.md.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
 _TABLES = {"branch": 1, "tag": TAGS_A_PAGE, "pin": 1}
 """Rows on a page."""
+_LITTLE = 16
+"""Pages of objects that go with the last transaction: more are written before it."""
 _FREED_AT_ONCE = 128
 """Objects that a step frees."""
 _LOOKED_AFTER = 4
@@ -124,7 +127,7 @@ class Ticking:
             yield from self._store(tick, stored)
             if tick.series is not None:
                 yield from self._put_cells(tick.series.cells)
-            self._end(tick, rows, stored)
+            yield from self._end(tick, rows, stored)
         except BaseException as fault:
             self._storing.undo()
             for record in tick.store:
@@ -233,14 +236,20 @@ class Ticking:
             objects.commit(partial(self._container.put, "series", batch), len(batch))
             yield False
 
-    def _end(self, tick: Tick, rows: dict[str, list[bytes]], stored: list[Stored]) -> None:
-        """The transaction that makes it count."""
+    def _end(self, tick: Tick, rows: dict[str, list[bytes]], stored: list[Stored]) -> Steps:
+        """The transaction that makes it count, and before it, in steps, what it has to say."""
+        objects = self._objects
+        if objects.pages > _LITTLE:
+            objects.commit()
+            yield False
         for record, _, before, replaced in stored:
             self.kept.add(record, before, replaced)
         for record in tick.changed:
             self.kept.change(record)
-        dying = self.kept.drop(record.number for record in tick.drop if record.number in self.kept.commits)
-        kept = self.kept.changes()
+        yield False
+        dropped = [record.number for record in tick.drop if record.number in self.kept.commits]
+        dying = yield from self.kept.dropping(dropped)
+        kept = yield from self.kept.changing()
         changed = {
             table: [(at, row) for at, row in enumerate(new) if row != self.rows[table][at]]
             for table, new in rows.items()
@@ -250,9 +259,9 @@ class Ticking:
         if tick.series is not None:
             changed["column"] = cells.changed_columns(self._container, tick.series.records)
         pages = pages_of(kept) + len(doomed) + sum(len(some) for some in changed.values())
-        objects = self._objects
         if (objects.pages + pages) * FRAME > self._layout.wal:
             objects.commit()
+        yield False
 
         def also() -> None:
             self._container.put("kept", sorted(kept.items()))
