@@ -184,11 +184,11 @@ class Branch:
         InvalidPath, Exists for a place that is there or comes twice, ValueError for none at all: nothing was changed.
         StoreFull, TooLarge, Held: nothing of that commit was. O(places).
         """
-        made = tuple([Edit(*one) for one in places])
+        made = tuple([_tuple(Edit, one) for one in places])
         if not made:
             raise ValueError("no places: expected one at least")
         for _, value, meta in made:
-            if not isinstance(value, bytes) or not isinstance(meta, bytes):
+            if not (isinstance(value, bytes) and isinstance(meta, bytes)):
                 raise TypeError(f"value and meta are bytes, not {type(value).__name__} and {type(meta).__name__}")
         self._ledger.check_writable()
         record = plant(self._ledger, line := self._line, made, message, author, later=later)

@@ -166,6 +166,23 @@ def test_another_s_code_gets_what_the_stream_has(house):
     assert nodes[b"/local/domain/5/name"] == stream.Node(b"/local/domain/5/name", b"a\0b", five)
 
 
+def test_the_indexes_come_with_the_tree_of_another_and_are_what_mending_makes(house):
+    toolstack = Peer(house.daemon)
+    for domid, name, vm in ((9, "web", "u1"), (10, "web", "u2"), (3, "web", ""), (7, "", "u1"), (70000, "db", "u3")):
+        for key, value in (("name", name), ("vm", f"/vm/{vm}")):
+            assert toolstack.ask("WRITE", f"/local/domain/{domid}/{key}\0{value}".encode()) == OK
+    heard = hear(stream.decode(house.left(whole=True, ours=False)), str)
+    daemon = Daemon(rrdstore.memory(), house.host)
+    plant(daemon, "boot", heard.nodes, {})
+    tree, indexes = daemon.head.tree, daemon.head.indexes
+    assert indexes.marked(tree)
+    assert list(indexes.differences(tree)) == []
+    asked = Peer(daemon)
+    assert asked.ask("READ", b"/@index/name/web\0") == b"3"
+    assert asked.ask("DIRECTORY", b"/@index/name/web\0") == b"3\x009\x0010\0"
+    daemon.store.close()
+
+
 def test_another_s_code_knows_of_every_domain_that_a_node_names_and_of_none_later(house):
     """The newest it knows is the first it looks at."""
     toolstack = Peer(house.daemon)

@@ -30,7 +30,7 @@ from xsadapter.paths import ABSOLUTE_MAX, spelled
 from xsadapter.paths import INDEX as TOP
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from xsadapter.engine.view import What
 
@@ -204,6 +204,17 @@ class Indexes:
             change.set(private.INDEXED, self._mark, meta=PERMISSIONS)
         return True
 
+    def made_of(self, nodes: Mapping[str, tuple[bytes, bytes]]) -> list[tuple[str, bytes, bytes]]:
+        """The places (value and list of each) that they and their mark are of, in a tree of these nodes. O(domids)."""
+        found = [(private.INDEXED, self._mark, PERMISSIONS)]
+        for projection in self._projections.values():
+            found.append((projection.root, b"", b""))
+            values = ((domid, nodes.get(f"{_DOMAINS}/{domid}/{projection.node}")) for domid in range(DOMID_MAX + 1))
+            for place, domids in _having(projection, ((domid, node[0]) for domid, node in values if node)).items():
+                lowest, *others = (domid.encode() for domid in domids)
+                found += [(place, lowest, b""), *((f"{place}/{other.decode()}", other, b"") for other in others)]
+        return found
+
     def marked(self, tree: rrdstore.Tree) -> bool:
         """Whether a daemon has made these very indexes in this tree. O(1)."""
         found = tree.get(private.INDEXED)
@@ -314,12 +325,18 @@ def _held(tree: rrdstore.Tree, projection: Projection) -> Held:
 
 def _wanted(tree: rrdstore.Tree, projection: Projection) -> Held:
     """What has to be in it."""
+    homes = (_HOME.fullmatch(f"{_DOMAINS}/{name}") for name in _listed(tree, _DOMAINS))
+    domids = [int(home[1]) for home in homes if home and int(home[1]) <= DOMID_MAX]
+    nodes = ((domid, tree.get(f"{_DOMAINS}/{domid}/{projection.node}")) for domid in domids)
+    return _having(projection, ((domid, node.value) for domid, node in nodes if node is not None))
+
+
+def _having(projection: Projection, values: Iterable[tuple[int, bytes]]) -> Held:
+    """The same, of these domains' values."""
     found: dict[str, list[int]] = {}
-    for name in _listed(tree, _DOMAINS):
-        home = _HOME.fullmatch(f"{_DOMAINS}/{name}")
-        there = tree.get(f"{home[0]}/{projection.node}") if home and int(home[1]) <= DOMID_MAX else None
-        if there is not None and (place := projection.place(there.value)):
-            found.setdefault(place, []).append(int(name))
+    for domid, value in values:
+        if place := projection.place(value):
+            found.setdefault(place, []).append(domid)
     return {place: tuple(map(str, sorted(domids))) for place, domids in found.items()}
 
 

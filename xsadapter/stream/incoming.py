@@ -129,36 +129,41 @@ class Heard:
     def _node(self, record: Node) -> None:
         if record.transaction:
             return
-        spelled = record.path.decode("latin-1")
-        above, _, name = spelled.rpartition("/")
-        if above in self.nodes and above[0] == "/" and _PLAIN(name) and len(spelled) <= ABSOLUTE_MAX:
-            # Below a path that was looked at: of half a million nodes all but a few.
-            self._put(spelled, record)
-            return
         try:
             path = record.path.decode("ascii") if record.path.startswith(b"@") else canonical(record.path, "/")
         except (RequestError, UnicodeDecodeError):
             raise self._wrong(NODE, f"path {record.path!r}", "an absolute path") from None
         if path != "/" and not is_special(path) and parent(path) not in self.nodes:
             raise self._wrong(NODE, f"{path} without its parent", "its parent before it")
-        self._put(path, record)
-
-    def _put(self, path: str, record: Node) -> None:
-        permissions = record.permissions
-        if permissions is not self._permissions:
-            meta = self._metas.get(permissions)
-            if meta is None:
-                entries = tuple(Entry(_RIGHTS[entry.letter], entry.domid, entry.stale) for entry in permissions)
-                meta = self._metas[permissions] = pack(entries) if entries else DEFAULT
-            self._permissions, self._meta = permissions, meta
+        self._given(record.permissions)
         self.nodes[path] = record.value, self._meta
 
-    def take(self, record: Record) -> None:
-        """The next record; StreamError."""
-        if record.__class__ is Node:
-            self._node(record)
-            self._number += 1
-            return
+    def _given(self, permissions: tuple[Permission, ...]) -> None:
+        meta = self._metas.get(permissions)
+        if meta is None:
+            entries = tuple(Entry(_RIGHTS[entry.letter], entry.domid, entry.stale) for entry in permissions)
+            meta = self._metas[permissions] = pack(entries) if entries else DEFAULT
+        self._permissions, self._meta = permissions, meta
+
+    def take_all(self, stream: Iterable[Record]) -> None:
+        """All records of a stream; StreamError."""
+        nodes, plain = self.nodes, _PLAIN
+        for self._number, record in enumerate(stream):
+            if record.__class__ is not Node:
+                self._take(record)
+                continue
+            path, value, permissions, _, transaction, _ = record
+            spelled = path.decode("latin-1")
+            above, _, name = spelled.rpartition("/")
+            if above in nodes and above[0] == "/" and plain(name) and len(spelled) <= ABSOLUTE_MAX and not transaction:
+                # Below a path that was looked at: of half a million nodes all but a few.
+                if permissions is not self._permissions:
+                    self._given(permissions)
+                nodes[spelled] = value, self._meta
+            else:
+                self._node(record)
+
+    def _take(self, record: Record) -> None:
         match record:
             case Global():
                 self._shared = record
@@ -177,7 +182,6 @@ class Heard:
                 self._rings = self._beyond.rings.homes()
                 if not self._rings.keys().isdisjoint(self._connections):
                     raise self._wrong(CONNECTION, "a connection again, in columns", "each once")
-        self._number += 1
 
     @property
     def charges(self) -> dict[int, Charged] | None:
@@ -266,8 +270,7 @@ class Heard:
 def hear(records: Iterable[Record], peer: Callable[[int], str]) -> Heard:
     """All of a stream; StreamError."""
     heard = Heard(peer)
-    for record in records:
-        heard.take(record)
+    heard.take_all(records)
     return heard
 
 

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 _HEADER: Final = struct.Struct(">8sII")
 _PLACES: Final = (12, 10, 8)
+_FILL: Final = records.ALIGNMENT - 1
 
 
 class _Body:
@@ -123,24 +124,26 @@ def decode(data: bytes) -> Iterator[Record]:
 
 
 def _records(data: bytes, order: str, version: int) -> Iterator[Record]:
-    header, node = struct.Struct(order + "II"), struct.Struct(order + "IIHHHH")
-    at, number = HEADER_SIZE, 0
+    header, node = struct.Struct(order + "II").unpack_from, struct.Struct(order + "IIHHHH")
+    size, at, number = len(data), HEADER_SIZE, 0
     while True:
-        if len(data) - at < RECORD_HEADER:
-            raise StreamError(f"record {number}", at, f"{len(data) - at} bytes", "a record, the last one END")
-        kind, length = header.unpack_from(data, at)
+        if size - at < RECORD_HEADER:
+            raise StreamError(f"record {number}", at, f"{size - at} bytes", "a record, the last one END")
+        kind, length = header(data, at)
         start = at + RECORD_HEADER
-        at = start + padded(length)
-        if at > len(data):
-            raise StreamError(_named(number, kind), start, f"{len(data) - start} bytes", f"{padded(length)}")
-        if kind == records.END:
-            if length or at != len(data):
-                raise StreamError(_named(number, kind), start, f"{len(data) - start} bytes after it", "none")
-            return
-        read = _READERS.get(kind)
+        at = start + (length + _FILL & -records.ALIGNMENT)
+        if at > size:
+            raise StreamError(_named(number, kind), start, f"{size - start} bytes", f"{padded(length)}")
         if kind == records.NODE and (plain := _plain_node(data, start, length, order, node)) is not None:
             yield plain
-        elif read is None:
+            number += 1
+            continue
+        if kind == records.END:
+            if length or at != size:
+                raise StreamError(_named(number, kind), start, f"{size - start} bytes after it", "none")
+            return
+        read = _READERS.get(kind)
+        if read is None:
             yield Foreign(kind, data[start : start + length])
         else:
             body = _Body(data, start, start + length, order, (number, kind))
