@@ -100,6 +100,27 @@ def test_a_removal_looks_at_what_was_there_and_not_at_all_that_is_watched(daemon
     assert crowd[2].events() == [(b"/local/domain/5/x/7/3", b"t")]
 
 
+def test_of_a_commit_of_more_changes_than_a_guest_has_memory_for_it_is_told_the_first(daemon, crowd):
+    """As a whole it was over every guest's quota from 41,000 changes on, and none of it was told."""
+    toolstack, two = Peer(daemon), crowd[1]
+    for name in (b"x", b"x/%d"):
+        assert toolstack.ask("WRITE", b"/local/domain/5/" + (name % 7 if b"%" in name else name) + b"\0") == OK
+    for each in crowd:
+        each.take()
+    room = two.connection.domain.usage.memory + 100_000
+    assert toolstack.ask("SET_QUOTA", b"%d\0memory\x00%d\0" % (two.connection.domid, room)) == OK
+    number, names = toolstack.start(), 3000
+    for name in range(names):
+        assert toolstack.ask("WRITE", b"/local/domain/5/x/%d\0v" % name, number) == OK
+    assert toolstack.ask("TRANSACTION_END", b"T\0", number) == OK
+    assert two.connection.domain.usage.memory <= room
+    told = list(dict.fromkeys(path for path, _ in two.events()))
+    assert 500 < len(told) < names
+    assert told == [b"/local/domain/5/x/%d" % name for name in range(len(told))]
+    everything = {path for path, _ in crowd[2].events()}
+    assert len(everything) == names
+
+
 def test_what_a_guest_does_to_itself_is_told_before_its_answer(daemon, crowd):
     one = crowd[0]
     found = one.exchange("WRITE", b"x\0v")

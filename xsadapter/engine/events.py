@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from xsadapter.engine import private
 from xsadapter.engine.connection import event_message
 from xsadapter.engine.permissions import READ, allows, listed
-from xsadapter.engine.telling import AT_ONCE, Hit, Telling, tell_all_later, tell_later
+from xsadapter.engine.telling import AT_ONCE, TOGETHER, Hit, Telling, tell_all_later, tell_later
 from xsadapter.paths import parent
 
 if TYPE_CHECKING:
@@ -230,5 +230,5 @@ class _Teller:
 
     def end(self) -> None:
         """That was all of it."""
-        if self._hits:
-            tell_all_later(Telling(self._hits, self._watches.telling()))
+        for at in range(0, len(self._hits), TOGETHER):
+            tell_all_later(Telling(self._hits[at : at + TOGETHER], self._watches.telling()))

@@ -5,7 +5,8 @@ Rules
    tell, and each as long as it reads: who has `MADE` messages waiting is told when they are gone.
 2. What is told later is the changes, once for all, and of each guest that it is to be told of them. So a commit costs
    what it changes and whom it reaches, and not the product: a guest may make 900 nodes at once below 128 watches of
-   each of a hundred others, which were 11 million events, and 8 seconds.
+   each of a hundred others, which were 11 million events, and 8 seconds. Changes count `TOGETHER` at a time, so that of
+   a commit that is more than a guest has memory for it is told the first.
 3. The events are the same as at once, and in the same order: nothing overtakes them, as a guest that is behind is told
    whatever comes later behind it, and its requests wait. The same change that waits already is not told again. Among a
    guest's watches the order of one change may be another.
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 AT_ONCE: Final = 256
 MADE: Final = 32
 SLICE: Final = 32
+TOGETHER: Final = 1024
 _COST: Final = 512
 _HIT: Final = 64
 
