@@ -46,7 +46,7 @@ TAKEOVERS = (
     Attack("a string may hold NULs", "stream/reading.py", "        if not count or found.find(0) != count - 1:\n", "        if not count:\n", CODEC),
     Attack("bytes after a record's fields", "stream/reading.py", "        if self.left >= records.ALIGNMENT:\n", "        if False:\n", CODEC),
     Attack("a node without its parent", "stream/incoming.py", "parent(path) not in self.nodes", "False", STATE),
-    Attack("a path of odd bytes below one that is there", "stream/incoming.py", " and _PLAIN(name) and ", " and ", f"{STATE} {CODEC}"),
+    Attack("a path of odd bytes below one that is there", "stream/incoming.py", " and plain(name) and ", " and ", f"{STATE} {CODEC}"),
     Attack("a connection comes twice", "stream/incoming.py", "        if record.identifier in self._connections or record.identifier in self._rings:\n", "        if False:\n", STATE),
     Attack("C gets a confined client", "stream/outgoing.py", "(everybody or client.privileged)", "True", STATE),
     Attack("C gets no ring of domain 0", "cli/updating.py", "not (update.ours or own.introduced)", "False", UPDATE),

@@ -6,7 +6,9 @@ milliseconds, and up to three times twice as long if it goes on. What comes mean
 ring is looked at when it ends, so only such a guest waits. Each time that something did come two are forgiven, and all
 after `FORGIVEN` seconds of quiet: guests often notify twice.
 
-Without it one guest that notifies without end, which a guest can do from user space, took half of everybody's time.
+A port that fired is masked until it was looked at, so it is `left` to the next turn if memory runs out before that.
+
+Without rests one guest that notifies without end, which a guest can do from user space, took half of everybody's time.
 """
 
 from __future__ import annotations
@@ -33,10 +35,14 @@ class Bells:
         """How often in vain, and when last; none if never."""
         self._resting: dict[int, float] = {}
         self.wake: float | None = None
+        self.left: dict[int, None] = {}
+        """Ports that fired and were not looked at yet."""
 
     def fired(self, xen: Host, now: float) -> Iterator[tuple[int, RingClient | None, bool]]:
         """Ports that fired, whose they are, and whether one has fired again. Each is unmasked, unless it is to rest."""
-        for port in xen.fired():
+        left = self.left
+        left.update(dict.fromkeys(xen.fired()))
+        for port in [*left]:
             client = xen.clients.get(port)
             vain, last = self._vain.get(port, (0, now))
             if client is None or vain < PATIENCE or now - last >= FORGIVEN:
@@ -46,6 +52,7 @@ class Bells:
                 if self.wake is None or until < self.wake:
                     self.wake = until
                 yield port, client, False
+            del left[port]
 
     def rested(self, xen: Host, now: float) -> Iterator[tuple[int, RingClient | None, bool]]:
         """The same of those whose rest is over. O(ports that rest)."""

@@ -64,7 +64,7 @@ class Rings:
         if waits:
             client.send()
         received = client.receive()
-        if received or again:
+        if received or again or connection.reader.pending:  # It may have been read when memory ran out.
             self._ready[connection.serial] = client
         elif connection.stalled:  # It has told us once.
             self._stalls.add(client)
@@ -72,9 +72,10 @@ class Rings:
 
     def turn_ends(self) -> None:
         """Tell their guests; those of which nobody tells us what came meanwhile are served again in the next turn."""
-        rings, self.touched = self.touched, {}
-        for port, ring in rings.items():
+        for port, ring in [*self.touched.items()]:
             if ring.turn_ends():
-                self.touched[port] = self._ready[ring.connection.serial] = ring
-            elif ring.connection.stalled:  # Of what lies there already nobody tells.
+                self._ready[ring.connection.serial] = ring
+                continue
+            del self.touched[port]
+            if ring.connection.stalled:  # Of what lies there already nobody tells.
                 self._stalls.add(ring)

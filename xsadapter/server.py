@@ -183,6 +183,8 @@ class Server:
                 return
         if self._rings.unseen:
             self._rings.look()
+        if self._bells.left and self._xen is not None:
+            self._rings.rung(self._xen, self._bells.fired(self._xen, flow.now))
         if self._bells.wake is not None and flow.now >= self._bells.wake and self._xen is not None:
             self._rings.rung(self._xen, self._bells.rested(self._xen, flow.now))
         if daemon.turns.held:
@@ -275,13 +277,14 @@ class Server:
 
     def _resume(self) -> None:
         """Those whose request had to wait try again."""
-        resumed, self._daemon.flow.resumed = self._daemon.flow.resumed, []
+        resumed = self._daemon.flow.resumed
         for connection in resumed:
             client: Client | None = self._of.get(connection.serial)
             if client is None and self._xen is not None and not connection.closed:
                 client = self._xen.client(connection)
             if client is not None:
                 self._ready[connection.serial] = client
+        resumed.clear()  # Not before: memory may run out on the way.
 
     def _step(self, client: Client) -> bool:
         """One request of a client, if it has a complete one and takes what it is sent."""
@@ -338,11 +341,12 @@ class Server:
 
     def _let_go(self) -> None:
         """Close the sockets of those whose domain has ended."""
-        ended, self._daemon.flow.ended = self._daemon.flow.ended, []
+        ended = [*self._daemon.flow.ended]
         for connection in ended:
             client = self._of.get(connection.serial)
             if client is not None:
                 self._end(client)
+        del self._daemon.flow.ended[: len(ended)]
 
     def _send(self, client: StreamClient) -> None:
         backlog = client.backlog

@@ -14,6 +14,7 @@ from xsadapter.errands import Errands, Once
 from xsadapter.server import Server
 from xsadapter.stalls import Stalls
 from xsadapter.transport.hub import SimulatedXen
+from xsadapter.transport.ring import RingClient
 from xsadapter.transport.stream import StreamClient
 from xsadapter.wire import pack
 
@@ -152,3 +153,37 @@ def test_what_was_asked_while_a_guest_came_to_be_behind_is_answered(house):
         guest.take()
     assert not connection.stalled
     assert [(message.kind, message.request) for message in guest.queued] == [("READ", 7), ("READ", 8)]
+
+
+@pytest.mark.parametrize("where", ["before it is looked at", "after"])
+def test_guests_that_rang_while_memory_ran_out_are_heard(house, monkeypatch, where):
+    """Their ports were masked, and nobody would have unmasked them."""
+    short, does = [], RingClient.receive
+
+    def receive(client):
+        if not short:
+            short.append(client)
+            if where == "after":
+                does(client)
+            raise MemoryError
+        return does(client)
+
+    monkeypatch.setattr(RingClient, "receive", receive)
+    for guest in house.guests:
+        guest.put(pack(NUMBERS["READ"], 7, 0, b"/local/domain/%d\0" % guest.domid))
+        guest.kick()
+    with pytest.raises(MemoryError):
+        house.server._once()
+    house.daemon.relieve()
+    house.server._patience = 0.0  # As `run` does.
+    house.on()
+    for guest in house.guests:
+        guest.take()
+        assert [(message.kind, message.request) for message in guest.queued] == [("READ", 7)]
+    for guest in house.guests:
+        guest.put(pack(NUMBERS["READ"], 8, 0, b"/local/domain/%d\0" % guest.domid))
+        guest.kick()
+    house.turns(2)
+    for guest in house.guests:
+        guest.take()
+        assert guest.queued[-1].request == 8

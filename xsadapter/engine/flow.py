@@ -89,10 +89,14 @@ class Flow:
 
     def make(self) -> None:
         """Queue some events for each guest that is behind and reads. O(guests that do)."""
-        making, self.making = self.making, {}
-        for connection in making.values():
-            if not connection.closed:
-                connection.make()
+        for serial, connection in [*self.making.items()]:
+            del self.making[serial]
+            try:
+                if not connection.closed:
+                    connection.make()
+            except MemoryError:
+                self.making[serial] = connection
+                raise
 
 
 def refused(domain: Domain, quota: str, flow: Flow, name: str = "") -> QuotaError:
