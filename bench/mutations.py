@@ -314,7 +314,11 @@ MUTATIONS = (
         12,
         "of a run longer than what stays only those are counted that do",
         "store/test_run.py",
-        ("store/passed.py", "                stand_for(first, self.names)\n", "                pass\n"),
+        (
+            "store/passed.py",
+            "                stand_for(first, chain.from_iterable(self.names))\n",
+            "                pass\n",
+        ),
     ),
     broken(
         12,

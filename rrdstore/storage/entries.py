@@ -42,7 +42,7 @@ from rrdstore.storage.protocol import Begun, Ended, Entry, Fit, Fitted, Pinned, 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rrdstore.storage.protocol import Acknowledged, RefChange
+    from rrdstore.storage.protocol import Acknowledged, Brief, RefChange
 
 _ENTRY = Struct("<QQqqIIIBBHB")
 _MEETING = Struct("<7QI")
@@ -152,6 +152,25 @@ def brief(
     except error:
         return b""
     return b"" if number >= _NUMBERS else b"".join((head, who, said, name, value, meta))
+
+
+def of_one_value(number: int, epoch: int, branch: int, commit: Brief, value: bytes, before: str) -> bytes:
+    """The same of one without metadata; nothing if it cannot be in brief."""
+    rt, wall, author, said, path, goes_on = commit
+    form, who, message, name = 1, b"", said.encode(), path.encode()
+    if goes_on:
+        form = 1 | _THE_PATH
+    if author == before and author:
+        form |= _SAME_AUTHOR
+    else:
+        who = author.encode()
+    try:
+        head = _BRIEF.pack(
+            number | form << _FORM, rt, wall - rt, epoch, branch, len(who), len(message), len(name), len(value), 0
+        )
+    except error:
+        return b""
+    return b"" if number >= _NUMBERS else head + who + message + name + value
 
 
 def is_new(entry: Acknowledged) -> bool:

@@ -39,7 +39,7 @@ from rrdstore.errors import Corrupt, Held, Unwritable
 from rrdstore.storage.apart import SUFFIX as APART
 from rrdstore.storage.apart import Apart, Lacking
 from rrdstore.storage.boot import boot
-from rrdstore.storage.entries import Elsewhere, elsewhere, encode
+from rrdstore.storage.entries import Elsewhere, elsewhere, encode, of_one_value
 from rrdstore.storage.holder import UNKNOWN
 from rrdstore.storage.locking import SUFFIX
 from rrdstore.storage.protocol import Entry
@@ -60,7 +60,7 @@ from rrdstore.storage.ring import (
 )
 
 if TYPE_CHECKING:
-    from rrdstore.storage.protocol import Acknowledged, Planted
+    from rrdstore.storage.protocol import Acknowledged, Brief, Planted
 
 log = logging.getLogger("rrdstore")
 
@@ -70,6 +70,8 @@ _NET, _EPOCH = 7, 9
 """The same, in words of 32 bits."""
 _ASKED_EVERY = 256
 """Entries that are not written between two attempts at a tick."""
+_ENDS = [bytes(size + 4) for size in range(8)]
+"""What fills a record up, by how much, and ends all."""
 _PARTS = 16
 """A part of a net is at most this part of the ring."""
 
@@ -191,19 +193,8 @@ class Journal:
             self.forgotten += 1
             return True
         data = encode(entry, self._author if self.brief else None)
-        at, size = self._at, len(data)
-        end = at + PREFIX + size
-        follows = end + (-end & 7)
-        if not flush and follows + 4 <= self._limit and size <= self._quarter:
-            # As `_put`, without its call.
-            check = self._seed = crc32(data, self._seed)
-            RECORD.pack_into(self._view, at + 4, check, self._generation)
-            self._view[at + PREFIX : end] = data
-            self._words[follows >> 2] = 0
-            self._words[at >> 2] = size
-            self._at = follows
-        elif not self._put(data, flush=flush):
-            if self.held_by and size <= self._quarter:
+        if not self._put(data, flush=flush):
+            if self.held_by and len(data) <= self._quarter:
                 raise Held(self.path.removesuffix(SUFFIX), self.held_by)
             return False
         head = self._head
@@ -225,6 +216,32 @@ class Journal:
         self.apart.named(self._generation)
         self._head[_END], self._head[_GENERATION], self._author = self._at, self._generation, ""
         return True
+
+    def write(self, number: int, epoch: int, branch: int, brief: Brief, value: bytes) -> int:
+        """Put a commit of one value, on the one before it, behind the last: 1, or 2 if a tick is `due` then.
+
+        0, and nothing has happened, if it is none for this or there is no room: `append` says what is to be done.
+        """
+        if self.forgotten >= 0 or not self.brief:
+            return 0
+        author = brief[2]
+        data = of_one_value(number, epoch, branch, brief, value, self._author)
+        at, size = self._at, len(data)
+        end = at + PREFIX + size
+        follows = end + (-end & 7)
+        if not data or follows + 4 > self._limit or size > self._quarter:
+            return 0
+        # As `_put`, and the length that ends the records is stored with what it ends.
+        check = self._seed = crc32(data, self._seed)
+        self._map[at + 4 : follows + 4] = RECORD.pack(check, self._generation) + data + _ENDS[follows - end]
+        self._words[at >> 2] = size
+        self._at, self._author = follows, author
+        head = self._head
+        head[_END] = follows
+        if head[_GENERATION] != self._generation:
+            head[_GENERATION] = self._generation
+        used = follows - self._begin
+        return 2 if (used if used >= 0 else used + self.size - START) > self._due else 1
 
     def _put(self, data: bytes, *, flush: bool) -> bool:
         """A record behind the last, if it fits; the head does not say so yet."""

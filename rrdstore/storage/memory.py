@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rrdstore.errors import Corrupt
 from rrdstore.storage.layout import CELL
-from rrdstore.storage.protocol import Acknowledged, Problem, Progress, SeriesState, State, Tick, Usage
+from rrdstore.storage.protocol import Acknowledged, Brief, Problem, Progress, SeriesState, State, Tick, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -37,6 +37,10 @@ class Memory:
     def lacking(self, cost: int, *, shrinks: bool) -> int:  # noqa: ARG002 - the protocol's
         """Nothing is ever lacking."""
         return 0
+
+    def write(self, number: int, epoch: int, branch: int, brief: Brief, value: bytes) -> int:  # noqa: ARG002 - the protocol's
+        """There is no journal."""
+        return 1
 
     def append(self, entry: Acknowledged) -> bool:  # noqa: ARG002 - the protocol's
         """There is no journal."""

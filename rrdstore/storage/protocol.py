@@ -47,6 +47,11 @@ class Planted(Entry):
     __slots__ = ()
 
 
+Brief = tuple[int, int, str, str, str, bool]
+"""Of a commit that sets one value: retention time, wall time, author, message, path, and whether the message goes on
+with the path. What else an entry of it has is known from the commit before it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Begun:
     """A branch was made."""
@@ -298,6 +303,13 @@ class Storage(Source, Protocol):
     @property
     def largest(self) -> int:
         """The greatest cost of one change, in bytes; 0 is no limit."""
+        ...
+
+    def write(self, number: int, epoch: int, branch: int, brief: Brief, value: bytes) -> int:
+        """As `append`, of a commit that sets one value, on the one before it: 1, 2 if a tick is `due` then.
+
+        0, and nothing has happened, if that is to be asked instead.
+        """
         ...
 
     def append(self, entry: Acknowledged) -> bool:

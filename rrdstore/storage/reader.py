@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from rrdstore.storage.codec import References
     from rrdstore.storage.container import Container
     from rrdstore.storage.journal import Journal
-    from rrdstore.storage.protocol import Acknowledged, Problem, Progress, Tick
+    from rrdstore.storage.protocol import Acknowledged, Brief, Problem, Progress, Tick
     from rrdstore.tree.node import Bucket, Node, Wide
 
 _ATTEMPTS = 32
@@ -196,6 +196,10 @@ class RingReader:
             if not problems or held.superblock().writes == objects.superblock.writes:
                 break
         return problems
+
+    def write(self, number: int, epoch: int, branch: int, brief: Brief, value: bytes) -> int:  # noqa: ARG002 - the protocol's
+        """ReadOnly."""
+        self._refuse()
 
     def append(self, entry: Acknowledged) -> bool:  # noqa: ARG002 - the protocol's
         """ReadOnly."""

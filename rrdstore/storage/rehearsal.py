@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from rrdstore.history.commit import Record
-    from rrdstore.storage.protocol import Acknowledged, Problem, Progress, State, Storage, Tick, Usage
+    from rrdstore.storage.protocol import Acknowledged, Brief, Problem, Progress, State, Storage, Tick, Usage
     from rrdstore.tree.node import Bucket, Node, Wide
 
 
@@ -41,6 +41,10 @@ class Rehearsal:
     def lacking(self, cost: int, *, shrinks: bool) -> int:  # noqa: ARG002 - the protocol's
         """Nothing is ever lacking: nothing is stored."""
         return 0
+
+    def write(self, number: int, epoch: int, branch: int, brief: Brief, value: bytes) -> int:  # noqa: ARG002 - the protocol's
+        """Forgotten."""
+        return 1
 
     def append(self, entry: Acknowledged) -> bool:  # noqa: ARG002 - the protocol's
         """Forgotten."""

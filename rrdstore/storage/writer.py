@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rrdstore.history.commit import Record
     from rrdstore.storage.container import Container
     from rrdstore.storage.journal import Journal
-    from rrdstore.storage.protocol import Acknowledged, Problem, Progress, Tick, Usage
+    from rrdstore.storage.protocol import Acknowledged, Brief, Problem, Progress, Tick, Usage
     from rrdstore.storage.ticking import Steps
     from rrdstore.tree.node import Bucket, Node, Wide
 
@@ -153,6 +153,12 @@ class RingWriter:
     def due(self) -> bool:
         """Whether the journal is half full."""
         return self._journal.due
+
+    def write(self, number: int, epoch: int, branch: int, brief: Brief, value: bytes) -> int:
+        """Put a commit of one value in the journal, unless `append` has more to do."""
+        if self._flush or self._container.doubtful:
+            return 0
+        return self._journal.write(number, epoch, branch, brief, value)
 
     def append(self, entry: Acknowledged) -> bool:
         """Put a change in the journal; False if it has to be stored straight. Held, Unwritable."""

@@ -5,16 +5,16 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import TYPE_CHECKING, TypeVar
 
-from rrdstore.errors import Conflict, InvalidPath, NotFound, Thinned
+from rrdstore.errors import Conflict, InvalidPath, NotFound
 from rrdstore.history.commit import Edit
 from rrdstore.history.when import parse_when
 from rrdstore.store.commit import Commit
 from rrdstore.store.planting import plant
 from rrdstore.store.reports import own_keys
 from rrdstore.store.snapshot import Snapshot
+from rrdstore.store.touching import touches
 from rrdstore.store.transaction import Transaction
 from rrdstore.store.watch import Watches
-from rrdstore.tree.diff import equal, same
 from rrdstore.tree.edit import find, way_to
 from rrdstore.tree.merge import NO_RULES
 from rrdstore.tree.path import split
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from rrdstore.tree.edit import Way
     from rrdstore.tree.node import Node
     from rrdstore.tree.resolution import Given
+    from rrdstore.tree.spot import Spot
 
 T = TypeVar("T")
 Place = tuple[str, bytes, bytes]
@@ -70,7 +71,7 @@ class Branch:
         """The newest commit; a new fork's is its fork point. O(1)."""
         ledger = self._ledger
         run = ledger.run
-        newest = run.records[-1] if run.branch == self._id and run.records and not ledger.closed else self._head
+        newest = run.newest() if run.branch == self._id and run.records and not ledger.closed else self._head
         return Commit(ledger, newest)
 
     @property
@@ -144,11 +145,10 @@ class Branch:
             raise TypeError(f"opaque is bytes, not {type(opaque).__name__}")
         ledger = self._ledger
         run = ledger.run
-        if meta is None and run.branch == self._id:
-            way = way_to(run.root, split(path))
-            record = run.replace(path, way, value, message, author, opaque)
-            if record is not None:
-                return Commit(ledger, record)
+        if meta is None and not opaque and run.branch == self._id:
+            spot = run.spot(split(path))
+            if spot is not None and (number := run.set_at(spot, value, message, author, goes_on=False)):
+                return Commit(ledger, run.made(number))
         return self._change((_tuple(Edit, (path, value, meta)),), message, author, opaque)
 
     def change(
@@ -208,9 +208,9 @@ class Branch:
         return Commit(ledger, record)
 
     def way(self, names: tuple[str, ...]) -> Way | None:
-        """Where a path leads now, for a `replace` or `make` before any other commit; its `node` is what is there.
+        """Where a path leads now, for a `make` before any other commit; its `node` is what is there.
 
-        None altogether if neither can be now. O(depth).
+        None altogether if that cannot be now. O(depth).
         """
         run = self._ledger.run
         if run.branch != self._id:
@@ -218,20 +218,33 @@ class Branch:
         run.looked = self._ledger.number
         return way_to(run.root, names)
 
-    def replace(self, path: str, way: Way, value: bytes, message: str = "", author: str = "") -> int:
-        """Set a small leaf that is there to another small value, in one commit: its number; 0 if it is more than that.
+    def spot(self, names: tuple[str, ...]) -> Spot | None:
+        """Where a node is now, of the components of a path: to read it again, and to set it by `set_at`.
 
-        For who has looked at it anyway, by `way`, of the components of this path. After 0 nothing has happened: `set`.
-        O(depth).
+        None if it is not there, if it is not in memory (as what was never looked at since an opening), or if nobody
+        can tell now. What a spot leads to is known, though values are set by spots, until anything else is done to
+        the branch, or a tick. O(depth), and less beside one that is known.
+        """
+        run = self._ledger.run
+        if run.branch != self._id and not run.resumed(self._line):
+            return None
+        return run.spot(names)
+
+    def set_at(self, spot: Spot, value: bytes, saying: str = "", author: str = "") -> int:
+        """Set the small leaf at a spot of this branch to another small value, in one commit: its number, or 0.
+
+        The commit's message is `saying` and the path of the spot. For who sets what it knows again and again: nothing
+        is looked up, and no commit is handed out. 0 is that nothing has happened, as it is more than that (what is
+        there is a directory or gone, or becomes large, or there is no room without a tick) or the spot is known no
+        more: then `spot` it again, or `set`. All other spots stay known. Held, Unwritable. O(1) where one of the last
+        thousands of commits has been, else a copied path.
         """
         if not isinstance(value, bytes):
             raise TypeError(f"value is bytes, not {type(value).__name__}")
         run = self._ledger.run
-        # History may have been told meanwhile, as by who asked for the head; what another commit did would be undone.
-        if run.branch != self._id or run.looked != self._ledger.number:
+        if run.branch != self._id and not run.resumed(self._line):
             return 0
-        record = run.replace(path, way, value, message, author)
-        return 0 if record is None else record.number
+        return run.set_at(spot, value, saying, author, goes_on=True)
 
     def make(
         self, places: Sequence[str], way: Way, value: bytes, meta: bytes, message: str = "", author: str = ""
@@ -239,7 +252,7 @@ class Branch:
         """Make a place where `way` leads to nothing, and all that is missing above it, with no value but this meta too.
 
         `places` are all of these, the lowest first. In one commit: its number; 0, and nothing has happened, if that
-        cannot be in a run. Else as `replace`.
+        cannot be in a run. O(depth).
         """
         run = self._ledger.run
         if run.branch != self._id or run.looked != self._ledger.number or way.node is not None:
@@ -356,7 +369,7 @@ class Branch:
     def _logged(self, numbers: Sequence[int], names: tuple[str, ...] | None) -> Iterator[Commit]:
         for number in numbers:
             record = self._ledger.history.graph.records.get(number)
-            if record is not None and (names is None or self._touches(record, names)):
+            if record is not None and (names is None or touches(self._ledger, record, names)):
                 yield Commit(self._ledger, record)
 
     def watch(
@@ -371,24 +384,6 @@ class Branch:
             return None
         moment = None if when in self._ledger.history.tags else parse_when(when, now)
         return self._ledger.find(self._line, when).record.rt if moment is None else moment
-
-    def _touches(self, record: Record, names: tuple[str, ...]) -> bool:
-        records = self._ledger.history.graph.records
-        before, compared = list(record.grafts), False
-        try:
-            here = find(self._ledger.root(record), names)
-        except Thinned:
-            return False  # by a writer, while we read
-        while before:
-            older = records[before.pop()]
-            try:
-                was = find(self._ledger.root(older), names)
-                if same(was, here) or equal(was, here):
-                    return False
-                compared = True
-            except Thinned:
-                before += older.grafts  # likewise: what came before it stands for it
-        return compared or here is not None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Branch) and (self._ledger, self._id) == (other._ledger, other._id)

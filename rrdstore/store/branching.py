@@ -17,9 +17,9 @@ from rrdstore.history.holds import MERGING
 from rrdstore.policy import BRANCH_DEFAULT, parse
 from rrdstore.storage.protocol import Begun, Entry
 from rrdstore.store.config import MAIN
+from rrdstore.store.costs import change_cost
 from rrdstore.store.limits import check_free, check_limit, check_name, lease_of
 from rrdstore.store.merging import applied, difference, joint, meeting, merge_edits
-from rrdstore.store.room import change_cost
 from rrdstore.store.slots import require_slots
 from rrdstore.tree import patch
 from rrdstore.tree.edit import EMPTY

@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rrdstore.tree.edit import find, grown, put_at, way_to
-from rrdstore.tree.node import SMALL, Bucket, Node, Stub, new_node, shared_meta
+from rrdstore.tree.node import SMALL, Bucket, Node, Stub, new_node
 from rrdstore.tree.path import split
+from rrdstore.tree.sharing import shared_meta
 from rrdstore.tree.undo import undo_of
 
 if TYPE_CHECKING:

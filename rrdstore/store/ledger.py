@@ -18,13 +18,14 @@ from rrdstore.storage.protocol import Entry, Planted
 from rrdstore.store.branching import Branching
 from rrdstore.store.commit import Commit
 from rrdstore.store.config import MAIN, Config
+from rrdstore.store.costs import change_cost, tree_cost
 from rrdstore.store.holding import Holding
 from rrdstore.store.leases import Leases
 from rrdstore.store.loading import load
 from rrdstore.store.merging import applied
 from rrdstore.store.moments import Found, by_id, find
 from rrdstore.store.redoing import redo
-from rrdstore.store.room import Room, change_cost, tree_cost
+from rrdstore.store.room import Room
 from rrdstore.store.run import Run
 from rrdstore.store.shrinking import shrinks
 from rrdstore.store.ticks import SLICE, Ticks
@@ -333,7 +334,7 @@ class Ledger:
                 if record is None:
                     continue
                 if number in heads:
-                    record.root = self.storage.root(record)
+                    self.run.rooted(record)
                 else:
                     self.history.parting.stored(record, graph.following(record))
             self.rooted &= heads
@@ -379,8 +380,6 @@ class Ledger:
             self.holding.waits(error)
         except (StoreError, OSError) as error:
             log.warning("%s: tick put off: %s", self.path, error)
-
-    # Guards
 
     def check_open(self) -> None:
         """Closed if it is."""

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 
 from rrdstore.history.commit import Record
 from rrdstore.storage.protocol import Entry, Planted
-from rrdstore.store.room import change_cost, tree_cost
+from rrdstore.store.costs import change_cost, tree_cost
 from rrdstore.tree import bulk
 from rrdstore.tree.edit import EMPTY, new_edit
-from rrdstore.tree.node import new_node, shared_meta
+from rrdstore.tree.node import new_node
+from rrdstore.tree.sharing import shared_meta
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,10 +13,10 @@ from rrdstore.history.branch import begun
 from rrdstore.history.commit import Record
 from rrdstore.policy import Rings, parse
 from rrdstore.storage.protocol import Begun, Ended, Entry, Fitted, Pinned, Planted, Tagged, Unpinned, Untagged
+from rrdstore.store.costs import change_cost
 from rrdstore.store.merging import applied
 from rrdstore.store.planting import planted
 from rrdstore.store.refitting import refit
-from rrdstore.store.room import change_cost
 from rrdstore.tree.edit import EMPTY
 
 if TYPE_CHECKING:

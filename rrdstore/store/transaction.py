@@ -18,8 +18,9 @@ from rrdstore.history.commit import Edit
 from rrdstore.history.holds import TRANSACTION
 from rrdstore.store.commit import Commit
 from rrdstore.tree import edit
-from rrdstore.tree.node import listing, new_node, shared_meta
+from rrdstore.tree.node import listing, new_node
 from rrdstore.tree.path import split
+from rrdstore.tree.sharing import shared_meta
 from rrdstore.tree.tree import Tree
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from rrdstore.errors import StoreError
 from rrdstore.history.branch import NOBODY
+from rrdstore.history.commit import Edit, Key
 from rrdstore.storage.layout import CELL
 from rrdstore.storage.protocol import Begun, BranchState, Entry, Problem, Progress, SeriesState, State, Tick, Usage
 from rrdstore.tree.plain import Flat, flat, grown
@@ -19,8 +20,8 @@ from rrdstore.tree.plain import Flat, flat, grown
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from rrdstore.history.commit import Key, Record
-    from rrdstore.storage.protocol import Acknowledged
+    from rrdstore.history.commit import Record
+    from rrdstore.storage.protocol import Acknowledged, Brief
     from rrdstore.tree.node import Bucket, Node, Wide
 
 
@@ -96,6 +97,14 @@ class Journalled:
     def lacking(self, cost: int, *, shrinks: bool) -> int:
         """Bytes that are lacking; what shrinks may have 500 more."""
         return 0 if not self.room else self._live() + cost - self.room - (500 if shrinks else 0)
+
+    def write(self, number: int, epoch: int, branch: int, brief: Brief, value: bytes) -> int:
+        """Journal a commit of one value, if it is not too long."""
+        rt, wall, author, said, path, goes_on = brief
+        message = said + path if goes_on else said
+        edits = (Edit(path, value),)
+        entry = Entry(number, epoch, branch, (Key(number - 1, epoch),), rt, wall, author, message, edits)
+        return 0 if self.fail_append or not self.append(entry) else 1 + self.due
 
     def append(self, entry: Acknowledged) -> bool:
         """Journal a change, if it is not too long."""

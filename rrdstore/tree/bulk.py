@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from rrdstore.errors import Exists
 from rrdstore.tree.edit import find, graft
-from rrdstore.tree.node import FANOUT, Bucket, Inode, entries, shared, size, spread, with_child
+from rrdstore.tree.node import FANOUT, Bucket, Inode, entries, size, spread, with_child
 from rrdstore.tree.path import split
+from rrdstore.tree.sharing import shared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

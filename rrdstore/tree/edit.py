@@ -26,12 +26,11 @@ from rrdstore.tree.node import (
     name_hash,
     new_node,
     part,
-    shared,
-    shared_meta,
     unhash,
     with_child,
     without_child,
 )
+from rrdstore.tree.sharing import shared, shared_meta
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

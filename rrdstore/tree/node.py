@@ -15,13 +15,13 @@ Prior art: hash array mapped tries (Bagwell 2001); Irmin's inodes, which split a
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from blake3 import blake3
 
 from rrdstore.native import mypyc_attr
 from rrdstore.tree.order import Late, noted, settled
+from rrdstore.tree.sharing import REMEMBERED, shared
 
 if TYPE_CHECKING:
     from rrdstore.tree.order import Order
@@ -36,8 +36,9 @@ BITS = 5
 DEEPEST = 12
 """Levels of `Wide` that 64 bits of hash can tell apart; the sets below are buckets of any size."""
 
-REMEMBERED = 128
-"""The longest name that is remembered, with its hash: who writes chooses the names."""
+LEFT = -1
+"""The `edit` of a container that another has taken the place of (rrdstore/tree/spot.py)."""
+
 _HASHES = 32768
 _hashes: dict[str, int] = {}  # An lru_cache takes 90 bytes a name more.
 
@@ -200,22 +201,6 @@ def name_hash(name: str) -> int:
     return found
 
 
-_one = lru_cache(maxsize=8192)(str)  # which gives a str as it is
-
-
-def shared(name: str) -> str:
-    """The same name as one object, wherever it stands: ten thousand domains have a "state" each."""
-    return _one(name) if len(name) <= REMEMBERED else name
-
-
-_one_meta = lru_cache(maxsize=8192)(bytes)
-
-
-def shared_meta(meta: bytes) -> bytes:
-    """The same for metadata, of which there are few that differ."""
-    return _one_meta(meta) if len(meta) <= REMEMBERED else meta
-
-
 def size(kids: Kids | None) -> int:
     """How many names there are; O(1)."""
     return 0 if kids is None else len(kids.names) if kids.__class__ is Bucket else cast("Wide", kids).count
@@ -304,6 +289,8 @@ def _in_bucket(bucket: Bucket | None, name: str, node: Node | Stub, edit: int, d
     names = bucket.names
     grew = name not in names
     if grew and len(names) >= FANOUT and depth < DEEPEST:
+        if bucket.edit == edit:
+            bucket.edit = LEFT
         return spread([*names.items(), (name, node)], depth, edit)
     order = None if grew else bucket.order
     weighed = bucket.weighed

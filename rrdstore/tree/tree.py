@@ -10,14 +10,12 @@ from rrdstore.tree.edit import find, nodes_of, way_to
 from rrdstore.tree.node import Bucket, Node, Stub, child, listing
 from rrdstore.tree.order import Late
 from rrdstore.tree.path import join, split
-from rrdstore.tree.spot import spot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rrdstore.tree.node import Kids, Source
     from rrdstore.tree.order import Notes
-    from rrdstore.tree.spot import Spot
 
 
 class Tree:
@@ -37,13 +35,6 @@ class Tree:
     def reach(self, names: tuple[str, ...]) -> Node | None:
         """As `get`, by the components of a path: for who has them already."""
         return find(self.root, names)
-
-    def spot(self, names: tuple[str, ...]) -> Spot | None:
-        """Where a node of a branch's newest tree is, by the components of its path; None if it has no spot. O(depth).
-
-        For who asks for it again, and forgets it as the rule of `rrdstore.tree.spot` says.
-        """
-        return spot(self.root, names)
 
     def stat(self, path: str) -> Node:
         """The node at `path`; NotFound if there is none. O(depth)."""

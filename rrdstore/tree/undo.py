@@ -14,7 +14,6 @@ from typing import Any, NamedTuple, cast
 
 from rrdstore.tree.edit import new_edit, remove, way_to
 from rrdstore.tree.node import BITS, FANOUT, Bucket, Inode, Node, Wide, child, leaf_bytes, name_hash, part
-from rrdstore.tree.spot import LEFT
 
 
 class Undo(NamedTuple):
@@ -32,9 +31,6 @@ class Undo(NamedTuple):
     """Whether the place came into being."""
     then: Undo | None = None
     """What is to be undone after it, as it was done before, by the same commit."""
-
-
-_undo = tuple.__new__  # a third of what calling a named tuple costs
 
 
 def undo_of(names: tuple[str, ...], way: list[Any], node: Node | None, edit: int) -> Undo:
@@ -60,64 +56,6 @@ def undo_of(names: tuple[str, ...], way: list[Any], node: Node | None, edit: int
             return Undo(names, depth, level, None, made=True)
     # The directory is copied, or gets its first name: it goes back to where it was.
     return Undo(names, depth - 1, -1, directory, made=node is None)
-
-
-def exchanged(
-    root: Node, names: tuple[str, ...], way: list[Any], indexes: list[int], node: Node, fresh: Node, edit: int
-) -> tuple[Node, Undo]:
-    """`root` with one small leaf in the place of another, and what takes that back: `replaced` and `undo_of` in one.
-
-    `way` and `indexes` are those of `way_to`, and stay what they are; a bucket that is copied says so. O(depth).
-    """
-    at, depth = len(way) - 1, len(names) - 1
-    kids = way[at]
-    weighed = kids.weighed
-    if weighed >= 0:
-        weighed += len(fresh.value) + len(fresh.meta) - len(node.value) - len(node.meta)
-    old: Any = node
-    below: Any = fresh
-    index = len(indexes) - 1
-    while True:
-        if kids.edit == edit:
-            kids.names[names[depth]] = below
-            kids.weighed = weighed
-            if kids.hashed is not None:
-                _unhash(way, at)
-            return root, _undo(Undo, (names, depth, -1, old, False, None))
-        copied = kids.names.copy()
-        copied[names[depth]] = below
-        kids.edit = LEFT
-        below, old = Bucket(copied, edit, 0, kids.order, weighed), kids
-        at -= 1
-        above = way[at]
-        while above.__class__ is Wide:
-            if above.edit == edit:
-                above.slots[indexes[index]] = below
-                if above.hashed is not None:
-                    _unhash(way, at)
-                level = 0
-                while way[at - level - 1].__class__ is Wide:
-                    level += 1
-                return root, _undo(Undo, (names, depth, level, old, False, None))
-            copied = above.slots.copy()
-            copied[indexes[index]] = below
-            index -= 1
-            below, old = Wide(copied, above.count, edit, 0, above.order), above
-            at -= 1
-            above = way[at]
-        below, old = Inode(above.value, above.meta, above.created, above.modified, below), above
-        depth -= 1
-        if depth < 0:
-            return below, _undo(Undo, (names, -1, -1, old, False, None))
-        at -= 1
-        kids = way[at]
-        weighed = kids.weighed
-
-
-def _unhash(way: list[Any], at: int) -> None:
-    """Forget the digests of what lies on a way up to there, of which the last is changed in place."""
-    for one in way[: at + 1]:
-        one.hashed = None
 
 
 def undone(root: Node, undo: Undo) -> Node:

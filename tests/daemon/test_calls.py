@@ -27,13 +27,13 @@ COUNT = 640
 NEVER = 1e6
 BUDGETS = [
     # operation (None: WRITE of what is not there), outstanding, kept in a file and by a journal, Python calls a request
-    (Kind.READ, 1, True, 13.0),
+    (Kind.READ, 1, True, 13.4),
     (Kind.READ, 64, True, 1.28),
-    (Kind.WRITE, 1, False, 31.2),
-    (Kind.WRITE, 1, True, 51.2),
-    (Kind.WRITE, 64, True, 32.9),
-    (None, 64, False, 43.2),
-    (None, 64, True, 64.4),
+    (Kind.WRITE, 1, False, 24.6),
+    (Kind.WRITE, 1, True, 37.5),
+    (Kind.WRITE, 64, True, 16.5),
+    (None, 64, False, 45.1),
+    (None, 64, True, 66),
 ]
 
 

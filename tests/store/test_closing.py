@@ -8,19 +8,19 @@ import rrdstore
 from rrdstore.store import run
 from rrdstore.testing import ManualClock
 
-MOST, MOST_IN_MEMORY = 52, 39
+MOST, MOST_IN_MEMORY = 48.5, 43.5
 """Python calls of a commit that closes a bucket, the manual clock's among them."""
 
 
 @pytest.mark.parametrize(
     ("in_file", "where", "after", "made"),
     [
-        (False, "exchanged", True, False),
+        (False, "linked", True, False),
         (False, "admit", False, False),
         (False, "admit", True, True),
-        (True, "append", False, False),
-        (True, "append", True, True),
-        (True, "exchanged", False, True),
+        (True, "write", False, False),
+        (True, "write", True, True),
+        (True, "linked", False, True),
         (True, "admit", False, True),
         (True, "admit", True, True),
     ],
@@ -38,7 +38,7 @@ def test_an_interrupt_of_a_commit_that_closes_a_bucket(tmp_path, monkeypatch, in
             clock.advance(2)
             main.set("/a", b"%d" % n)
         assert store.ledger.run.branch
-        owner = {"append": store.ledger.storage, "admit": store.ledger, "exchanged": run}[where]
+        owner = {"write": store.ledger.storage, "admit": store.ledger, "linked": run}[where]
         real = getattr(owner, where)
 
         def interrupted(*arguments, **more):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import rrdstore
 from rrdstore.store import planting
-from rrdstore.store.room import tree_cost
+from rrdstore.store.costs import tree_cost
 from rrdstore.testing.homes import FileHome, SmallFileHome
 
 HOST = [

@@ -14,8 +14,8 @@ import rrdstore
 from rrdstore.history.commit import Edit
 from rrdstore.storage.layout import CHARGE
 from rrdstore.storage.objects import Objects
-from rrdstore.store import room
-from rrdstore.store.room import ENTRY, FIXED, RECORD, change_cost
+from rrdstore.store import costs
+from rrdstore.store.costs import ENTRY, FIXED, RECORD, change_cost
 from rrdstore.testing.homes import FileHome
 from rrdstore.tree.edit import EMPTY
 
@@ -240,12 +240,12 @@ def test_a_chain_of_new_levels_is_judged_in_as_many_steps_as_it_has_levels(monke
         looked += 1
         return look(*given)
 
-    look = room.child
-    monkeypatch.setattr(room, "child", counted)
+    look = costs.child
+    monkeypatch.setattr(costs, "child", counted)
     chain = tuple(Edit("/a" * level, b"", b"meta") for level in range(1, 501))
-    costs = change_cost(EMPTY, (*chain, *([Edit("/a", None)] if removed else [])))
+    price = change_cost(EMPTY, (*chain, *([Edit("/a", None)] if removed else [])))
     assert looked <= 510
-    assert RECORD + 500 * CHARGE <= costs <= RECORD + 510 * (CHARGE + FIXED + ENTRY + 20)
+    assert RECORD + 500 * CHARGE <= price <= RECORD + 510 * (CHARGE + FIXED + ENTRY + 20)
 
 
 @given(st.permutations([Edit("/a" * level, bytes(level), b"meta") for level in range(1, 12)]))

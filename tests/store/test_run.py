@@ -73,11 +73,11 @@ class Shown:
 
     def set(self, path, value, author="", meta=None):
         """Either way that there is."""
-        way = self.main.way(split(path)) if meta is None and len(self.commits) % 2 else None
-        if way is not None and self.main.replace(path, way, value, author=author):
+        spot = self.main.spot(split(path)) if meta is None and len(self.commits) % 2 else None
+        if spot is not None and self.main.set_at(spot, value, author=author):
             self.commits.append(self.main.head)
             return
-        self.commits.append(self.main.set(path, value, author=author, meta=meta))
+        self.commits.append(self.main.set(path, value, author=author, meta=meta, message=path))
 
     def make(self, random):
         above = random.choice(["/made", "/wide", "/a/b", "/a/b/c", f"/new/n{random.randrange(60)}", "/made/deep/er"])
@@ -259,7 +259,7 @@ def test_what_cannot_be_is_refused_and_nothing_has_happened(tmp_path):
         assert store.unstored == 3
 
 
-@pytest.mark.parametrize("where", ["append", "exchanged", "feed"])
+@pytest.mark.parametrize("where", ["write", "_holds", "feed"])
 def test_an_interrupt_leaves_what_the_journal_has(tmp_path, monkeypatch, where):
     """Ctrl-C at any place of a commit: what is here and what a reopening finds are one."""
     with rrdstore.create(tmp_path / "s.rrdb", "8MiB", "last:100 1s:1m", series=["/a:10"], clock=ManualClock()) as store:
@@ -269,21 +269,19 @@ def test_an_interrupt_leaves_what_the_journal_has(tmp_path, monkeypatch, where):
         run = store.ledger.run
         assert run.records
 
+        owner = {"write": store.ledger.storage, "_holds": Run, "feed": store.ledger.series}[where]
+
         def interrupted(*_, **__):
+            patch.undo()  # Being again what the journal has takes the same way.
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            if where == "append":
-                patch.setattr(store.ledger.storage, "append", interrupted, raising=True)
-            elif where == "exchanged":
-                patch.setattr("rrdstore.store.run.exchanged", interrupted)
-            else:
-                patch.setattr(store.ledger.series, "feed", interrupted)
+            patch.setattr(owner, where, interrupted)
             with pytest.raises(KeyboardInterrupt):
                 main.set("/a", b"interrupted")
         now, number = main.get("/a"), main.head.number
         assert (now, number) in {(b"4", 6), (b"interrupted", 7)}
-        if where != "append":
+        if where != "write":
             assert now == b"interrupted"
         main.set("/a", b"after")
         was = observed(store)
@@ -297,13 +295,14 @@ def test_an_interrupt_leaves_what_the_journal_has(tmp_path, monkeypatch, where):
         assert again.branch("main").get("/a") == b"after"
 
 
-@pytest.mark.parametrize(("what", "meta"), [("exchanged", None), ("replaced", b"n1")])
+@pytest.mark.parametrize(("what", "meta"), [("linked", None), ("replaced", b"n1")])
 def test_a_memory_store_that_is_interrupted_is_as_before(monkeypatch, what, meta):
     done = getattr(rrdstore.store.run, what)
     with rrdstore.memory("last:100", clock=ManualClock()) as store:
         main = store.branch("main")
         for n in range(7):
             main.set("/a/b", b"%d" % n)
+        assert main.tree.get("/a/b").value == b"6"  # And the next copies a path.
 
         def interrupted(*arguments):
             done(*arguments)

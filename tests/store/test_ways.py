@@ -8,19 +8,19 @@ import rrdstore
 
 
 @pytest.mark.parametrize("opened", [False, True])
-def test_who_has_looked_and_then_had_history_told_of_all_replaces_nothing(tmp_path, opened):
+def test_who_has_looked_and_then_had_history_told_of_all_sets_on(tmp_path, opened):
     """The run had ended between the two, and the commit was of no branch: the next look at history was a KeyError."""
     with rrdstore.create(tmp_path / "s.rrdb", "4MiB", "last:8") as store:
         main = store.branch("main")
         main.set("/a", b"1")
         if opened:
             main.set("/a", b"2")
-        before, way = store.ledger.number, main.way(("a",))
-        assert way is not None
+        before, spot, way = store.ledger.number, main.spot(("a",)), main.way(("b",))
         _ = store.ledger.history
-        assert main.replace("/a", way, b"3") == 0
+        assert main.make(["/b"], way, b"3", b"") == 0
+        assert main.set_at(spot, b"3") == before + 1
         main.set("/a", b"4")
-        assert (main.get("/a"), store.ledger.number - before) == (b"4", 1)
+        assert (main.get("/a"), store.ledger.number - before) == (b"4", 2)
         assert next(iter(main.log())).number == store.ledger.number
         store.abandon()
     with rrdstore.open(tmp_path / "s.rrdb") as store:
@@ -28,18 +28,12 @@ def test_who_has_looked_and_then_had_history_told_of_all_replaces_nothing(tmp_pa
         assert store.check() == []
 
 
-def test_a_way_of_another_moment_replaces_and_makes_nothing(tmp_path):
+def test_a_way_of_another_moment_makes_nothing(tmp_path):
     """What was set meanwhile would be taken back by it, unseen."""
     with rrdstore.create(tmp_path / "s.rrdb", "4MiB", "last:8") as store:
         main = store.branch("main")
         main.set("/d/a", b"1")
         main.set("/d/b", b"1")
-        _ = main.tree
-        way = main.way(("d", "a"))
-        assert way is not None
-        main.set("/d/b", b"2")
-        assert main.replace("/d/a", way, b"3") == 0
-        assert (main.get("/d/a"), main.get("/d/b")) == (b"1", b"2")
         way = main.way(("d", "c", "e"))
         assert way is not None
         main.set("/d/c", b"2")
@@ -48,10 +42,6 @@ def test_a_way_of_another_moment_replaces_and_makes_nothing(tmp_path):
         way = main.way(("d", "c"))
         assert way is not None
         assert main.make(["/d/c"], way, b"3", b"") == 0, "it is there"
-        way = main.way(("d", "a"))
-        assert way is not None
-        assert main.replace("/d/a", way, b"3")
-        assert (main.get("/d/a"), main.get("/d/b")) == (b"3", b"2")
 
 
 def test_what_is_below_a_directory_that_is_set_with_other_places_is_as_it_was_then():
@@ -133,6 +123,6 @@ def test_a_commit_of_a_transaction_is_one_that_others_join(store):
     main = store.branch("main")
     with main.transaction() as tx:
         tx.set("/a/b", b"1")
-    way = main.way(("a", "b"))
-    assert way is not None
-    assert main.replace("/a/b", way, b"2")
+    spot = main.spot(("a", "b"))
+    assert spot is not None
+    assert main.set_at(spot, b"2")

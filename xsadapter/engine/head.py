@@ -78,11 +78,9 @@ class Head:
             self.listed.clear()
 
     def replaced(self, number: int) -> None:
-        """The same after `Branch.replace`, whose commit has that number."""
-        before, self.tree = self.tree, self.branch.now
+        """The same after `Branch.set_at`, whose commit has that number: all spots are where they were."""
+        self.tree = self.branch.now
         self._number = number
-        if self.spots and self.tree.root is not before.root:
-            self.spots.clear()
 
     def made(self, number: int) -> None:
         """The same after `Branch.make`."""
@@ -107,9 +105,14 @@ class Head:
             return None
         # Empty names are not there: what else there is to a path's spelling need not be looked at.
         names = tuple(path.decode("ascii").split("/"))
-        spot = self.tree.spot(names)
-        if spot is None:
-            return self.tree.reach(names)
+        spot = self.spot(payload, names)
+        return self.tree.reach(names) if spot is None else spot.node
+
+    def spot(self, payload: bytes, names: tuple[str, ...]) -> rrdstore.Spot | None:
+        """Where a node is, of the payload of a READ and the components of its path; remembered as `find` does."""
+        spot = self.branch.spot(names)
+        if spot is None or len(payload) > _LONGEST or payload[1:-1].translate(None, LETTERS):
+            return spot
         if len(self.spots) < _SPOTS:
             self.spots[payload] = spot
         else:
@@ -118,7 +121,7 @@ class Head:
             if self._missed > _MISSED:
                 self._missed = 0
                 self.spots.clear()
-        return spot.node
+        return spot
 
     @property
     def number(self) -> int:

@@ -35,7 +35,7 @@ def writes(daemon: Daemon, connection: Connection, at: int, most: int) -> int:
         return 0
     if journal is not None and not journal.row(connection, reader.base + at, head.number):
         return 0
-    buffer, output, live, branch = reader.buffer, connection.output, connection.live, head.branch
+    buffer, output, live, known = reader.buffer, connection.output, connection.live, head.spots.get
     size, count, fired = len(buffer), 0, False
     try:
         while count < most and not fired and (start := at + HEADER_SIZE) <= size:
@@ -44,16 +44,17 @@ def writes(daemon: Daemon, connection: Connection, at: int, most: int) -> int:
             if kind != _WRITE or transaction or end > size or length > PAYLOAD_MAX:
                 break
             cut = buffer.find(b"\0", start, end)
-            found = None if cut < 0 else named(buffer[start:cut])
-            if found is None:
+            if cut < 0:
                 break
-            path, names = found
-            way = branch.way(names)
-            if way is None or not live.takes(path, way):
-                break
-            waits = len(output)
-            if not live.put_there("WRITE", path, way, buffer[cut + 1 : end]):
-                break
+            waits, value = len(output), buffer[cut + 1 : end]
+            spot = known(buffer[start : cut + 1])
+            if spot is None or not live.put_at(spot, "WRITE ", value):
+                found = named(buffer[start:cut])
+                if found is None:
+                    break
+                aim = live.aim(*found)
+                if aim is None or not live.put_there("WRITE", found[0], aim, value):
+                    break
             fired = len(output) != waits or touched.any
             if not output:
                 flow.waiting.append(connection)

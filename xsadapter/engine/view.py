@@ -139,39 +139,53 @@ class Live:
         head, connection = self._head, self._connection
         if head.turns.held or connection.flow.touched.any:
             return False
-        way = head.branch.way(names)
-        if way is None or not self.takes(path, way):
+        aim = self.aim(path, names)
+        if aim is None:
             return False
         journal = head.journal
         if journal is not None:
             journal.change(connection, ((path, False),))
         done = False
         try:
-            done = self.put_there(operation, path, way, value)
+            done = self.put_there(operation, path, aim, value)
         finally:
             if not done and journal is not None:
                 journal.undo()
         return done
 
-    def takes(self, path: str, way: rrdstore.Way) -> bool:
-        """Whether a value at the end of this way concerns nothing else."""
-        old = way.node
+    def aim(self, path: str, names: tuple[str, ...]) -> rrdstore.Spot | rrdstore.Way | None:
+        """Where a value for a path goes if it concerns nothing else: a small leaf, or where there is nothing yet."""
+        head, payload = self._head, path.encode("ascii") + b"\0"
+        spot = head.spots.get(payload)
+        old = None if spot is None else spot.node
         if old is None:
-            return not is_index(path)
-        return old.__class__ is rrdstore.Node and not path.endswith(self._head.indexes.ends)
+            way = head.branch.way(names)
+            old = None if way is None else way.node
+            if old is None:
+                return None if is_index(path) else way
+            spot = head.spot(payload, names)
+        return spot if old.__class__ is rrdstore.Node and not path.endswith(head.indexes.ends) else None
 
-    def put_there(self, operation: str, path: str, way: rrdstore.Way, value: bytes) -> bool:
-        """Have a value at the end of a way that `takes` one, and settle what follows; False: nothing has happened.
+    def put_there(self, operation: str, path: str, aim: rrdstore.Spot | rrdstore.Way, value: bytes) -> bool:
+        """Have a value where the `aim` of its path is, and settle what follows; False: nothing has happened.
 
         Whoever asks has announced it.
         """
-        head, old = self._head, way.node
-        if old is None:
-            return self._made(operation, path, way, value)
-        number = head.branch.replace(path, way, value, f"{operation} {path}", self.author)
+        if isinstance(aim, rrdstore.Spot):
+            return self.put_at(aim, f"{operation} ", value)
+        return self._made(operation, path, aim, value)
+
+    def put_at(self, spot: rrdstore.Spot, saying: str, value: bytes) -> bool:
+        """The same at a spot that is known, if there still is a small leaf that concerns nothing else."""
+        head, old, path = self._head, spot.node, spot.path
+        if old.__class__ is not rrdstore.Node or path.endswith(head.indexes.ends):
+            return False
+        number = head.branch.set_at(spot, value, saying, self.author)
         if number:
             head.replaced(number)
-            self._told(operation, path, value, old)
+            more = len(value) - len(old.value)
+            if more or self._connection.flow.trail.changes or head.watches.count:
+                self._told(saying[:-1], path, value, old)
         return number > 0
 
     def _made(self, operation: str, path: str, way: rrdstore.Way, value: bytes) -> bool:
