@@ -220,7 +220,7 @@ def _add_bucket(bucket: Bucket, out: list[bytes]) -> None:
             count = len(metas)
             form, meta_lengths = small(bytes(map(len, metas)))
         created_form, made = fitted(created)
-        modified_form, was_set = fitted(modified)
+        modified_form, was_set = (created_form, made) if modified == created else fitted(modified)
         forms |= created_form << 20 | modified_form << 24 | form << 28
         out += (made, was_set, meta_lengths, text, leaf_text, *values, *metas)
     out[at] = BUCKET_HEAD.pack(children, leaves, count, forms)

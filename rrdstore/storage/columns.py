@@ -48,6 +48,8 @@ def fitted(numbers: list[int]) -> tuple[int, bytes]:
         form = _FROM_LONG if span < _BYTE_TOP else _FROM_LONG + 1 if span < _SHORT_TOP else _FROM_LONG + 2
     else:
         form = _LONGS
+    if form == _FROM_WORD:
+        return form, _WORD(low) + bytes([number - low for number in numbers])
     if form < _FROM_WORD:
         return form, column(form, len(numbers)).pack(*numbers)
     return form, column(form, len(numbers)).pack(low, *[number - low for number in numbers])

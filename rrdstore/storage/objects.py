@@ -15,6 +15,7 @@ Cost: O(bytes); an object read from a cached segment 2 us. Prior art: log-struct
 from __future__ import annotations
 
 from array import array
+from itertools import accumulate
 from mmap import mmap
 from struct import Struct
 from typing import TYPE_CHECKING
@@ -46,6 +47,8 @@ _LOOK = 2048
 """New bytes after which it is looked whether the transaction has become large enough."""
 _SLICE = 128
 """Pages that a transaction changes at most, about, but for the last of a tick: a millisecond."""
+_FEW = 8
+"""Locations that are set one by one; of more that come one after the other all at once."""
 _CANDIDATES = 32
 _MOVED_AT_ONCE = 64
 """Objects that a step of the cleaner moves."""
@@ -136,20 +139,21 @@ class Objects:
         """Keep these objects under numbers from `numbers`: what each takes, 0 if in pieces. Errors as `add`."""
         grain = self.grain
         sizes = [-(-(HEADER + len(data)) // grain) * grain for _, data in run]
-        if max(sizes) > self._longest:
-            return [self._write(number, kind, data) for number, (kind, data) in zip(numbers, run, strict=True)]
-        begin = 0
+        size = sum(sizes)
         with self._lock:
+            if size <= self.most:
+                self._put(numbers, run, sizes, size)
+                return sizes
+            if max(sizes) > self._longest:
+                return [self._write(number, kind, data) for number, (kind, data) in zip(numbers, run, strict=True)]
+            begin = 0
             while begin < len(sizes):
                 end, size = begin + 1, sizes[begin]
                 room = self.segments.together(size)
                 while end < len(sizes) and size + sizes[end] <= room:
                     size += sizes[end]
                     end += 1
-                if end - begin == len(sizes):
-                    self._put(numbers, run, sizes, size)
-                else:
-                    self._put(numbers[begin:end], run[begin:end], sizes[begin:end], size)
+                self._put(numbers[begin:end], run[begin:end], sizes[begin:end], size)
                 begin = end
         return sizes
 
@@ -170,11 +174,17 @@ class Objects:
         buffer, at, place = self._room(size)
         pack(buffer, at, numbers, run, sizes)
         place += at // grain
-        for number, taken in zip(numbers, sizes, strict=True):
-            slot = number % count
-            locations[slot] = place
-            place += taken // grain
-            changed.add(slot // LOCATIONS_A_ROW)
+        first, last = numbers[0] % count, len(sizes) - 1
+        if last > _FEW and first + last < count and numbers[last] - numbers[0] == last:
+            offsets = accumulate(sizes[:last], initial=0)
+            locations[first : first + last + 1] = array("I", [place + offset // grain for offset in offsets])
+            changed.update(range(first // LOCATIONS_A_ROW, (first + last) // LOCATIONS_A_ROW + 1))
+        else:
+            for number, taken in zip(numbers, sizes, strict=True):
+                slot = number % count
+                locations[slot] = place
+                place += taken // grain
+                changed.add(slot // LOCATIONS_A_ROW)
         superblock = self.superblock
         superblock.objects += len(sizes)
         superblock.charged += sum([max(CHARGE, taken) for taken in sizes])

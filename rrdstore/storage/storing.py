@@ -220,27 +220,32 @@ class Storing:
 
     def _below(self, part: Any, was: Any, depth: int) -> list[Work]:
         """What in a part needs an object of its own that the tree before does not have at the same place."""
-        if was is not None:
-            if was.__class__ is Stub:
-                try:
-                    was = was.load()
-                except Corrupt:
-                    # What cannot be read cannot be shared: all of this part is written again.
-                    was, self._all_known = None, False
-            if was is not None and was.number:
-                self._replace(was.number)
-        kids, olds = part, was
+        if was is None:
+            new = part.kids if part.__class__ is Inode else part
+            return [] if new is None else self._in_new(part, new, depth)
+        if was.__class__ is Stub:
+            try:
+                was = was.load()
+            except Corrupt:
+                # What cannot be read cannot be shared: all of this part is written again.
+                self._all_known = False
+                return self._below(part, None, depth)
+        if was.number:
+            self._replace(was.number)
+        kids: Any = part
+        olds: Any = was
         if part.__class__ is Inode:
             kids, olds = part.kids, was.kids if isinstance(was, Node) else None
-            if kids is None:
-                if olds is not None:
-                    self._all_known = False
-                return []
-        if kids is olds or (olds is not None and kids.number and kids.number == olds.number):
+        if kids is olds:
+            return []
+        if kids is None:
+            self._all_known = False
+            return []
+        if olds is None:
+            return self._in_new(part, kids, 0)
+        if kids.number and kids.number == olds.number:
             return []
         if kids.__class__ is Bucket:
-            if olds is None:
-                return self._in_new_bucket(part, kids)
             if olds.__class__ is Bucket:
                 return self._in_bucket(part, kids.names, olds.names)
         elif olds.__class__ is Wide:
@@ -255,13 +260,16 @@ class Storing:
         else:
             self._all_known = False
 
-    def _in_new_bucket(self, part: Any, bucket: Any) -> list[Work]:
-        """All of a bucket's directories, where there was none."""
-        work: list[Work] = [(node, None, 0) for node in bucket.names.values() if node.__class__ is not Node]
+    def _in_new(self, part: Any, kids: Any, depth: int) -> list[Work]:
+        """The same where nothing was."""
+        if kids.__class__ is not Bucket:
+            return self._anew(part, kids, None, depth)
+        names: dict[str, Any] = kids.names
+        work: list[Work] = [(node, None, 0) for node in names.values() if node.__class__ is not Node]
         for node, _, _ in work:
             if node.number or node.kids is None:  # type: ignore[union-attr]  # a node, as a stub has a number
                 work = []
-                for name, other in list(bucket.names.items()):
+                for name, other in list(names.items()):
                     self._compare(work, part, name, other, None)
                 break
         return work
