@@ -12,9 +12,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from rrdstore.storage.kept import handed_on
 from rrdstore.storage.layout import CHARGE
 from rrdstore.storage.packing import LENGTH
+from rrdstore.storage.replaced import handed_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,8 +54,8 @@ class Foretelling:
         floor = self._table.commits[before].record.top if before else 0
         self._beside[before] = (*(one for one in self._after(before) if one != number), after[0])
         heir.before = before
-        dying = handed_on(kept, heir, floor)
-        if dying is not None:
+        if heir.replaced is not None:
+            dying, heir.replaced = handed_on(heir.replaced, floor, kept.replaced)
             return sum(max(CHARGE, one & LENGTH) for one in dying)
         return self._look(record.root_number, floor, heir.record.root_number) if self._look else 0
 
@@ -78,7 +78,7 @@ def each(table: KeptTable, commits: Sequence[Record], guess: Guess) -> int:
     for record in commits:
         for number in table.beside(record.number)[-1:]:
             heir = table.commits[number]
-            if heir.replaced is None:
+            if not isinstance(heir.replaced, tuple):
                 others.append((heir.record.top - record.top, record.root_number, heir.record.root_number))
             else:
                 remembered.append(sum(max(CHARGE, one & LENGTH) for one in heir.replaced))

@@ -4,8 +4,8 @@ Rule: stored commits form lines, each sharing with the one before it, place by p
 (`storing`). Dropping C between P and N frees what C has at a place where N has not the same object, unless
 its number is at most P's `top`, the last number given out when P was stored: then P has it there too.
 Nothing is counted, no list is on disk, and what is shared is never looked at. What N was seen to replace of C when
-it was stored is remembered in memory if it is little (`storing`, handed on by `kept`): that is the same set, and then
-nothing need be read. After an opening, and for what is much, the walk says.
+it was stored is remembered in memory (`replaced`, handed on by `kept`): that is the same set, and then no object need
+be read whole. After an opening, and for what is too much, the walk says.
 Children are freed before their parents, so a walk that a crash cut short is done again: an object that is
 missing took all of its own with it. Of one that is damaged nothing is known, so what only it leads to stays
 where it is, for `check` to name: a leak is better than a loss, and than a store that cannot go on.
@@ -16,11 +16,12 @@ birth times; its dead lists lose data here as soon as there are merges or revert
 from __future__ import annotations
 
 import logging
+from itertools import islice
 from typing import TYPE_CHECKING, cast
 
 from rrdstore.errors import Corrupt
 from rrdstore.storage.codec import references, referred
-from rrdstore.storage.packing import Missing
+from rrdstore.storage.packing import LENGTH_BITS, Missing
 from rrdstore.tree.node import BITS, FANOUT, name_hash
 
 if TYPE_CHECKING:
@@ -64,13 +65,13 @@ class Freeing:
         """Let go of what a dropped commit alone had, children first, some at a time: how many. Corrupt."""
         objects = self._objects
         if dying.objects is None:
-            for number in self.private(dying.root, dying.floor, dying.beside):
-                objects.free(number)
-                yield 1
+            walk = self.private(dying.root, dying.floor, dying.beside)
+            while found := [number << LENGTH_BITS for number in islice(walk, _AT_ONCE)]:
+                objects.free_known(found)
+                yield len(found)
             return
-        known = dying.objects[::-1]
-        for at in range(0, len(known), _AT_ONCE):
-            some = known[at : at + _AT_ONCE]
+        known = iter(sorted(dying.objects) if isinstance(dying.objects, tuple) else dying.objects)
+        while some := list(islice(known, _AT_ONCE)):
             objects.free_known(some)
             yield len(some)
 

@@ -16,16 +16,18 @@ from rrdstore.history.authors import greatest
 from rrdstore.history.branch import NOBODY
 from rrdstore.storage.layout import KEPT, KEPT_A_PAGE, KEPT_ROWS
 from rrdstore.storage.names import Names
-from rrdstore.storage.packing import LENGTH_BITS
 from rrdstore.storage.records import Dying, Kept, kept_rows, read_kept
-from rrdstore.storage.storing import MOST_REPLACED
+from rrdstore.storage.replaced import Many, handed_on
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 
     from rrdstore.history.commit import Record
+    from rrdstore.storage.replaced import Replaced
 
 
+_REMEMBERED = 4 << 20
+"""Bytes of packed numbers of what commits replaced."""
 _AT_ONCE = 64
 """Commits that are dropped, or of which rows are made, at once: some 0.3 ms."""
 
@@ -45,8 +47,8 @@ class KeptTable:
         self._emptied: set[int] = set()
         self._ghosts: set[int] = set()
         self._newest: dict[int, int] = {}
-        self._large: list[Kept] = []
-        """Those of which too much is remembered, until it is known what goes with this tick."""
+        self._many: list[Kept] = []
+        """Those of which many objects came to be remembered, until it is known what of that goes with this tick."""
         taken: set[int] = set()
         for kept in read_kept(rows, self.names.name):
             self.commits[kept.record.number] = kept
@@ -88,12 +90,12 @@ class KeptTable:
         stored = self.newest(record.branch)
         return stored.record.number if stored else forks.get(record.branch, 0)
 
-    def add(self, record: Record, before: int, replaced: tuple[int, ...] | None = None) -> None:
+    def add(self, record: Record, before: int, replaced: Replaced | None = None) -> None:
         """A commit stored beside `before` (0: nothing), its `root_number` and `top` known."""
         number = record.number
         kept = self.commits[number] = Kept(record, before, replaced)
-        if replaced is not None and len(replaced) > MOST_REPLACED:
-            self._large.append(kept)
+        if isinstance(replaced, Many):
+            self._many.append(kept)
         self._beside[before] = (*self._beside.get(before, ()), number)
         self._touched.add(number)
         self._newest[record.branch] = number
@@ -130,10 +132,7 @@ class KeptTable:
                 self._touched.add(number)
             if not at % _AT_ONCE:
                 yield False
-        for kept in self._large:
-            if kept.replaced is not None and len(kept.replaced) > MOST_REPLACED:
-                kept.replaced = None
-        self._large.clear()
+        self._remember_less()
         headless = {branch for branch, number in self._newest.items() if number not in self.commits}
         for branch in headless:
             del self._newest[branch]
@@ -143,6 +142,20 @@ class KeptTable:
                 self._newest[branch] = max(number, self._newest.get(branch, 0))
         # Those that had nothing of their own need no walk.
         return [one for one in dying if one.root > one.floor and one.root != one.beside]
+
+    def _remember_less(self) -> None:
+        """Pack what many came to be remembered of, and of what came last forget what has no room. O(commits) then."""
+        for kept in self._many:
+            if isinstance(kept.replaced, Many):
+                kept.replaced = kept.replaced.tight()
+        if self._many:
+            held = sum([kept.replaced.size for kept in self.commits.values() if isinstance(kept.replaced, Many)])
+            while self._many and held > _REMEMBERED:
+                kept = self._many.pop()
+                if isinstance(kept.replaced, Many) and kept.record.number in self.commits:
+                    held -= kept.replaced.size
+                    kept.replaced = None
+            self._many.clear()
 
     def _taken_out(self, kept: Kept, after: int) -> Dying:
         number, before = kept.record.number, kept.before
@@ -165,7 +178,12 @@ class KeptTable:
         if not after:
             return Dying(kept.record.root_number, floor, 0)
         heir = self.commits[after]
-        return Dying(kept.record.root_number, floor, heir.record.root_number, handed_on(kept, heir, floor))
+        objects = heir.replaced
+        if objects is not None:
+            objects, heir.replaced = handed_on(objects, floor, kept.replaced)
+            if isinstance(heir.replaced, Many):
+                self._many.append(heir)
+        return Dying(kept.record.root_number, floor, heir.record.root_number, objects)
 
     def beside(self, number: int) -> tuple[int, ...]:
         """What was stored beside a commit."""
@@ -201,21 +219,6 @@ class KeptTable:
         found = [(self.names.index(name, stored), name, count) for name, count in greatest(record.authors).items()]
         record.authors = {name: count for index, name, count in found if index}
         return [(index, count) for index, _, count in found if index]
-
-
-def handed_on(kept: Kept, heir: Kept, floor: int) -> tuple[int, ...] | None:
-    """What dies with a commit, if it is known; what the one before it has as well, its heir replaces from now on."""
-    replaced, border = heir.replaced, (floor + 1) << LENGTH_BITS
-    if replaced is None:
-        return None
-    heir.replaced = kept.replaced
-    if not replaced or min(replaced) >= border:
-        return replaced
-    older = tuple([one for one in replaced if one < border])
-    if kept.replaced is not None:
-        both = kept.replaced + older
-        heir.replaced = both if len(both) <= MOST_REPLACED else None
-    return tuple([one for one in replaced if one >= border])
 
 
 def pages_of(rows: Iterable[int]) -> int:

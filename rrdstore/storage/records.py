@@ -37,6 +37,8 @@ from rrdstore.storage.protocol import BranchState
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from rrdstore.storage.replaced import Replaced
+
 KEPT_ROW, GHOST_ROW, LINKS_ROW = 1, 2, 3
 PLACED = frozenset({"segm", "loc", "author", "column", "series"})
 """Tables whose rows are sealed with their place."""
@@ -107,8 +109,8 @@ class Kept:
     record: Record
     before: int
     """The number of the commit it was stored beside; 0 is none."""
-    replaced: tuple[int, ...] | None = None
-    """What that one has and this one has not, as `storing` has it; in memory only, None if it is not known."""
+    replaced: Replaced | None = None
+    """What that one has and this one has not; in memory only, None if it is not known."""
     ghost: bool = False
     rows: tuple[int, ...] = ()
 
@@ -342,8 +344,8 @@ class Dying(NamedTuple):
     root: int
     floor: int
     beside: int
-    objects: tuple[int, ...] | None = None
-    """What is to be freed, as `storing` has it, if it is known; in memory only."""
+    objects: Replaced | None = None
+    """What is to be freed, if it is known; in memory only."""
 
 
 def dying_rows(dying: Sequence[Dying], count: int) -> list[bytes]:

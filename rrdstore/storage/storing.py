@@ -7,15 +7,14 @@ it can be freed by looking at two neighbours alone (`freeing`). Sharing by conte
 would lose live data at the first drop.
 A part that has no number gets one in place; what is to be written again is copied first, and the parent,
 which is new itself, is pointed at the copy. What is stored never changes; a copy's content is the same.
-What the tree before has and this one has not is found on the way, and remembered if it is little, or if that commit
-goes with the same tick: when it is dropped, this is what dies with it (`kept`), and no object need be read.
+What the tree before has and this one has not is found on the way, and remembered (`replaced`): when that commit is
+dropped, this is what dies with it (`kept`), and no object need be read.
 Children before parents, no recursion over depth. Parts are found first and written then, some at a time, so that their
 numbers, their room and their checksums cost one call for all. Cost: O(what differs x 32), 4 to 8 us a part.
 """
 
 from __future__ import annotations
 
-import sys
 from itertools import compress
 from operator import is_not
 from typing import TYPE_CHECKING, Any, cast
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 from rrdstore.errors import Corrupt
 from rrdstore.storage.codec import encode, is_inline
 from rrdstore.storage.packing import LENGTH_BITS
+from rrdstore.storage.replaced import MOST
 from rrdstore.storage.splice import Key, Part, Written
 from rrdstore.tree.edit import EMPTY
 from rrdstore.tree.node import BITS, FANOUT, LEFT, Bucket, Inode, Node, Stub, Wide, name_hash
@@ -44,8 +44,6 @@ _REMEMBERED = 8192
 """Objects of which the bytes are remembered, to be spliced: those of one piece."""
 _REMEMBERED_OF_ONE = 128
 """Of one tree so many: of what changes in more places little will be spliced."""
-MOST_REPLACED = 128
-"""What a commit replaces is remembered up to so many objects; of more, it is found out when it matters."""
 _SETS = range(FANOUT)
 
 
@@ -58,7 +56,6 @@ class Storing:
         self._written: dict[int, Written] = {}
         self._replaced: list[int] = []
         self._all_known = True
-        self._most = MOST_REPLACED
 
     @property
     def replaced(self) -> tuple[int, ...] | None:
@@ -68,14 +65,10 @@ class Storing:
         """
         return tuple(self._replaced) if self._all_known else None
 
-    def store(self, root: Node, before: Node | None, *, goes: bool = False) -> Generator[bool, None, Node]:
-        """`root`, or an equal tree, with all its objects written, in steps; Held, Unwritable, Corrupt, StoreFull.
-
-        If the commit before `goes`, what is replaced of it is remembered however much it is.
-        """
+    def store(self, root: Node, before: Node | None) -> Generator[bool, None, Node]:
+        """`root`, or an equal tree, with all its objects written, in steps; Held, Unwritable, Corrupt, StoreFull."""
         self._replaced.clear()
         self._all_known = True
-        self._most = sys.maxsize if goes else MOST_REPLACED
         if before is not None and (root is before or (root.number and root.number == before.number)):
             return before
         if root.number or root is EMPTY:
@@ -255,7 +248,7 @@ class Storing:
     def _replace(self, number: int) -> None:
         """Note that the tree before has this object, and the one being stored has not."""
         written, replaced = self._written.pop(number, None), self._replaced
-        if len(replaced) < self._most:
+        if len(replaced) < MOST:
             replaced.append(number << LENGTH_BITS if written is None else written.packed)
         else:
             self._all_known = False

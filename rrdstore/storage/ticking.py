@@ -23,6 +23,7 @@ from rrdstore.storage.freeing import Freeing
 from rrdstore.storage.kept import KeptTable, pages_of
 from rrdstore.storage.layout import FRAME, SPARE, TAGS_A_PAGE
 from rrdstore.storage.records import branch_rows, digest, dying_rows, pin_rows, read_dying, tag_rows
+from rrdstore.storage.replaced import FEW, Many, runs
 from rrdstore.storage.storing import Storing
 
 if TYPE_CHECKING:
@@ -35,12 +36,13 @@ if TYPE_CHECKING:
     from rrdstore.storage.objects import Objects
     from rrdstore.storage.protocol import Tick
     from rrdstore.storage.records import Dying
+    from rrdstore.storage.replaced import Replaced, Run
     from rrdstore.tree.node import Bucket, Node, Wide
     from rrdstore.tree.remains import Part
 
     Steps = Generator[bool, None, None]
     """Whether the tick is true by now, after each step."""
-    Stored = tuple[Record, Node, int, tuple[int, ...] | None]
+    Stored = tuple[Record, Node, int, Replaced | None]
     """A commit, its tree, the commit that it shares with, and what it replaces of that one's."""
 
 _TABLES = {"branch": 1, "tag": TAGS_A_PAGE, "pin": 1}
@@ -208,7 +210,6 @@ class Ticking:
         forks = {branch.id: branch.fork for branch in tick.branches}
         fresh: dict[int, Node] = {}
         newest: dict[int, int] = {}
-        going = {record.number for record in tick.drop}
         for record in tick.store:
             if record.number in self.kept.commits:
                 continue  # Stored by a tick that was interrupted after that.
@@ -220,11 +221,18 @@ class Ticking:
             before = before if beside else 0
             root = record.root or self.root(record)
             if beside is None or not self._storing.along(root, beside):
-                root = yield from self._storing.store(root, beside, goes=before in going)
+                root = yield from self._storing.store(root, beside)
             record.root_number, record.top = root.number, self._objects.superblock.next - 1
             fresh[record.number] = root
             newest[record.branch] = record.number
-            stored.append((record, root, before, self._storing.replaced))
+            replaced: Replaced | None = self._storing.replaced
+            if replaced is not None and len(replaced) > FEW:
+                packed: list[Run] = []
+                for run in runs(replaced):
+                    packed.append(run)
+                    yield False
+                replaced = Many(tuple(packed))
+            stored.append((record, root, before, replaced))
             yield False
 
     def _put_cells(self, changes: Mapping[int, bytes]) -> Steps:

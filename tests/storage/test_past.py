@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from rrdstore.storage import kept, ringfile, storing
+from rrdstore.storage import replaced, ringfile, storing, ticking
 from rrdstore.storage.codec import referred
 from rrdstore.storage.freeing import Freeing
 from rrdstore.storage.layout import CHARGE
@@ -49,14 +49,14 @@ def test_any_history_of_a_wide_directory(path, seed):
     live(path, seed, names=34, values=8)
 
 
-@pytest.mark.parametrize("most", [storing.MOST_REPLACED, 3])
-def test_what_is_remembered_to_die_is_what_the_walk_finds(path, monkeypatch, most):
+@pytest.mark.parametrize("few", [replaced.FEW, 3])
+def test_what_is_remembered_to_die_is_what_the_walk_finds(path, monkeypatch, few):
     """Children first too, as a crash may cut the freeing short and the walk then goes on from the root.
 
-    Of what goes with the tick that replaces it all is remembered, however little that is of others.
+    Whether it is few objects, or many whose numbers are packed.
     """
-    for module in (storing, kept):
-        monkeypatch.setattr(module, "MOST_REPLACED", most)
+    for module in (replaced, ticking):
+        monkeypatch.setattr(module, "FEW", few)
     free, seen = Freeing.free, []
 
     def compared(freeing, dying):
@@ -85,7 +85,7 @@ def test_what_is_remembered_to_die_is_what_the_walk_finds(path, monkeypatch, mos
     monkeypatch.setattr(Freeing, "free", compared)
     for seed in range(4):
         live(f"{path}{seed}", seed, steps=90)
-    assert len(seen) > 10
+    assert len(seen) > 20
     assert max(seen) > 5
 
 
