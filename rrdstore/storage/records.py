@@ -33,11 +33,10 @@ from rrdstore.history.branch import Reach
 from rrdstore.history.commit import Key, Record
 from rrdstore.storage.layout import DYING_A_ROW, KEPT, KEPT_ROWS, PINS_A_ROW, ROW, TAG
 from rrdstore.storage.protocol import BranchState
+from rrdstore.storage.replaced import Replaced  # noqa: TC001 - mypyc looks at the fields below when this is imported
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-
-    from rrdstore.storage.replaced import Replaced
 
 KEPT_ROW, GHOST_ROW, LINKS_ROW = 1, 2, 3
 PLACED = frozenset({"segm", "loc", "author", "column", "series"})

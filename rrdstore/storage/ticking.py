@@ -15,7 +15,7 @@ from __future__ import annotations
 from contextlib import suppress
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from rrdstore.errors import HINDERED, Corrupt, LimitReached, StoreError
 from rrdstore.storage import cells
@@ -57,6 +57,14 @@ _TAKEN_APART_AT_ONCE = 1024
 """Nodes of trees that nobody wants any more that a step takes apart."""
 _ROWS_AT_ONCE = 16
 """Rows of series that a step writes."""
+
+
+class _Last(NamedTuple):
+    """What the last transaction of a tick says: rows of each table, what is dying, and pages at most."""
+
+    rows: dict[str, list[tuple[int, bytes]]]
+    dying: list[Dying]
+    pages: int
 
 
 class Ticking:
@@ -129,7 +137,8 @@ class Ticking:
             yield from self._store(tick, stored)
             if tick.series is not None:
                 yield from self._put_cells(tick.series.cells)
-            yield from self._end(tick, rows, stored)
+            last = yield from self._outline(tick, rows, stored)
+            self._end(tick, rows, last)
         except BaseException as fault:
             self._storing.undo()
             for record in tick.store:
@@ -244,8 +253,8 @@ class Ticking:
             objects.commit(partial(self._container.put, "series", batch), len(batch))
             yield False
 
-    def _end(self, tick: Tick, rows: dict[str, list[bytes]], stored: list[Stored]) -> Steps:
-        """The transaction that makes it count, and before it, in steps, what it has to say."""
+    def _outline(self, tick: Tick, rows: dict[str, list[bytes]], stored: list[Stored]) -> Generator[bool, None, _Last]:
+        """What the transaction that makes it count has to say, made ready in steps."""
         objects = self._objects
         if objects.pages > _LITTLE:
             objects.commit()
@@ -269,12 +278,16 @@ class Ticking:
         pages = pages_of(kept) + len(doomed) + sum(len(some) for some in changed.values())
         if (objects.pages + pages) * FRAME > self._layout.wal:
             objects.commit()
+        changed |= {"kept": sorted(kept.items()), "dying": list(enumerate(doomed))}
         yield False
+        return _Last(changed, dying, pages)
+
+    def _end(self, tick: Tick, rows: dict[str, list[bytes]], last: _Last) -> None:
+        """The transaction that makes it count."""
+        objects, dying = self._objects, last.dying
 
         def also() -> None:
-            self._container.put("kept", sorted(kept.items()))
-            self._container.put("dying", enumerate(doomed))
-            for table, some in changed.items():
+            for table, some in last.rows.items():
                 self._container.put(table, some)
             superblock = objects.superblock
             superblock.tick += 1
@@ -284,7 +297,7 @@ class Ticking:
             superblock.generation, superblock.start = self._journal.rest()
             superblock.tables = digest(rows[table] for table in _TABLES)
 
-        objects.commit(also, pages, durable=True)
+        objects.commit(also, last.pages, durable=True)
         self.rows, self._dying = rows, dying
 
     def _reaping(self) -> Steps:

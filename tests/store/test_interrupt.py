@@ -131,7 +131,8 @@ def test_a_tag_is_made_once_or_not_at_all(tmp_path, monkeypatch, owner, name, af
 
 
 @pytest.mark.parametrize(
-    ("name", "after"), [("begin", False), ("_store", False), ("_end", False), ("_end", True), ("_reaping", False)]
+    ("name", "after"),
+    [("begin", False), ("_store", False), ("_outline", False), ("_end", False), ("_end", True), ("_reaping", False)],
 )
 def test_a_tick_is_done_or_done_again(tmp_path, monkeypatch, name, after):
     path = tmp_path / "host.rrdb"
