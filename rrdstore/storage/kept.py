@@ -17,7 +17,7 @@ from rrdstore.history.branch import NOBODY
 from rrdstore.storage.layout import KEPT, KEPT_A_PAGE, KEPT_ROWS
 from rrdstore.storage.names import Names
 from rrdstore.storage.records import Dying, Kept, kept_rows, read_kept
-from rrdstore.storage.replaced import Many, handed_on
+from rrdstore.storage.replaced import FEW, Many, handed_on
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
@@ -119,7 +119,7 @@ class KeptTable:
             if len(after) == 1:
                 going.discard(number)
                 dying.append(self._taken_out(self.commits[number], after[0]))
-            if not at % _AT_ONCE:
+            if not at % _AT_ONCE or (dying and isinstance(dying[-1].objects, Many)):
                 yield False
         for at, number in enumerate(sorted(going, reverse=True), 1):
             kept = self.commits[number]
@@ -132,7 +132,7 @@ class KeptTable:
                 self._touched.add(number)
             if not at % _AT_ONCE:
                 yield False
-        self._remember_less()
+        yield from self._remembering_less()
         headless = {branch for branch, number in self._newest.items() if number not in self.commits}
         for branch in headless:
             del self._newest[branch]
@@ -143,11 +143,12 @@ class KeptTable:
         # Those that had nothing of their own need no walk.
         return [one for one in dying if one.root > one.floor and one.root != one.beside]
 
-    def _remember_less(self) -> None:
+    def _remembering_less(self) -> Generator[bool, None, None]:
         """Pack what many came to be remembered of, and of what came last forget what has no room. O(commits) then."""
         for kept in self._many:
-            if isinstance(kept.replaced, Many):
+            if isinstance(kept.replaced, Many) and len(kept.replaced.loose) > FEW:
                 kept.replaced = kept.replaced.tight()
+                yield False
         if self._many:
             held = sum([kept.replaced.size for kept in self.commits.values() if isinstance(kept.replaced, Many)])
             while self._many and held > _REMEMBERED:

@@ -60,8 +60,8 @@ class Many:
         return merge(sorted(self.loose), *map(_objects, self.runs))
 
     def tight(self) -> Many:
-        """The same with little that is loose."""
-        return Many((*self.runs, *runs(self.loose))) if len(self.loose) > FEW else self
+        """The same with nothing that is loose."""
+        return Many((*self.runs, *runs(self.loose)))
 
 
 Replaced = tuple[int, ...] | Many
