@@ -8,24 +8,26 @@ Cost: O(depth) a request.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+import rrdstore
 from xsadapter.engine.accounts import ENTRY, NODE
 from xsadapter.engine.flow import refused
-from xsadapter.engine.index import apply, is_index
-from xsadapter.engine.permissions import inherited
+from xsadapter.engine.index import apply
+from xsadapter.engine.permissions import DEFAULT
 from xsadapter.engine.turns import CREATED, REMOVED, WRITTEN
 from xsadapter.engine.view import missing, reached
-from xsadapter.paths import parent
+from xsadapter.paths import INDEX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import rrdstore
     from xsadapter.engine.connection import Connection
     from xsadapter.engine.head import Head
     from xsadapter.engine.index import Move
     from xsadapter.engine.view import Order, What
+
+_INDEX: Final = INDEX[1:]
 
 
 class Inside:
@@ -35,6 +37,7 @@ class Inside:
         "_changes",
         "_effects",
         "_ended",
+        "_followed",
         "_guest",
         "_head",
         "_made",
@@ -57,9 +60,11 @@ class Inside:
         """Nothing is changed yet, in a snapshot of what there is now."""
         self._tx = self._head.branch.transaction(author=self.author)
         self._effects: dict[str, bool] = {}
-        self._changes: list[str] = []
+        self._changes: list[tuple[str, str]] = []
         self.touched: set[str] = set()
-        """Every path that a request of it named or was decided by."""
+        """Every path that a request of it named or was decided by, where that matters."""
+        self._followed = self._guest is not None or bool(self._head.turns.held)
+        """Whether it does: to a quota, or to somebody's turn, which begins before its transaction."""
         self._made: dict[str, None] = {}
         self._moves: dict[str, None] = {}
 
@@ -94,7 +99,8 @@ class Inside:
 
     def find(self, path: str, names: tuple[str, ...], what: What) -> rrdstore.Node | None:
         """As `node`, of a privileged client's path and its components. O(depth)."""
-        self.touched.add(path)
+        if self._followed:
+            self.touched.add(path)
         return self._tx.reach(path, names, what)
 
     def put(self, operation: str, path: str, names: tuple[str, ...], value: bytes, *, new: bool = False) -> bool:
@@ -103,34 +109,35 @@ class Inside:
         As `node`, `nearest`, `write` and `create` in one, if no index is concerned; whether that was done. What is
         there stays as it is if it is to be `new`.
         """
-        tx, touched = self._tx, self.touched
+        tx = self._tx
         if path.endswith(self._head.indexes.ends):
             return False
         way = tx.way(names)
         if way.node is not None:
-            touched.add(path)
+            made, above = [path], ""
             tx.note(path, "exists")
-            if new:
-                return True
-            tx.set(path, value, None, None, way)
-        elif is_index(path):
+            if not new:
+                tx.set(path, value, None, None, way)
+        elif names[0] == _INDEX:
             return False
         else:
-            made, node = missing(path, way)
-            lowest = parent(made[-1])
-            touched.add(path)
-            if len(made) > 1:
-                touched.add(made[-1])
+            if way.levels == len(names):  # Mostly; the rest is `missing`, without its call.
+                made, at = [path], -1
+                while not isinstance(node := way.containers[at], rrdstore.Node):
+                    at -= 1
+            else:
+                made, node = missing(path, way)
                 tx.note(path, "exists")
-            touched.add(lowest)
-            tx.note(lowest, "meta")
-            tx.make(made, way, value, inherited(node.meta, None))
+            above = made[-1].rpartition("/")[0] or "/"
+            tx.note(above, "meta")
+            tx.make(made, way, value, node.meta or DEFAULT)
             made.reverse()
             self._made.update(dict.fromkeys(made))
-        effects = self._effects
-        if path not in effects:
-            effects[path] = False
-        self._changes.append(f"{operation} {path}")
+        if self._followed:
+            self.touched.update((*made, above) if above else made)
+        if above or not new:
+            self._effects.setdefault(path, False)
+            self._changes.append((operation, path))
         return True
 
     def set_list(self, operation: str, path: str, names: tuple[str, ...], meta: bytes) -> bool:
@@ -140,13 +147,12 @@ class Inside:
         node = way.node
         if node is None:
             return False
-        self.touched.add(path)
+        if self._followed:
+            self.touched.add(path)
         tx.note(path, "value")
         tx.set(path, node.value, meta, None, way)
-        effects = self._effects
-        if path not in effects:
-            effects[path] = False
-        self._changes.append(f"{operation} {path}")
+        self._effects.setdefault(path, False)
+        self._changes.append((operation, path))
         return True
 
     def write(self, operation: str, path: str, value: bytes, old: rrdstore.Node) -> None:
@@ -188,7 +194,7 @@ class Inside:
     def _changed(self, operation: str, path: str, size: int = 0, removed: bool = False) -> None:
         self._charge(NODE + ENTRY + len(path) + size)
         self._effects[path] = self._effects.get(path, False) or removed
-        self._changes.append(f"{operation} {path}")
+        self._changes.append((operation, path))
 
     def _charge(self, more: int) -> None:
         if self._guest is not None and not self._ended:

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 _MOST: Final = 100
 
 
-def said(changes: Sequence[str]) -> str:
-    """Its message."""
+def said(changes: Sequence[tuple[str, str]]) -> str:
+    """Its message, of operations and paths."""
     text = f"TRANSACTION {len(changes)}"
-    for done, change in enumerate(changes):
-        separator = ": " if done == 0 else ", "
+    for done, (operation, path) in enumerate(changes):
+        separator, change = ": " if done == 0 else ", ", f"{operation} {path}"
         if len(text) + len(separator) + len(change) > _MOST:
             return f"{text}{separator}..."
         text += separator + change

@@ -133,8 +133,7 @@ class Transaction(Inside):
             self._head.settle(before, commit, done._tx.edits, done._made)
             trail = self._connection.flow.trail
             if trail.changes:
-                changes = (change.partition(" ")[::2] for change in done._changes)
-                trail.changed(self._connection, changes, self._head, self._connection.flow.now)
+                trail.changed(self._connection, done._changes, self._head, self._connection.flow.now)
             tell(self._head.watches, done._effects.items(), before, self._head.tree)
 
     def give_way(self) -> None:

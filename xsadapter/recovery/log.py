@@ -52,11 +52,12 @@ _MAGIC: Final = "xsastate"
 _LEAST: Final = 1 << 20
 _FACTOR: Final = 4
 _NEVER: Final = 1 << 62
+_json: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
 def line(steps: Iterable[Step]) -> bytes:
     """A batch as a line."""
-    text = json.dumps(list(steps), separators=(",", ":")).encode()
+    text = _json(list(steps)).encode()
     return b"%08x %b\n" % (zlib.crc32(text), text)
 
 
