@@ -11,7 +11,7 @@ from xsadapter.transport.stream import StreamClient
 
 STEPS = (
     (Turn, "row"), (Turn, "append"), (Turn, "ended"), (Turn, "take_back"), (Turn, "forget"),
-    (Branch, "replace"), (Branch, "make"), (Branch, "change"), (Branch, "set"), (Branch, "remove"),
+    (Branch, "set_at"), (Branch, "make"), (Branch, "change"), (Branch, "set"), (Branch, "remove"),
     (Journal, "persist"), (StreamClient, "send"),
 )  # fmt: skip
 """Each is announced, made, ended, sent and forgotten by one of these, and by no other."""
