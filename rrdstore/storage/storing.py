@@ -25,7 +25,7 @@ from rrdstore.storage.packing import LENGTH_BITS
 from rrdstore.storage.replaced import MOST
 from rrdstore.storage.splice import Key, Part, Written
 from rrdstore.tree.edit import EMPTY
-from rrdstore.tree.node import BITS, FANOUT, LEFT, Bucket, Inode, Node, Stub, Wide, name_hash
+from rrdstore.tree.node import BITS, FANOUT, Bucket, Inode, Node, Stub, Wide, name_hash
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -350,8 +350,6 @@ def _copied(part: Any) -> Any:
         wide = cast("Wide", part)
         copy = Wide(wide.slots.copy(), wide.count, 0)
         copy.order = wide.order
-    if not isinstance(part, Node):
-        part.edit = LEFT
     copy.hashed = part.hashed
     return copy
 

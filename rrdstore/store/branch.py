@@ -222,8 +222,8 @@ class Branch:
         """Where a node is now, of the components of a path: to read it again, and to set it by `set_at`.
 
         None if it is not there, if it is not in memory (as what was never looked at since an opening), or if nobody
-        can tell now. What a spot leads to is known, though values are set by spots, until anything else is done to
-        the branch, or a tick. O(depth), and less beside one that is known.
+        can tell now. A spot stays right whatever is done: its `node` is what is there, or None where that is known no
+        more. O(depth), and less beside one that is known.
         """
         run = self._ledger.run
         if run.branch != self._id and not run.resumed(self._line):

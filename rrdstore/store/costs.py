@@ -120,39 +120,41 @@ def leaf_cost(way: list[Any], size: int) -> int:
     return RECORD + ENTRY + size + _way_cost(way, 0)
 
 
-def priced(place: Place, root: Node, grown: int) -> bool:
-    """Note at a place what to set a small leaf there takes, without the leaf, in the tree of this root. O(depth).
+def spot_cost(place: Place | None, root: Node) -> int:
+    """The same by the place of its bucket in the tree of this root, but for the leaf; -1 if it is not of that tree.
 
-    False if it is no place of that tree. In all that is on the way together no more grows than `grown` does from now
-    on: by so many bytes the price rises by as many, and by one in 16 of them where a set takes more than one piece.
-    That is so until the first of the others does, which has `spare` left.
+    What writing each thing on the way takes is remembered with its place. O(depth).
     """
-    cost, spare = RECORD + ENTRY, PIECE
-    one: Place | None = place
-    while one is not None:
-        kids: Any = one.container
-        above = one.above
-        inside = 0
-        if above is None or above.container.__class__ is Bucket:
-            node: Any = root if above is None else above.container.names.get(one.key)  # type: ignore[union-attr, arg-type]  # a bucket, and a name
-            if node.__class__ is not Inode or node.kids is not kids:
-                return False
-            inside = len(node.value) + len(node.meta)
-        elif above.container.slots[one.key] is not kids:  # type: ignore[union-attr, index]  # a wide one, and a number
-            return False
-        if kids.__class__ is Bucket:
-            weighed = kids.weighed
-            inside += ENTRY * len(kids.names) + (weighed if weighed >= 0 else weight(kids))
-        else:
-            inside += FANOUT * SET
-        cost += _object(inside)
-        if inside <= PIECE:
-            spare = min(spare, PIECE - inside)
-        else:
-            cost += 1  # What is cut off of a sixteenth.
-        one = above
-    place.cost, place.grown, place.spare = cost, grown, spare
-    return True
+    cost = RECORD + ENTRY
+    while place is not None:
+        price = place.price
+        if price < 0:
+            price = place.price = _own_cost(place, root)
+            if price < 0:
+                return -1
+        cost += price
+        place = place.above
+    return cost
+
+
+def _own_cost(place: Place, root: Node) -> int:
+    """What writing a set takes, with the node that it is of if it is all of that; -1 as above."""
+    kids: Any = place.container
+    above, inside = place.above, 0
+    upper: Any = None if above is None else above.container
+    key: Any = place.key
+    if upper.__class__ is Wide:
+        if upper.slots[key] is not kids:
+            return -1
+    else:
+        node: Any = root if upper is None else upper.names.get(key)
+        if node.__class__ is not Inode or node.kids is not kids:
+            return -1
+        inside = len(node.value) + len(node.meta)
+    if kids.__class__ is Wide:
+        return _object(inside + FANOUT * SET)
+    weighed = kids.weighed
+    return _object(inside + ENTRY * len(kids.names) + (weighed if weighed >= 0 else weight(kids)))
 
 
 def creation_cost(way: list[Any], made: Sequence[tuple[str, int]]) -> int:

@@ -223,6 +223,7 @@ class Ledger:
             record.grafts = parents[0][:1]
         else:
             record.grafts = graph.reduced([key.number for key in parents if key.number in graph.records])
+        self.run.places.moved(line.id, record.root, edits)
         history.parting.admitted(record, edits, before)
         history.admit(record)
         if meeting is not None:

@@ -22,14 +22,14 @@ from rrdstore.native import mypyc_attr
 from rrdstore.storage.protocol import Entry
 from rrdstore.store.brief import record_of, undo_at
 from rrdstore.store.config import MAIN
-from rrdstore.store.costs import ENTRY, change_cost, creation_cost, leaf_cost, priced
+from rrdstore.store.costs import change_cost, creation_cost, leaf_cost, spot_cost
 from rrdstore.store.joining import laid, made, plain, set_again, sizes, weight_of
 from rrdstore.store.merging import applied
 from rrdstore.store.newest import NOTHING, Newest
-from rrdstore.tree.edit import EMPTY, hung, new_edit, replaced, way_to
-from rrdstore.tree.node import SMALL, Bucket, Node, leaf_bytes
+from rrdstore.tree.edit import hung, new_edit, replaced, way_to
+from rrdstore.tree.node import FANOUT, SMALL, Bucket, Node
 from rrdstore.tree.path import split
-from rrdstore.tree.spot import lifted, linked, spot
+from rrdstore.tree.spot import Places, lifted, linked
 from rrdstore.tree.undo import Undo, taken_back, undo_of
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from rrdstore.store.brief import Part
     from rrdstore.store.ledger import Ledger
     from rrdstore.tree.edit import Way
-    from rrdstore.tree.spot import Places, Spot
+    from rrdstore.tree.spot import Spot
 
 LONGEST = 65536
 """Commits after which a run is settled in any case."""
@@ -46,8 +46,6 @@ STAYING = 512
 """And where more stay: so many paths are copied in 8 ms, in a tree of 500,000 nodes."""
 GATHERED = 256
 """Commits that cannot stay, after which they are let go of."""
-_FAR = 1 << 30
-"""More than may ever grow before a price is asked for again."""
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -62,26 +60,21 @@ class Run(Newest):
         "_ends",
         "_epoch",
         "_feeds",
-        "_grown",
         "_held",
         "_line",
         "_longest",
         "_parting",
-        "_placed",
-        "_places",
         "_rings",
         "looked",
+        "places",
     )
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
         self._epoch = 0
         """That of the newest commit."""
-        self._places: Places = {}
-        self._placed: Node = EMPTY
-        """Where nodes were found (rrdstore/tree/spot.py), and in which tree."""
-        self._grown = 0
-        """By how many bytes values have grown at such places, and more than that where anything else has changed."""
+        self.places = Places()
+        """Where nodes were found in the newest tree."""
         self._author = self._cut = ""
         """Who made the last one, as he was named, and as much of that as is kept."""
         self.looked = 0
@@ -102,31 +95,30 @@ class Run(Newest):
         self._longest = head.number + (LONGEST if self._rows <= STAYING else STAYING)
         self._most = self._rows + GATHERED
         self.branch, self.root, self._epoch, self._edit = line.id, head.root, head.epoch, new_edit()
-        if head.root is not self._placed:
-            self.unplaced()
+        if head.root is not self.places.root:
+            self.places.clear()
 
     def rooted(self, record: Record) -> None:
         """A head has been stored: its tree is what the storage has now."""
         before, record.root = record.root, self._ledger.storage.root(record)
-        if before is self._placed is not record.root:
-            self.unplaced()
+        if before is self.places.root is not record.root:
+            self.places.clear()
 
     def forget(self) -> None:
         """There is no run any more, and never was: the ledger has become what the storage has."""
         self.branch = 0
         self._forgotten()
-        self.unplaced()
+        self.places.clear()
 
     def spot(self, names: tuple[str, ...]) -> Spot | None:
         """Where a node is in the newest tree, to be set again; None as `tree.spot`. O(depth)."""
-        self._placed = self.root
-        return spot(self._places, self.root, names)
+        places = self.places
+        places.root, places.line = self.root, self.branch
+        return places.spot(names)
 
-    def unplaced(self) -> int:
-        """The tree is another than that in which nodes were found, or has changed otherwise; 0."""
-        self._places.clear()
-        self._grown += _FAR
-        self._placed = EMPTY
+    def _lost(self, spot: Spot) -> int:
+        """Something on the way to a spot is not of the tree; 0."""
+        self.places.leave(split(spot.path))
         return 0
 
     def resumed(self, line: Line) -> bool:
@@ -187,19 +179,17 @@ class Run(Newest):
             return 0
         bounded, cost = storage.forgets_trees, 0
         if bounded:
-            grown = self._grown - place.grown
-            if grown > place.spare:
-                if not priced(place, self.root, self._grown):
-                    return self.unplaced()
-                grown = 0
-            cost = place.cost + size + grown + (grown >> 4)
+            cost = spot_cost(place, self.root)
+            if cost < 0:
+                return self._lost(spot)
+            cost += size
             if storage.lacking(cost + ledger.room.reserved, shrinks=False) > 0 or (0 < storage.largest < cost):
                 return 0
         path, fresh, lift = spot.path, Node(value, meta, node.created, number), None
         if bucket.edit != self._edit:
             lift = lifted(place, spot.name, fresh, self.root, self._edit)
             if lift is None:
-                return self.unplaced()
+                return self._lost(spot)
         elif bucket.hashed is not None:
             return 0
         if author is not self._author:
@@ -224,10 +214,10 @@ class Run(Newest):
                     return 0
                 ledger.room.reserve(cost)
             more = len(value) - len(node.value)
-            if more > 0:
-                self._grown += more
+            if more:
+                place.price = -1
             if lift is not None:
-                self.root = self._placed = linked(lift, before)
+                self.root = self.places.root = linked(lift, before)
             else:
                 bucket.names[spot.name] = fresh
                 if bucket.weighed >= 0:
@@ -304,9 +294,11 @@ class Run(Newest):
         epoch = ledger.epoch if redone is None else redone.epoch
         parents = (_tuple(Key, (number - 1, self._epoch)),)
         record = Record(number, epoch, self.branch, parents, rt, wall, author, message, None)
-        before = self.root
+        before, places = self.root, self.places
         lowest: Any = way[-1] if way else None
-        among = len(lowest.names) if lowest.__class__ is Bucket and lowest.edit == self._edit else -1
+        among = len(lowest.names) if lowest.__class__ is Bucket and lowest.edit == self._edit else FANOUT
+        if fresh is None and not places.leaves(edits):
+            places.clear()
         if fresh is not None and node is None:
             names = names[: depth + 1]
         taken: list[Undo] = []
@@ -332,10 +324,10 @@ class Run(Newest):
                 self.root = replaced(before, names, way, indexes, node, fresh, self._edit)
             else:
                 self.root = hung(way, names, fresh, number, self._edit)
-            if fresh is None or node is not None or among < 0 or len(lowest.names) == among:
-                self.unplaced()
-            else:  # One name more in a bucket that is where it was.
-                self._grown += ENTRY + 4 * len(names[-1]) + leaf_bytes(fresh)
+            if fresh is not None and node is None and among < FANOUT:
+                places.grew(names)
+            else:
+                places.follows(edits, self.root)
             if closes:
                 self._told(record, edits)
                 return record
@@ -391,7 +383,7 @@ class Run(Newest):
         del self._undo[len(self.records) :]
         self._ledger.number = number - 1
         # What is put back is put into copies: what they are of is not the edit's own any more.
-        self.unplaced()
+        self.places.clear()
         self._edit = new_edit()
         self.root = taken_back(before, undo)
 

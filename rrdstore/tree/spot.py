@@ -1,12 +1,11 @@
 """Spots: where a node was found, for who asks for it again, or sets it.
 
-Rule: a spot is a name in a bucket, and the place of that bucket: what it stands in, up to the root. As long as these
-are the newest tree's, what the name leads to there is what the tree has at that path. Who sets a leaf by its spot
-copies what is not the edit's own yet, from the bucket up; each copy takes its original's place, and the original says
-so (`LEFT`). So a spot is known as long as values alone are set by spots (`Branch.set_at`). All else that may take a
-bucket out of the tree tells nobody: who keeps spots to read by forgets them after any other commit, and after a tick.
-To set by one that is known no more does nothing: what is the edit's own is the newest tree's, and of anything else each
-thing on the way up is asked whether it has the one below.
+Rule: a spot is a name in a bucket, and the place of that bucket: what it stands in, up to the root. A place has what
+the newest tree has in its directory, or nothing at all. Who sets a leaf by its spot copies what is not the edit's own
+yet, from the bucket up, and each copy takes its original's place; all else that changes the tree says by which edits
+(`Places.moved`). So a spot is right as long as anybody has it.
+What a place stands in is what it stood in when it was found. So who sets by it takes for granted only what is the
+edit's own, which is the newest tree's; of anything else each thing on the way up is asked whether it has the one below.
 What is not in memory has no spot, as what is loaded may not stay.
 
 Cost: a third of a look-up, and of the memory that it touches: a level is six places, each read after the other. To
@@ -15,19 +14,29 @@ set by one touches nothing above the first thing that is the edit's own.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from sys import intern
 from typing import TYPE_CHECKING, Any
 
 from rrdstore.native import mypyc_attr
+from rrdstore.tree.edit import EMPTY, find
 from rrdstore.tree.node import BITS, FANOUT, LEFT, Bucket, Inode, Stub, Wide, name_hash
+from rrdstore.tree.path import split
 
 if TYPE_CHECKING:
     from rrdstore.tree.node import Kids, Node
 
 DEEPEST = 32
 """Names that lead to a spot, at most: each directory on the way is remembered by all of its names."""
+FOLLOWED = 64
+"""Edits of one commit, and nodes that each takes away, beyond which all is forgotten."""
 MOST = 32768
 """Places that are remembered, some 300 bytes each: then all are forgotten."""
+
+_NOWHERE = Bucket({}, LEFT)
+Edits = Sequence[tuple[str, bytes | None, bytes | None]]
+Key = tuple[str | int, ...]
+"""Of a place: the names to its directory, and from there on the numbers of sets."""
 
 
 @mypyc_attr(acyclic=True)
@@ -35,18 +44,16 @@ class Place:
     """Where a set of names stands in the newest tree.
 
     `above` is the place of what it stands in, None for the root's own names, and `key` what leads from there to it: a
-    name, or the number of a set of a wide one. Of the engine's price: `cost` is what writing all on the way takes, when
-    so much had `grown`; it holds as long as no more than `spare` has grown since.
+    name, or the number of a set of a wide one. `price` is what writing it takes in the file, -1 if that is not known.
     """
 
-    __slots__ = ("above", "container", "cost", "grown", "key", "spare")
+    __slots__ = ("above", "container", "key", "price")
 
     def __init__(self, container: Kids, above: Place | None, key: str | int) -> None:
         self.container = container
         self.above = above
         self.key = key
-        self.cost = self.grown = 0
-        self.spare = -1
+        self.price = -1
 
 
 @mypyc_attr(acyclic=True)
@@ -63,71 +70,221 @@ class Spot:
     @property
     def node(self) -> Node | None:
         """What is there now; None if that is known no more, and to be looked up. O(1)."""
-        bucket: Any = self.place.container
-        found = bucket.names.get(self.name) if bucket.edit != LEFT else None
+        container: Any = self.place.container
+        found = container.names.get(self.name)
         return None if type(found) is Stub else found
 
 
-Places = dict[tuple[str | int, ...], Place]
-"""Those of a tree that are known, by the names to a directory, and from there on the numbers of sets."""
+class Places:
+    """Those of one tree that are known."""
 
+    __slots__ = ("_at", "line", "root")
 
-def spot(places: Places, root: Node, names: tuple[str, ...]) -> Spot | None:
-    """Where a node is; None if it is not there, or not in memory, or is the root. O(depth), O(1) beside a known one."""
-    if not names or len(names) > DEEPEST:
-        return None
-    known: tuple[str | int, ...] = names[:-1]
-    place = places.get(known)
-    if place is None or place.container.edit == LEFT or place.container.__class__ is not Bucket:
-        if len(places) >= MOST:
-            places.clear()
-        place = _placed(places, root, names)
-        if place is None:
+    def __init__(self) -> None:
+        self._at: dict[Key, Place] = {}
+        self.root: Node = EMPTY
+        """That tree: all that is known is of it."""
+        self.line = 0
+        """Which branch it is the newest of."""
+
+    def spot(self, names: tuple[str, ...]) -> Spot | None:
+        """Where a node is in this tree, which is `root`; None if it is not there, not in memory, or the root.
+
+        O(depth), O(1) beside one that is known.
+        """
+        if not names or len(names) > DEEPEST:
             return None
-    bucket: Any = place.container
-    found = bucket.names.get(names[-1])
-    if found is None or found.__class__ is Stub or bucket.edit == LEFT:
-        return None
-    return Spot(intern(names[-1]), place, "/" + "/".join(names))
+        place = self._at.get(names[:-1])
+        if place is None or place.container.__class__ is not Bucket:
+            place = self._placed(names)
+            if place is None:
+                return None
+        bucket: Any = place.container
+        found = bucket.names.get(names[-1])
+        if found is None or found.__class__ is Stub:
+            return None
+        return Spot(intern(names[-1]), place, "/" + "/".join(names))
 
+    def _placed(self, names: tuple[str, ...]) -> Place | None:
+        """The place of the bucket that the last of these names stands in, from the nearest above that is known on."""
+        if len(self._at) >= MOST:
+            self.clear()
+        known, place = len(names), None
+        while place is None and known:
+            known -= 1
+            place = self._at.get(names[:known])
+        if place is None:
+            if self.root.kids is None:
+                return None
+            place = self._new((), self.root.kids, None, "")
+        for level in range(known, len(names)):
+            name = names[level]
+            kids: Any = place.container
+            if kids.__class__ is Wide:
+                key: Key = names[:level]
+                left = name_hash(name)
+                while kids.__class__ is Wide:
+                    index = left & (FANOUT - 1)
+                    left >>= BITS
+                    kids = kids.slots[index]
+                    if kids.__class__ is not Bucket and kids.__class__ is not Wide:
+                        return None
+                    key = (*key, index)
+                    place = self._at.get(key) or self._new(key, kids, place, index)
+                    kids = place.container
+            if level + 1 == len(names):
+                break
+            node = kids.names.get(name)
+            if node is None or node.__class__ is Stub or node.kids is None:
+                return None
+            place = self._new(names[: level + 1], node.kids, place, name)
+        return place
 
-def _placed(places: Places, root: Node, names: tuple[str, ...]) -> Place | None:
-    """The place of the bucket that the last of these names stands in, and those above it, from the root on."""
-    place: Place | None = None
-    node: Any = root
-    way: tuple[str | int, ...] = ()
-    for level, name in enumerate(names):
-        above = names[level - 1] if level else ""
-        kids = node.kids
-        way = names[:level]
-        left = name_hash(name) if kids.__class__ is Wide else 0
-        place = _known(places, way, kids, place, above)
+    def _new(self, key: Key, kids: Kids, above: Place | None, name: str | int) -> Place:
+        place = self._at[key] = Place(kids, above, name)
+        return place
+
+    def _follow(self, root: Node, names: tuple[str, ...]) -> None:
+        """Be of this tree, which differs from the one before on the way to these names, and at their end. O(depth)."""
+        node: Any = root
+        at, key = self._at, names[:0]
+        for level, name in enumerate(names):
+            key = names[:level]
+            kids: Any = node.kids
+            if key in at:
+                self._moved(key, kids)
+            if kids.__class__ is Wide:
+                kids = self._followed(key, kids, name)
+            below = kids.names.get(name) if kids.__class__ is Bucket else None
+            if below is None or below.__class__ is Stub:
+                return
+            node = below
+        if names in at:
+            self._moved(names, node.kids)
+
+    def _followed(self, key: Key, kids: Any, name: str) -> Any:
+        """The same inside of a wide set, to the bucket of a name."""
+        left = name_hash(name)
         while kids.__class__ is Wide:
             index = left & (FANOUT - 1)
             left >>= BITS
             kids = kids.slots[index]
-            if kids.__class__ is not Bucket and kids.__class__ is not Wide:
-                return None
-            way = (*way, index)
-            place = _known(places, way, kids, place, index)
-        if kids is None or place is None:
-            return None
-        node = kids.names.get(name)
-        if node is None or node.__class__ is Stub:
-            return None
-    return place
+            key = (*key, index)
+            if key in self._at:
+                self._moved(key, kids)
+        return kids
 
+    def _moved(self, key: Key, kids: Any) -> None:
+        place = self._at[key]
+        place.price = -1
+        if kids is not place.container:
+            if kids.__class__ is place.container.__class__:
+                place.container = kids
+            else:
+                self._drop(key)
 
-def _known(
-    places: Places, way: tuple[str | int, ...], kids: Kids | None, above: Place | None, key: str | int
-) -> Place | None:
-    """The place of a set, which is made if it is new or not of this tree."""
-    if kids is None:
-        return None
-    place = places.get(way)
-    if place is None or place.container is not kids or place.above is not above:
-        place = places[way] = Place(kids, above, key)
-    return place
+    def _drop(self, key: Key) -> None:
+        """There is no such place any more, nor the sets in it."""
+        place = self._at.pop(key, None)
+        if place is not None:
+            wide = place.container.__class__ is Wide
+            place.container, place.price = _NOWHERE, -1
+            for index in range(FANOUT if wide else 0):
+                self._drop((*key, index))
+
+    def leaves(self, edits: Edits) -> bool:
+        """Forget what these remove of the tree; whether they do so little that the rest can be followed. O(nodes)."""
+        if not self._at:
+            return True
+        if len(edits) > FOLLOWED:
+            return False
+        return all(value is not None or self._forgotten(split(path)) for path, value, _ in edits)
+
+    def _forgotten(self, names: tuple[str, ...]) -> bool:
+        """Forget what is at and below these names, unless that is much, or not in memory."""
+        node, seen = find(self.root, names), 0
+        left: list[tuple[tuple[str, ...], Any]] = [] if node is None else [(names, node.kids)]
+        while left:
+            key, kids = left.pop()
+            if kids is None:
+                continue
+            self._drop(key)
+            sets: list[Any] = [kids]
+            while sets:
+                one = sets.pop()
+                if one.__class__ is Wide:
+                    sets += [each for each in one.slots if each is not None]
+                elif one.__class__ is Stub:
+                    return False
+                else:
+                    seen += len(one.names)
+                    if seen > FOLLOWED:
+                        return False
+                    left += [((*key, name), each.kids) for name, each in one.names.items() if each.__class__ is Inode]
+        return True
+
+    def follows(self, edits: Edits, root: Node) -> None:
+        """Be of this tree, by these edits of which `leaves` has said that they can be followed. O(edits x depth)."""
+        if self._at:
+            for path, _, _ in edits:
+                self._follow(root, split(path))
+        self.root = root
+
+    def grew(self, names: tuple[str, ...]) -> None:
+        """In place, and nothing else: a name has come into a bucket. O(1)."""
+        key: Key = names[:-1]
+        place = self._at.get(key)
+        if place is not None and place.container.__class__ is Wide:
+            left = name_hash(names[-1])
+            while place is not None and place.container.__class__ is Wide:
+                key = (*key, left & (FANOUT - 1))
+                left >>= BITS
+                place = self._at.get(key)
+        if place is not None:
+            place.price = -1
+
+    def moved(self, line: int, root: Node | None, edits: Edits) -> None:
+        """A branch has this tree now, by these edits of the one before; both in one. O(edits x depth)."""
+        if line != self.line or root is self.root:
+            return
+        if root is not None and self.leaves(edits):
+            self.follows(edits, root)
+        else:
+            self.clear()
+
+    def leave(self, names: tuple[str, ...]) -> None:
+        """Forget what is on the way to these names and does not stand where the tree has it. O(depth)."""
+        node: Any = self.root
+        above: Place | None = None
+        broken = False
+        for level, name in enumerate(names):
+            key: Key = names[:level]
+            kids: Any = node.kids
+            above, broken = self._checked(key, kids, above, broken)
+            left = name_hash(name) if kids.__class__ is Wide else 0
+            while kids.__class__ is Wide:
+                index = left & (FANOUT - 1)
+                left >>= BITS
+                kids = kids.slots[index]
+                key = (*key, index)
+                above, broken = self._checked(key, kids, above, broken)
+            node = kids.names.get(name) if kids.__class__ is Bucket else None
+            if node is None or node.__class__ is Stub:
+                return
+
+    def _checked(self, key: Key, kids: Any, above: Place | None, broken: bool) -> tuple[Place | None, bool]:
+        place = self._at.get(key)
+        if place is not None and not broken and place.container is kids and place.above is above:
+            return place, False
+        self._drop(key)
+        return None, True
+
+    def clear(self) -> None:
+        """Forget all. O(places)."""
+        for place in self._at.values():
+            place.container, place.price = _NOWHERE, -1
+        self._at.clear()
+        self.root = EMPTY
 
 
 class Lifted:
@@ -229,6 +386,5 @@ def linked(lift: Lifted, root: Node) -> Node:
     else:
         target.slots[key] = lift.below
     for place, copied in zip(lift.moved, lift.copies, strict=True):
-        place.container.edit = LEFT
         place.container = copied
     return root

@@ -89,7 +89,7 @@ def test_what_is_read_again_is_what_is_there(make, some):
                 assert found == (None if node is None or len(node.value) > 4096 else node.value), (step, path)
 
 
-def test_a_value_is_found_where_it_was_while_values_change_and_no_more_when_a_node_comes():
+def test_a_value_is_found_where_it_was_until_it_is_gone():
     daemon = Daemon(rrdstore.memory(clock=ManualClock()))
     daemon.begin("a boot")
     peer = Peer(daemon)
@@ -103,7 +103,10 @@ def test_a_value_is_found_where_it_was_while_values_change_and_no_more_when_a_no
     assert daemon.head.spots == spots
     assert spots[PATHS[0] + b"\0"].node.value == b"six"
     peer.ask("WRITE", b"/p/new\0")
-    assert not daemon.head.spots
+    peer.ask("RM", PATHS[1] + b"\0")
+    assert spots[PATHS[0] + b"\0"].node.value == b"six"
+    peer.ask("RM", PATHS[0] + b"\0")
+    assert spots[PATHS[0] + b"\0"].node is None
     assert private.NAME not in daemon.head.spots
 
 

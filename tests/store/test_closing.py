@@ -8,7 +8,7 @@ import rrdstore
 from rrdstore.store import run
 from rrdstore.testing import ManualClock
 
-MOST, MOST_IN_MEMORY = 48.5, 43.5
+MOST, MOST_IN_MEMORY = 50.3, 44.3
 """Python calls of a commit that closes a bucket, the manual clock's among them."""
 
 

@@ -31,6 +31,8 @@ _SPOTS: Final = 65536
 """160 bytes each, 10 MB of them all."""
 _LONGEST: Final = 256
 _MISSED: Final = 4 * _SPOTS
+_SWEPT: Final = _SPOTS // 8
+"""Of so many that there was no room for, those are looked for that are known no more."""
 _AT_ONCE: Final = 50
 """Values whose places are changed in one commit, where all are too many."""
 
@@ -62,7 +64,7 @@ class Head:
         self._number: int | None = None
         self._missed = 0
         self.spots: dict[bytes, rrdstore.Spot] = {}
-        """Where nodes were found that were read, by the payload of the READ; all but a WRITE of a value forgets all."""
+        """Where nodes were found that were read or set, by the payload of a READ; each says if it is right no more."""
         self.listed: dict[bytes, tuple[bytes, bytes]] = {}
         """Names and generation of directories of which parts were asked for, by the path as it was said; as above."""
         self.journal: Journal | None = None
@@ -72,8 +74,6 @@ class Head:
         """The branch may have a new head, which is that commit if one is given. O(1)."""
         self.tree = self.branch.now
         self._number = None if commit is None else commit.number
-        if self.spots:
-            self.spots.clear()
         if self.listed:
             self.listed.clear()
 
@@ -86,8 +86,6 @@ class Head:
         """The same after `Branch.make`."""
         self.tree = self.branch.now
         self._number = number
-        if self.spots:
-            self.spots.clear()
         if self.listed:
             self.listed.clear()
 
@@ -121,6 +119,9 @@ class Head:
             if self._missed > _MISSED:
                 self._missed = 0
                 self.spots.clear()
+            elif not self._missed % _SWEPT:
+                for known in [known for known, one in self.spots.items() if one.node is None]:
+                    del self.spots[known]
         return spot
 
     @property
