@@ -168,7 +168,9 @@ class Updating:
         return words if {"-U", "--live-update"} & set(words) else [*words, "-U"]
 
     def _start(self, server: Server) -> None:
-        daemon, update = self._daemon, self._daemon.update
+        daemon, update, flow = self._daemon, self._daemon.update, self._daemon.flow
+        if flow.ended or flow.waiting or flow.touched.any:
+            return  # A tick or another errand has just done something: the next turn sends it, and writes it down.
         hindrance = update.hindrance(daemon)
         if hindrance is not None:
             if time.monotonic() - update.began >= update.timeout:
