@@ -1,6 +1,7 @@
 """Who wrote what a kept commit stands for, against a list of all commits ever made."""
 
 from collections import Counter
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from rrdstore import interchange
 from rrdstore.history.authors import AUTHORS
 from rrdstore.storage.layout import NAMES_A_ROW
 from rrdstore.testing import ManualClock
+from rrdstore.testing.homes import FileHome
 
 NAMES = ["", "alice", "bob", "cecil", "dora", "others", "é" * 20, "x" * 40, "karl", "lea", "max", "nora"]
 
@@ -125,3 +127,27 @@ def test_names_that_find_no_place_are_others_before_and_after_an_opening(path):
     with rrdstore.open(path, clock=clock) as store:
         assert {c.id: (dict(c.authors), c.others) for c in store.branch("main").log()} == said
         assert store.check() == []
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_of_more_than_eight_the_same_is_said_after_a_crash(seed):
+    random, home = Random(seed), FileHome()
+
+    def said(store):
+        records = store.ledger.history.graph.records.values()
+        return {each.number: (each.author, each.thinned, each.authors and dict(each.authors)) for each in records}
+
+    with home.create("last:8 1s:1m *:6") as store:
+        main = store.branch("main")
+        for number in range(random.randrange(300, 900)):
+            main.set("/a", b"%d" % number, author=f"u{random.randrange(30)}")
+            if random.random() < 0.01:
+                home.clock.advance(random.randrange(1, 3))
+            if random.random() < 0.004:
+                store.tick(random.choice((None, 0.0)))
+        image = home.image()
+        with image.open() as again:
+            assert said(again) == said(store)
+            assert any(authors is not None and len(authors) == 8 for _, _, authors in said(again).values())
+        image.end()
+    home.end()
