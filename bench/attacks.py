@@ -80,7 +80,7 @@ ATTACKS = (
     Attack("made and removed counts at the END", "engine/bearing.py", "_is_owned(after, domid) and not _is_owned", "not _is_owned", MEMORY),
     Attack("requests of a transaction are free", "engine/transactions.py", "            self._charge(more)\n", "", MEMORY),
     Attack("a message that waits takes no more than its bytes", "engine/guest.py", "self.domain.charge(_KEPT + len(message))", "self.domain.charge(len(message))", MEMORY),
-    Attack("events that are dropped are made", "engine/guest.py", "        if not memory or self.domain.usage.memory + _KEPT + HEADER_SIZE + len(path) + len(token) + 2 <= memory:\n", "        if True:\n", MEMORY),
+    Attack("events that are dropped are made", "engine/guest.py", "        if not memory or self.domain.usage.memory + _KEPT + HEADER_SIZE + len(path) + len(token) + 2 <= memory:\n", "        if True:\n", "security/test_crowds.py"),
     Attack("nested removals are counted again and again", "engine/bearing.py", "for top in topmost(path for path in gone if path in now)", "for top in (path for path in gone if path in now)", MEMORY),
     Attack("a request takes no more than its bytes", "engine/transactions.py", "more = REQUEST + size + ", "more = 16 + size + ", MEMORY),
     Attack("transactions of guests never give way", "commands/transactions.py", "    if 4 * taken >= 3 * most:\n", "    if False:\n", MEMORY),

@@ -360,20 +360,6 @@ def test_xsa_326_events_that_are_dropped_are_not_made(machine, guest, monkeypatc
     assert guest.domain.maxima.memory <= 100000 + 4096
 
 
-def test_xsa_326_nor_are_those_of_a_change_of_somebody_else_s(machine, guest, monkeypatch):
-    """A guest that has memory for three events, and watches 128 times."""
-    for number in range(128):
-        assert guest.ask("WATCH", b"a\0%d\0" % number) == OK
-    guest.events()
-    room = guest.domain.usage.memory + 3 * (256 + 16 + len(b"a\x00100\0"))
-    machine.toolstack.ask("SET_QUOTA", b"5\0memory\x00%d\0" % room)
-    made, event = [], connection.event_message
-    monkeypatch.setattr(connection, "event_message", lambda *of: made.append(of) or event(*of))
-    assert machine.toolstack.ask("WRITE", b"/local/domain/5/a\0v") == OK
-    assert 1 <= len(made) <= 3
-    assert len(guest.events()) == len(made)
-
-
 def test_watches_a_thousand_levels_deep_take_no_more_than_others(machine, guest):
     """They were 40 MB, and a removal above them 90 ms for everybody: a place for each level of each."""
     for number in range(128):

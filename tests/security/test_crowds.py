@@ -121,6 +121,20 @@ def test_of_a_commit_of_more_changes_than_a_guest_has_memory_for_it_is_told_the_
     assert len(everything) == names
 
 
+def test_events_that_a_guest_has_no_memory_for_are_not_made(daemon, monkeypatch):
+    """Of those that are told at once, too: it watches 128 times, and has memory for three."""
+    guest, toolstack = guest_of(daemon, 5), Peer(daemon)
+    for number in range(MANY):
+        assert guest.ask("WATCH", b"/local/domain/5/a\0%d\0" % number) == OK
+    guest.events()
+    room = guest.connection.domain.usage.memory + 3 * (256 + 16 + len(b"/local/domain/5/a\x00100\0"))
+    assert toolstack.ask("SET_QUOTA", b"5\0memory\x00%d\0" % room) == OK
+    queued = counted(monkeypatch, connections, "event_message")
+    assert toolstack.ask("WRITE", b"/local/domain/5/a\0v") == OK
+    assert 1 <= len(queued) <= 3
+    assert len(guest.events()) == len(queued)
+
+
 def test_what_a_guest_does_to_itself_is_told_before_its_answer(daemon, crowd):
     one = crowd[0]
     found = one.exchange("WRITE", b"x\0v")
