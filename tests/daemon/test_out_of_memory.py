@@ -33,14 +33,17 @@ def test_who_asks_after_it_sees_what_the_store_has(daemon, monkeypatch, operatio
     for path in (b"/a", b"/a/b", *(b"/a/%d" % n for n in range(100))):
         peer.ask("WRITE", path + b"\0old")
     assert peer.ask("READ", b"/a/b\0") == b"old"
-    does = RingWriter.append
 
-    def short(storage, entry):
-        does(storage, entry)
-        raise MemoryError  # The short way and, tried again, the long one.
+    def short(does):
+        def journalled(*entry):
+            does(*entry)
+            raise MemoryError  # The short way and, tried again, the long one.
+
+        return journalled
 
     with monkeypatch.context() as memory:
-        memory.setattr(RingWriter, "append", short)
+        for name in ("append", "write"):
+            memory.setattr(RingWriter, name, short(getattr(RingWriter, name)))
         assert peer.ask(operation, payload) == "ENOMEM"
     tree = daemon.store.branch("main").tree
     changed = {path: (node.value, node.meta) for path, node in tree.descend("/a")} if "/a" in tree else {}

@@ -1,13 +1,18 @@
 """A store is mended by another process, which ends with who started it."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import rrdstore
+from rrdstore.storage import locking
 from tests.daemon.processes import PATIENCE, environment
 from tests.faults.test_damage import ILL, flip, told
+from xsadapter.cli import refuge
+from xsadapter.cli.history import Wanted
 from xsadapter.cli.mending import Mending
 
 
@@ -58,3 +63,88 @@ def test_it_ends_with_who_started_it():
         assert process.stdin is not None
         process.stdin.close()
         assert process.wait(PATIENCE) == 1
+
+
+def holder(path):
+    """Who holds a store without being its writer, as a repair does; that is a process that is dead."""
+    rrdstore.create(path, size="4MiB", keep="last:8").close()
+    with subprocess.Popen([sys.executable, "-c", ""]) as dead:
+        dead.wait()
+    names(path, dead.pid)
+    return locking.lock(f"{path}-ring")
+
+
+def names(path, pid):
+    with Path(f"{path}-ring").open("r+b") as ring:
+        ring.seek(32)
+        ring.write(pid.to_bytes(4, "little"))
+
+
+def test_killed_while_it_was_mended_a_quick_start_waits_for_the_mender_to_end(tmp_path, monkeypatch):
+    path = tmp_path / "store"
+    held, waits = holder(path), []
+
+    def sleep(seconds):
+        waits.append(seconds)
+        if len(waits) == 3:
+            os.close(held)
+
+    monkeypatch.setattr(refuge.time, "sleep", sleep)
+    made = refuge.Refuge(Wanted(path))
+    assert not made.why
+    assert len(waits) == 3
+    made.close()
+
+
+@pytest.mark.parametrize("who", ["a writer that lives", "nobody who ends"])
+def test_and_for_nobody_else(tmp_path, monkeypatch, who):
+    path = tmp_path / "store"
+    held, now = holder(path), [1000.0]
+    if who == "a writer that lives":
+        names(path, os.getppid())
+    monkeypatch.setattr(refuge.time, "sleep", lambda seconds: now.append(now[-1] + seconds))
+    monkeypatch.setattr(refuge.time, "monotonic", lambda: now[-1])
+    with pytest.raises(rrdstore.Locked):
+        refuge.Refuge(Wanted(path))
+    assert (len(now) == 1) is (who == "a writer that lives")
+    assert now[-1] < 1011
+    os.close(held)
+
+
+def test_a_mender_whose_daemon_is_killed_lets_go_of_the_store(tmp_path):
+    """The real one, held up in the middle of its repair; the daemon that started it is killed."""
+    path = tmp_path / "store"
+    rrdstore.create(path, size="4MiB", keep="last:8").close()
+    program = (
+        "import sys, time\n"
+        "import xsadapter.cli.mending as it\n"
+        "from rrdstore.storage import locking\n"
+        "def mend(path):\n"
+        "    locking.lock(f'{path}-ring')\n"
+        "    yield 'held'\n"
+        "    time.sleep(3600)\n"
+        "it.mend = mend\n"
+        "it.main()\n"
+    )
+    starter = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "import xsadapter.cli.mending as it\n"
+        f"it._PROGRAM = {program!r}\n"
+        "mending = it.Mending(Path(sys.argv[1]))\n"
+        "while not mending._said.seek(0) and not mending._said.read():\n"
+        "    pass\n"
+        "print(mending._process.pid, flush=True)\n"
+        "time.sleep(3600)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", starter, str(path)], stdout=subprocess.PIPE, text=True, env=environment()
+    ) as daemon:
+        assert daemon.stdout is not None
+        assert int(daemon.stdout.readline())
+        with pytest.raises(rrdstore.Locked):
+            rrdstore.open(path)
+        daemon.kill()
+    made = refuge.Refuge(Wanted(path))
+    assert not made.why
+    made.close()

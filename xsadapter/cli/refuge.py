@@ -17,15 +17,18 @@ Rules
 5. While changes are in memory only, nobody is to go on from what is beside the tree: clients end with a kill, and know.
 6. The log says all of it when it begins and when it ends, CONTROL as long as it lasts.
 7. With --strict none of it: the daemon says why and ends, or refuses changes. A store that another process writes, and
-   a mistaken option, end the start in any case.
+   a mistaken option, end the start in any case. Only who is not the writer that the journal names is waited for, ten
+   seconds: a daemon that was killed while its file was mended leaves the mender, which ends when it sees that.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import rrdstore
@@ -39,7 +42,6 @@ from xsadapter.errands import Again
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from xsadapter.cli.history import Wanted
     from xsadapter.engine.daemon import Daemon
@@ -54,6 +56,7 @@ _MISTAKES: Final = (
 )  # fmt: skip
 _LOOK: Final = 1.0
 _PATIENCE: Final = 10.0
+_BRIEFLY: Final = 0.02
 _LONG: Final = 60.0
 _MICROSECONDS: Final = 1_000_000
 _TROUBLE: Final = "store"
@@ -83,7 +86,7 @@ class Refuge:
         self._missing: list[str] = []
         """Places of the tree that could not be read of it."""
         try:
-            self.store = _mended(wanted)
+            self.store = _unlocked(wanted)
             self._moorings = Moorings(wanted.path)
         except _MISTAKES:
             raise
@@ -285,6 +288,23 @@ class Refuge:
             for place in fill(daemon, store.branch("main").tree, self._missing, boot_id()):
                 _log.error("lost: %s, with all below it", place)
             self._missing = []
+
+
+def _unlocked(wanted: Wanted) -> rrdstore.Store:
+    """The same as `_mended`, once nobody holds it who is about to end."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return _mended(wanted)
+        except rrdstore.Locked as fault:
+            if _lives(fault.pid) or time.monotonic() >= until:
+                raise
+        time.sleep(_BRIEFLY)
+
+
+def _lives(pid: int | None) -> bool:
+    """Whether there is such a process, and it is not this one, which may have the number of one that was."""
+    return pid is not None and pid != os.getpid() and Path(f"/proc/{pid}").exists()
 
 
 def _mended(wanted: Wanted) -> rrdstore.Store:
