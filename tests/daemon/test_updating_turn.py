@@ -45,3 +45,22 @@ def test_not_in_the_turn_in_which_a_tick_buries_a_domain(house, monkeypatch, our
     updating.turn(house.server)
     assert became == [([], [], False)]
     assert b"@releaseDomain\0gone" in house.theirs.recv(4096)
+
+
+def test_not_while_the_store_is_mended_and_whoever_asked_is_told(house, monkeypatch):
+    """The process that mends it is this one's, and would end with it, or write beside the next."""
+    daemon, became = house.daemon, []
+    updating = Updating(daemon, SimpleNamespace(), [], house.xen)
+    monkeypatch.setattr(updating, "_become", became.append)
+    owner = daemon.update.owner = next(iter(daemon.connections.values()))
+    daemon.update.stage, daemon.update.ours = Stage.STARTED, True
+    daemon.troubles.mending = True
+    updating.turn(house.server)
+    assert not became
+    assert daemon.update.stage is Stage.FAILED
+    assert "ask again when that is done" in daemon.update.reason
+    assert daemon.flow.resumed == [owner]
+    daemon.troubles.mending = False
+    daemon.update.stage = Stage.STARTED
+    updating.turn(house.server)
+    assert became == [house.server]
