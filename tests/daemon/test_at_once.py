@@ -26,7 +26,7 @@ def test_a_small_leaf_is_read_and_replaced_past_the_handlers_and_nothing_else_is
     client.daemon._dispatch = {}
     assert client.ask("WRITE", b"/a/b/leaf\0two") == OK
     assert client.ask("READ", b"/a/b/leaf\0") == b"two"
-    for payload in (b"/a/b\0", b"/@index/new\0", b"/local/domain/1/name\0two", b"a/b/leaf\0", b"/a/b/leaf"):
+    for payload in (b"/a/b\0", b"/@index/new\0", b"a/b/leaf\0", b"/a/b/leaf"):
         assert client.ask("WRITE", payload) == "ENOSYS"
     assert client.ask("WRITE", b"/a/b/leaf\0" + bytes(4000)) == "ENOSYS"
     assert client.ask("READ", b"/a/b/leaf\0") == b"two"
@@ -228,3 +228,31 @@ def test_what_is_made_past_the_handlers_is_what_they_make(asked):
     assert accounts[0] == accounts[1]
     logs = [[(each.number, each.author, each.message) for each in one.daemon.branch.log()] for one in (plain, handled)]
     assert logs[0] == logs[1]
+
+
+def test_whose_change_tells_nobody_is_known_until_a_watch_comes_and_not_of_too_many(client, monkeypatch):
+    monkeypatch.setattr("xsadapter.engine.watches._SILENT", 2)
+    other, watches = Peer(client.daemon), client.daemon.watches
+    other.ask("WATCH", b"/elsewhere\0t\0")
+    other.take()
+    paths = [b"/a/b/leaf", b"/a/b/two", b"/a/b/three"]
+    for path in paths[1:]:
+        client.ask("WRITE", path + b"\0one")
+
+    def write(path):
+        client.connection.reader.feed(b"".join(frames([(1, ("WRITE", path + b"\0two", 0))])))
+        assert in_a_row(client.daemon, client.connection, 1) == 1
+        client.take()
+
+    for path in paths:
+        write(path)  # It is found by then.
+    watches.silent.clear()
+    for path in paths[:2]:
+        write(path)
+    assert watches.silent == {path + b"\0" for path in paths[:2]}
+    write(paths[2])
+    assert watches.silent == {paths[2] + b"\0"}
+    other.ask("WATCH", b"/a/b\0u\0")
+    other.take()
+    write(paths[2])
+    assert other.events() == [(paths[2], b"u")]

@@ -30,8 +30,8 @@ BUDGETS = [
     (Kind.READ, 1, True, 13.4),
     (Kind.READ, 64, True, 1.28),
     (Kind.WRITE, 1, False, 24.6),
-    (Kind.WRITE, 1, True, 38.3),
-    (Kind.WRITE, 64, True, 19.1),
+    (Kind.WRITE, 1, True, 38.0),
+    (Kind.WRITE, 64, True, 16.3),
     (None, 64, False, 45.1),
     (None, 64, True, 66),
 ]
@@ -115,7 +115,7 @@ def test_a_request_takes_no_more_calls_than_its_budget(kind, outstanding, kept, 
         found = calls(lambda: [turns.exchange(group, answer) for group in groups]) / COUNT
         assert turns.daemon.operations == operations + COUNT
         # Where a row is cut differs from run to run by one in twenty of them.
-        assert 0.9 * most < found <= most
+        assert 0.85 * most < found <= most
 
 
 @pytest.mark.skipif(rrdstore.BUILD == "compiled", reason="compiled, a call is none of Python's")
@@ -141,4 +141,4 @@ def test_a_transaction_takes_no_more_calls_than_its_budget(kept, most):
         found = calls(lambda: [transaction() for _ in range(count)]) / count / 22
         assert turns.daemon.head.tree.stat("/local/domain/32/device/9").meta == b"n1\0r0\0"
         # Where a row is cut differs from run to run by one in twenty of them.
-        assert 0.9 * most < found <= most
+        assert 0.85 * most < found <= most

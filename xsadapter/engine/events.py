@@ -82,20 +82,24 @@ def tell_unread(watches: Watches, effects: Iterable[Effect]) -> None:
                 watch.tell(path)
 
 
-def tell_replaced(watches: Watches, path: str, tree: rrdstore.Tree) -> None:
-    """The same for a client's value that was replaced: its node was there and is, and the same may read it."""
+def tell_replaced(watches: Watches, path: str, tree: rrdstore.Tree) -> bool:
+    """The same for a client's value that was replaced: its node was there and is, and the same may read it.
+
+    Whether anybody watches there.
+    """
     found = watches.matching(path, 0)
     if watches.crowd:
         teller = _Teller(watches)
         teller.tell(Change(path, tree, tree))
         teller.end()
-        return
+        return True
     token, strip, payload, message = b"", -1, b"", b""
     for watch in found:  # None is a guest's.
         if watch.token != token or watch.strip != strip:
             token, strip = watch.token, watch.strip
             payload, message = event_message(path[strip:] if strip else path, token)
         watch.connection.told(payload, message)
+    return bool(found)
 
 
 def telling_again(watches: Watches, owed: Owed) -> Telling:

@@ -111,7 +111,7 @@ class Head:
         spot = self.branch.spot(names)
         if spot is None or len(payload) > _LONGEST or payload[1:-1].translate(None, LETTERS):
             return spot
-        if len(self.spots) < _SPOTS:
+        if len(self.spots) < _SPOTS or payload in self.spots:
             self.spots[payload] = spot
         else:
             # Those that are known stay, as more are asked for than there is room for, but not for ever.

@@ -140,13 +140,14 @@ def _place(path: str) -> str:
 
 
 class Indexes:
-    """The indexes of a daemon. `ends` is what the path of a projected node may end with."""
+    """The indexes of a daemon. `ends` is what the path of a projected node may end with, `asked` with a NUL behind."""
 
-    __slots__ = ("_mark", "_projections", "ends")
+    __slots__ = ("_mark", "_projections", "asked", "ends")
 
     def __init__(self, projections: Sequence[Projection] = DEFAULT) -> None:
         self._projections = {projection.name: projection for projection in projections}
         self.ends = tuple(f"/{projection.node}" for projection in projections)
+        self.asked = tuple(end.encode("ascii") + b"\0" for end in self.ends)
         self._mark = repr((_FORM, *sorted(self._projections.values()))).encode()
 
     def sources(self, path: str) -> list[tuple[Projection, int, str]]:

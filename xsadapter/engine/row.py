@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import rrdstore
+from xsadapter.engine.events import tell_replaced
 from xsadapter.operations import Kind
 from xsadapter.paths import named
 from xsadapter.wire import ANSWER, HEADER, HEADER_SIZE, OK, PAYLOAD_MAX
@@ -35,34 +37,53 @@ def writes(daemon: Daemon, connection: Connection, at: int, most: int) -> int:
         return 0
     if journal is not None and not journal.row(connection, reader.base + at, head.number):
         return 0
-    buffer, output, live, known = reader.buffer, connection.output, connection.live, head.spots.get
-    size, count, fired = len(buffer), 0, False
+    buffer, output, author, set_at = reader.buffer, connection.output, connection.author, head.branch.set_at
+    known, watches, names, recorded = head.spots.get, head.watches, head.indexes.asked, flow.trail.changes
+    size, count, number, fired = len(buffer), 0, 0, False
     try:
         while count < most and not fired and (start := at + HEADER_SIZE) <= size:
             kind, request, transaction, length = HEADER.unpack_from(buffer, at)
             end = start + length
             if kind != _WRITE or transaction or end > size or length > PAYLOAD_MAX:
                 break
-            cut = buffer.find(b"\0", start, end)
-            if cut < 0:
+            cut = buffer.find(b"\0", start, end) + 1
+            if not cut:
                 break
-            waits, value = len(output), buffer[cut + 1 : end]
-            spot = known(buffer[start : cut + 1])
-            if spot is None or not live.put_at(spot, "WRITE ", value):
-                found = named(buffer[start:cut])
-                if found is None:
+            key, value, made = buffer[start:cut], buffer[cut:end], 0
+            if (spot := known(key)) is not None and not key.endswith(names) and not recorded:
+                old = spot.node
+                if old.__class__ is rrdstore.Node:
+                    made = set_at(spot, value, "WRITE ", author)
+            if made and spot is not None and old is not None:
+                number = made
+                more = len(value) - len(old.value)
+                if more:
+                    head.accounts.grew(old.meta, more)
+                if watches.count and key not in watches.silent:
+                    head.replaced(number)
+                    waits = len(output)
+                    if not tell_replaced(watches, spot.path, head.tree):
+                        watches.hush(key)
+                    fired = len(output) != waits or touched.any
+            else:
+                if number:
+                    head.replaced(number)
+                    number = 0
+                waits = len(output)
+                found = named(key[:-1])
+                if found is None or not connection.live.put_there("WRITE", *found, value):
                     break
-                aim = live.aim(*found)
-                if aim is None or not live.put_there("WRITE", found[0], aim, value):
-                    break
-            fired = len(output) != waits or touched.any
+                fired = len(output) != waits or touched.any
             if not output:
                 flow.waiting.append(connection)
-            output.append(ANSWER.pack(_WRITE, request, 0, len(OK), OK))
+            output.append(ANSWER.pack(_WRITE, request, 0, 3, OK))
             at = end
             count += 1
     except Exception:  # noqa: BLE001 - the long way tells
+        number = 0
         head.moved()
+    if number:
+        head.replaced(number)
     if journal is not None:
         journal.ended(count)
     if count:

@@ -139,54 +139,43 @@ class Live:
         head, connection = self._head, self._connection
         if head.turns.held or connection.flow.touched.any:
             return False
-        aim = self.aim(path, names)
-        if aim is None:
-            return False
         journal = head.journal
         if journal is not None:
             journal.change(connection, ((path, False),))
         done = False
         try:
-            done = self.put_there(operation, path, aim, value)
+            done = self.put_there(operation, path, names, value)
         finally:
             if not done and journal is not None:
                 journal.undo()
         return done
 
-    def aim(self, path: str, names: tuple[str, ...]) -> rrdstore.Spot | rrdstore.Way | None:
-        """Where a value for a path goes if it concerns nothing else: a small leaf, or where there is nothing yet."""
-        head, payload = self._head, path.encode("ascii") + b"\0"
-        spot = head.spots.get(payload)
+    def put_there(self, operation: str, path: str, names: tuple[str, ...], value: bytes) -> bool:
+        """The same of what has been announced, while nobody has a turn."""
+        head = self._head
+        key = path.encode("ascii") + b"\0"
+        spot = head.spots.get(key)
         old = None if spot is None else spot.node
         if old is None:
             way = head.branch.way(names)
-            old = None if way is None else way.node
-            if old is None:
-                return None if is_index(path) else way
-            spot = head.spot(payload, names)
-        return spot if old.__class__ is rrdstore.Node and not path.endswith(head.indexes.ends) else None
-
-    def put_there(self, operation: str, path: str, aim: rrdstore.Spot | rrdstore.Way, value: bytes) -> bool:
-        """Have a value where the `aim` of its path is, and settle what follows; False: nothing has happened.
-
-        Whoever asks has announced it.
-        """
-        if isinstance(aim, rrdstore.Spot):
-            return self.put_at(aim, f"{operation} ", value)
-        return self._made(operation, path, aim, value)
-
-    def put_at(self, spot: rrdstore.Spot, saying: str, value: bytes) -> bool:
-        """The same at a spot that is known, if there still is a small leaf that concerns nothing else."""
-        head, old, path = self._head, spot.node, spot.path
-        if old.__class__ is not rrdstore.Node or path.endswith(head.indexes.ends):
+            if way is None or way.node is None:
+                return way is not None and not is_index(path) and self._made(operation, path, way, value)
+            spot, old = head.spot(key, names), way.node
+        if spot is None or old.__class__ is not rrdstore.Node:
             return False
-        number = head.branch.set_at(spot, value, saying, self.author)
-        if number:
+        if path.endswith(head.indexes.ends) and (moves := head.indexes.written(path, old.value, value)):
+            new = [*edits(head.tree, moves), (path, value, None)]
+            head.moved(head.branch.change(new, f"{operation} {path}", self.author))
+        else:
+            number = head.branch.set_at(spot, value, f"{operation} ", self.author)
+            if not number:  # It may be known no more, which another look mends.
+                spot = head.spot(key, names)
+                number = 0 if spot is None else head.branch.set_at(spot, value, f"{operation} ", self.author)
+            if not number:
+                return False
             head.replaced(number)
-            more = len(value) - len(old.value)
-            if more or self._connection.flow.trail.changes or head.watches.count:
-                self._told(saying[:-1], path, value, old)
-        return number > 0
+        self._told(operation, path, value, old)
+        return True
 
     def _made(self, operation: str, path: str, way: rrdstore.Way, value: bytes) -> bool:
         """The same where it leads to nothing."""

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _ANY: Final = 1 << 60
 _FEW: Final = 8
+_SILENT: Final = 16384
+"""Some 200 bytes each."""
 
 
 class Watch:
@@ -113,7 +115,7 @@ def _alike(way: tuple[str, ...], names: tuple[str, ...], at: int) -> int:
 class Watches:
     """All watches of all connections."""
 
-    __slots__ = ("_paths", "_serial", "_specials", "_tellings", "count", "crowd")
+    __slots__ = ("_paths", "_serial", "_specials", "_tellings", "count", "crowd", "silent")
 
     def __init__(self) -> None:
         self._paths, self._specials = Place(), Place()
@@ -121,12 +123,16 @@ class Watches:
         self.count = 0
         self.crowd = 0
         """How many guests' watches there are at the places that `matching` met last."""
+        self.silent: set[bytes] = set()
+        """Paths, with a NUL behind, that were found to have no watch on them or above: until one comes."""
 
     def add(self, connection: Connection, path: str, token: bytes, depth: int | None, strip: int) -> None:
         """Register; the caller has made sure that the key is new. O(levels)."""
         self._serial += 1
         watch = Watch(connection, path, token, depth, strip, self._serial)
         self._made(path).add(watch)
+        if self.silent:
+            self.silent.clear()
         connection.watches[path, token] = watch
         self.count += 1
         connection.flow.touched.watch(watch, gone=False)
@@ -164,6 +170,12 @@ class Watches:
         """The number of another commit that guests are told later of: they go up."""
         self._tellings += 1
         return self._tellings
+
+    def hush(self, key: bytes) -> None:
+        """A change of a value at this path tells nobody, it was found."""
+        if len(self.silent) >= _SILENT:
+            self.silent.clear()
+        self.silent.add(key)
 
     def remove_all(self, connection: Connection) -> None:
         """Forget every watch of a connection."""
