@@ -143,3 +143,20 @@ def test_a_spot_outlives_what_does_not_concern_it():
         main.remove("/p/x")
         assert spot.node is None
         assert main.set_at(spot, b"now") == 0
+
+
+@pytest.mark.parametrize("in_file", [False, True])
+def test_by_a_place_that_does_not_stand_in_the_tree_nothing_is_set(tmp_path, in_file):
+    """Whatever has gone wrong: what would be copied has to hang together up to the root."""
+    store = rrdstore.create(tmp_path / "s.rrdb", "8MiB") if in_file else rrdstore.memory()
+    with store:
+        main = store.branch("main")
+        main.change([(path, b"first", None) for path in (*FEW, *DEEP)])
+        for above in ("/q/7/leaf", "/p/y/k"):
+            spot, other = main.spot(split(FEW[0])), main.spot(split(above))
+            _ = main.tree
+            spot.place.above, spot.place.price = other.place, -1
+            assert main.set_at(spot, b"lost") == 0
+            assert main.get(FEW[0]) == b"first"
+            again = main.spot(split(FEW[0]))
+            assert main.set_at(again, b"first")
