@@ -112,8 +112,10 @@ def test_a_request_takes_no_more_calls_than_its_budget(kind, outstanding, kept, 
         groups = [asked[at : at + outstanding] for at in range(0, COUNT, outstanding)]
         turns.exchange(groups[0], answer)
         operations = turns.daemon.operations
-        found = calls(lambda: [turns.exchange(group, answer) for group in groups]) / COUNT
-        assert turns.daemon.operations == operations + COUNT
+        # What comes between adds to some rounds and not to all; only once is a node not there yet.
+        rounds = 1 if kind is None else 4
+        found = min(calls(lambda: [turns.exchange(group, answer) for group in groups]) for _ in range(rounds)) / COUNT
+        assert turns.daemon.operations == operations + rounds * COUNT
         # Where a row is cut differs from run to run by one in twenty of them.
         assert 0.85 * most < found <= most
 
