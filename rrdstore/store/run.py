@@ -95,8 +95,9 @@ class Run(Newest):
         self._longest = head.number + (LONGEST if self._rows <= STAYING else STAYING)
         self._most = self._rows + GATHERED
         self.branch, self.root, self._epoch, self._edit = line.id, head.root, head.epoch, new_edit()
-        if head.root is not self.places.root:
-            self.places.clear()
+        if head.root is not self.places.root or line.id != self.places.line:
+            self.places.clear()  # A fork has the same tree, but what is found in one is not followed into the other.
+        self.places.line = line.id
 
     def rooted(self, record: Record) -> None:
         """A head has been stored: its tree is what the storage has now."""
@@ -113,7 +114,7 @@ class Run(Newest):
     def spot(self, names: tuple[str, ...]) -> Spot | None:
         """Where a node is in the newest tree, to be set again; None as `tree.spot`. O(depth)."""
         places = self.places
-        places.root, places.line = self.root, self.branch
+        places.root = self.root
         return places.spot(names)
 
     def _lost(self, spot: Spot) -> int:

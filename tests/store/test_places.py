@@ -145,6 +145,25 @@ def test_a_spot_outlives_what_does_not_concern_it():
         assert main.set_at(spot, b"now") == 0
 
 
+def test_a_spot_is_of_its_branch():
+    """A fork has the same tree: what is set there does not come to the spots of the branch that it is of."""
+    with rrdstore.memory("last:4 1s:1m", clock=ManualClock()) as store:
+        main = store.branch("main")
+        main.change([(path, b"first", None) for path in FEW])
+        spot = main.spot(split(FEW[0]))
+        work = main.fork("work")
+        own = work.spot(split(FEW[0]))
+        assert own is not None
+        assert work.set_at(own, b"other")
+        assert own.node.value == b"other"
+        assert spot.node is None or spot.node.value == b"first"
+        work.change([(FEW[2], b"other", None)])
+        main.set(FEW[1], b"then")
+        for path in FEW:
+            assert main.spot(split(path)).node is main.now.get(path)
+        assert main.get(FEW[0]) == b"first"
+
+
 @pytest.mark.parametrize("in_file", [False, True])
 def test_by_a_place_that_does_not_stand_in_the_tree_nothing_is_set(tmp_path, in_file):
     """Whatever has gone wrong: what would be copied has to hang together up to the root."""
