@@ -10,14 +10,15 @@ Cost: O(what was never hashed before). No recursion over depth.
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, cast
 
 from blake3 import blake3
 
-from rrdstore.tree.node import Bucket, Node, Stub, Wide, child, part
+from rrdstore.tree.node import FANOUT, Bucket, Node, Wide, child, part
 
 if TYPE_CHECKING:
-    from rrdstore.tree.node import Kids, Stored
+    from rrdstore.tree.node import Stored
 
 LEAF, NODE, BUCKET, WIDE = b"l", b"n", b"b", b"w"
 SIZE = 32
@@ -29,54 +30,50 @@ Part = Node | Bucket | Wide
 def digest(root: Node) -> bytes:
     """The digest of the tree below and with `root`, 32 bytes."""
     if root.kids is None:
-        return _hash(root)
-    stack: list[Part] = [root]
+        return _hash(root, [None])
+    # What is loaded is held here until it is hashed in: its source may not let it stay where it hangs.
+    stack: list[tuple[Part, list[Part | None] | None]] = [(root, None)]
     while stack:
-        top = stack[-1]
-        if top.hashed is None:
-            missing = _missing(top)
-            if missing:
-                stack.extend(missing)
-                continue
-            cast("Stored", top).hashed = _hash(top)
-        stack.pop()
+        top, parts = stack.pop()
+        if top.hashed is not None:
+            continue
+        if parts is None:
+            parts = _parts(top)
+            stack.append((top, parts))
+            stack += [(one, None) for one in parts if one is not None and one.hashed is None and not _is_leaf(one)]
+        else:
+            cast("Stored", top).hashed = _hash(top, parts)
     return cast("bytes", root.hashed)
 
 
-def _missing(whole: Part) -> list[Part]:
-    """Its parts, leaves excepted, that have no digest yet; all of them are loaded."""
+def _is_leaf(one: Part) -> bool:
+    return isinstance(one, Node) and one.kids is None
+
+
+def _parts(whole: Part) -> list[Part | None]:
+    """All that it consists of, loaded: of a bucket in the order of its names as they lie."""
     if isinstance(whole, Node):
-        kids = whole.kids
-        return [kids] if kids is not None and kids.hashed is None else []
-    missing: list[Part] = []
+        return [whole.kids]
     if whole.__class__ is Bucket:
-        for name, found in whole.names.items():
-            node = child(whole, name) if found.__class__ is Stub else cast("Node", found)
-            if node is not None and node.kids is not None and node.hashed is None:
-                missing.append(node)
-        return missing
-    wide = cast("Wide", whole)
-    for index, slot in enumerate(wide.slots):
-        below = part(wide, index) if slot.__class__ is Stub else cast("Kids | None", slot)
-        if below is not None and below.hashed is None:
-            missing.append(below)
-    return missing
+        return [child(whole, name) for name in list(whole.names)]
+    return [part(cast("Wide", whole), index) for index in range(FANOUT)]
 
 
-def _hash(whole: Part) -> bytes:
+def _hash(whole: Part, parts: list[Part | None]) -> bytes:
     """The digest of one part, those of its own parts being there."""
     if isinstance(whole, Node):
-        pieces = [NODE, _counted(whole.value), _counted(whole.meta), _below(whole.kids)]
+        pieces = [NODE, _counted(whole.value), _counted(whole.meta), _below(parts[0])]
     elif whole.__class__ is Bucket:
         pieces = [BUCKET]
-        for name, node in sorted(cast("dict[str, Node]", whole.names).items()):
+        for name, found in sorted(zip(whole.names, parts, strict=True), key=itemgetter(0)):
+            node = cast("Node", found)
             pieces.append(_counted(name.encode()))
             if node.kids is None:
                 pieces += LEAF, _counted(node.value), _counted(node.meta)
             else:
                 pieces += NODE, _below(node)
     else:
-        pieces = [WIDE, *(_below(cast("Part | None", below)) for below in cast("Wide", whole).slots)]
+        pieces = [WIDE, *map(_below, parts)]
     return blake3(b"".join(pieces)).digest()
 
 

@@ -95,6 +95,16 @@ def test_a_tree_far_larger_than_the_budget_is_walked_whole(made, readonly):
         assert nodes() - before <= MOST + SLACK
 
 
+def test_the_digest_of_a_tree_far_larger_than_the_budget(made):
+    path, _ = made
+    with rrdstore.open(path, readonly=True, clock=ManualClock()) as store:
+        expected = store.branch("main").head.digest
+    before = nodes()
+    with rrdstore.open(path, readonly=True, memory=BUDGET, clock=ManualClock()) as store:
+        assert store.branch("main").head.digest == expected
+        assert nodes() - before <= MOST + SLACK
+
+
 def test_a_tree_far_larger_than_the_budget_is_written_all_over(made, tmp_path):
     path, values = made
     copy = tmp_path / "s.rrdb"
