@@ -102,3 +102,16 @@ def test_a_store_that_takes_little_at_once_gets_it_in_pieces(daemon, peer, tmp_p
             move(daemon, last)
             assert nodes(last.branch("main")) == before
     daemon.store = rrdstore.memory()
+
+
+def test_what_is_read_again_is_what_the_new_store_has(daemon, peer, store):
+    for name in (b"/a/gone\0", b"/a/set\0"):
+        peer.ask("WRITE", name + b"old")
+        assert peer.ask("READ", name) == b"old"
+    move(daemon, store).close()
+    assert peer.ask("RM", b"/a/gone\0") == b"OK\0"
+    assert peer.ask("READ", b"/a/gone\0") == "ENOENT"
+    inside = peer.start()
+    assert peer.ask("WRITE", b"/a/set\0new", inside) == b"OK\0"
+    assert peer.ask("TRANSACTION_END", b"T\0", inside) == b"OK\0"
+    assert peer.ask("READ", b"/a/set\0") == b"new"

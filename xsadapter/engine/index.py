@@ -206,15 +206,15 @@ class Indexes:
         return True
 
     def made_of(self, nodes: Mapping[str, tuple[bytes, bytes]]) -> list[tuple[str, bytes, bytes]]:
-        """The places (value and list of each) that they and their mark are of, in a tree of these nodes. O(domids)."""
-        found = [(private.INDEXED, self._mark, PERMISSIONS)]
+        """The places (value and list of each) that they are of, in a tree of these nodes; last the mark. O(domids)."""
+        found: list[tuple[str, bytes, bytes]] = []
         for projection in self._projections.values():
             found.append((projection.root, b"", b""))
             values = ((domid, nodes.get(f"{_DOMAINS}/{domid}/{projection.node}")) for domid in range(DOMID_MAX + 1))
             for place, domids in _having(projection, ((domid, node[0]) for domid, node in values if node)).items():
                 lowest, *others = (domid.encode() for domid in domids)
                 found += [(place, lowest, b""), *((f"{place}/{other.decode()}", other, b"") for other in others)]
-        return found
+        return [*found, (private.INDEXED, self._mark, PERMISSIONS)]
 
     def marked(self, tree: rrdstore.Tree) -> bool:
         """Whether a daemon has made these very indexes in this tree. O(1)."""

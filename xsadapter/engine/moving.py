@@ -60,6 +60,7 @@ def goes_on_in(daemon: Daemon, store: rrdstore.Store) -> rrdstore.Store:
     daemon.head.store = store
     daemon.head.branch = daemon.branch = store.branch("main")
     daemon.past_listings.clear()
+    daemon.head.spots.clear()  # They are where the store that is left has it.
     daemon.head.moved()
     if daemon.counting is not None:
         daemon.counting.moved()
