@@ -66,6 +66,15 @@ def test_domains_watches_and_transactions(daemon, peer, guest):
     assert lines(peer, "watches", "0") == []
 
 
+def test_of_a_transaction_it_is_told_how_many_nodes_it_has_to_do_with(daemon, peer):
+    number = peer.start()
+    for name in (b"a", b"a/b", b"a/c", b"a/c"):
+        assert peer.ask("WRITE", b"/%b\0x" % name, number) == b"OK\0"
+    for name in (b"a/b", b"tool", b"tool"):
+        peer.ask("READ", b"/%b\0" % name, number)
+    assert lines(peer, "transactions", "0") == [f"{peer.connection.author}: {number} for 0.000 s, 5 nodes"]
+
+
 def test_check_finds_what_is_wrong(daemon, peer, guest):
     assert lines(peer, "check") == []
     daemon.domains.get(5).usage.nodes += 2

@@ -121,7 +121,7 @@ def transactions(daemon: Daemon, parameters: list[bytes]) -> str:
     """Every open transaction, or those of one domain; EINVAL, ENOENT."""
     now = daemon.flow.now
     return _text(
-        f"{connection.author}: {identifier} for {now - transaction.began:.3f} s, {len(transaction.touched)} nodes"
+        f"{connection.author}: {identifier} for {now - transaction.began:.3f} s, {transaction.nodes} nodes"
         for connection in _of(daemon, parameters)
         for identifier, transaction in connection.transactions.items()
     )

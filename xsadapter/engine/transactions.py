@@ -41,6 +41,7 @@ from xsadapter.engine.index import shown
 from xsadapter.engine.inside import Inside
 from xsadapter.engine.saying import said
 from xsadapter.errors import RequestError
+from xsadapter.paths import named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -87,6 +88,13 @@ class Transaction(Inside):
     def used(self) -> bool:
         """Whether anything was asked in it."""
         return bool(self.requests)
+
+    @property
+    def nodes(self) -> int:
+        """How many nodes its requests have named, made, or were decided by. O(requests)."""
+        # A privileged client's are followed only where that matters.
+        asked = (named(frame[3].partition(b"\0")[0]) for _, _, _, frame in self.requests)
+        return len(self.touched.union(self._made, [found[0] for found in asked if found is not None]))
 
     @property
     def asked(self) -> list[tuple[int, bytes, bytes | str]]:
