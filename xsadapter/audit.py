@@ -157,6 +157,12 @@ class Audit:
         # Whatever the switches say: who reads it is to see where a daemon began, and that none may have ended before.
         self._trail.records.append(Record(False, {"what": "OPEN", "pid": os.getpid()}))
 
+    def begin(self, path: Path) -> bool:
+        """As `open`, but what fails is told in the log, and `reopen` tries again: whether there are files."""
+        self._path = path
+        self.reopen()
+        return self.ready
+
     def reopen(self) -> None:
         """Open the files again by their names: something may have moved them away. What fails is told in the log."""
         if self._path is None:

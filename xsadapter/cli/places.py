@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Final
 from xsadapter.transport.socket import listen
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from xsadapter.cli.pidfile import PidFile
     from xsadapter.engine.daemon import Daemon
     from xsadapter.recovery.going_on import GoingOn
@@ -37,7 +35,6 @@ class Places:
         self, daemon: Daemon, listeners: list[Listener], pid_file: PidFile | None, going_on: GoingOn | None
     ) -> None:
         self._daemon, self._listeners, self._pid_file, self._going_on = daemon, listeners, pid_file, going_on
-        self._bound = [_place(each.path) for each in listeners]
         self._said = ""
         self.at = time.monotonic() + _LOOK
 
@@ -45,10 +42,9 @@ class Places:
         """See Errand."""
         self.at = time.monotonic() + _LOOK
         try:
-            for number, listener in enumerate(self._listeners):
-                if _place(listener.path) != self._bound[number]:
+            for listener in self._listeners:
+                if not listener.in_place:
                     self._listen(server, listener)
-                    self._bound[number] = _place(listener.path)
             if self._pid_file is not None and self._pid_file.missing:
                 self._pid_file.again()
         except OSError as error:
@@ -69,12 +65,3 @@ class Places:
         if self._going_on is not None:
             self._going_on.listens_anew()
         _log.error("%s was not in its place any more: it is made again", path)
-
-
-def _place(path: Path) -> tuple[int, int] | None:
-    """Which file lies there."""
-    try:
-        there = path.lstat()
-    except OSError:
-        return None
-    return there.st_dev, there.st_ino

@@ -1,6 +1,7 @@
 """One daemon from start to end, in the foreground: what `xsadapter run` and `xsadapter-xenstored` share.
 
-Order at the start: pid file, sockets (clients may connect from here on and wait), store, tree, READY=1.
+Order at the start: the pid file's lock, sockets (clients may connect from here on and wait), store, tree, the number in
+the pid file, READY=1.
 A daemon that takes over from the process that this one was (`cli.heritage`) has sockets and clients from there.
 At the end: STOPPING=1, clients closed, everything stored, socket and pid file removed. Whatever
 fails on the way takes back what was done before it.
@@ -11,7 +12,7 @@ from __future__ import annotations
 import gc
 import logging
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -31,7 +32,7 @@ from xsadapter.engine import lives
 from xsadapter.engine.daemon import Daemon
 from xsadapter.engine.index import DEFAULT as INDEXES
 from xsadapter.engine.planting import plant
-from xsadapter.errands import Errands, Once
+from xsadapter.errands import Again, Errands, Once
 from xsadapter.errors import RequestError
 from xsadapter.recovery.going_on import GoingOn
 from xsadapter.recovery.inherited import Inherited
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("xsadapter")
 
+_TROUBLE: Final = "audit"
 _LOOK: Final = 0.05
 """Seconds after which a daemon that took over looks who has died meanwhile, all clients being served by then."""
 
@@ -98,6 +100,10 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
         undo.callback(gc.enable)
         if settings.rundir in {settings.socket.parent, settings.store.path and settings.store.path.parent}:
             settings.rundir.mkdir(parents=True, exist_ok=True, mode=0o755)
+        if settings.store.path is not None:
+            # Where that cannot be, the store is in memory, and says why.
+            with suppress(OSError):
+                settings.store.path.parent.mkdir(exist_ok=True, mode=0o755)
         pid_file = None if settings.pid_file is None else PidFile(settings.pid_file)
         if pid_file is not None:
             undo.callback(pid_file.close)
@@ -105,12 +111,11 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
         heard = None if left is None else heritage.read(left)
         carriers = Carriers() if heard is None else heard.carriers()
         going_on = GoingOn(settings.rundir, anew=heard is not None) if settings.kept else None
-        listeners = [
-            Listener(undo.enter_context(_listening(path, client, descriptor, going_on)), client)
-            for path, client, descriptor in _places(settings, carriers)
-        ]
-        for path, _, _ in _places(settings, carriers):
-            undo.callback(path.unlink, missing_ok=True)
+        listeners: list[Listener] = []
+        for path, client, descriptor in _places(settings, carriers):
+            listening = undo.enter_context(_listening(path, client, descriptor, going_on))
+            listeners.append(Listener(listening, client))
+            undo.callback(listeners[-1].remove)
         refuge = Refuge(settings.store)
         undo.callback(refuge.close)
         xen = chosen(settings.simulated_xen, carriers, refused=settings.no_xen)
@@ -124,8 +129,6 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
         undo.callback(audit.close)
         for name, on in settings.trace.switches:
             daemon.flow.trail.switch(name, on)
-        if settings.trace.path is not None:
-            audit.open(str(settings.trace.path))
         heirs = Heirs(daemon, carriers, {str(each.confined or ""): each for each in listeners}, [])
         rundir = settings.rundir
         continued = refuge.begin(
@@ -140,6 +143,8 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
                 *Watchdog.wanted(),
             ]
         )
+        if settings.trace.path is not None:
+            _audited(daemon, audit, settings.trace.path, errands)
         if going_on is not None:
             going_on.start(daemon, boot_id(), listeners, heirs.clients, xen, errands, heirs.inherited)
             for serial in heirs.lost:
@@ -155,7 +160,7 @@ def serve(settings: Settings, status: Status | None = None, ready: Callable[[], 
         if heard is not None:
             Once(errands, time.monotonic() + _LOOK, partial(lives.scan, daemon))
         server = Server(daemon, listeners, painter, xen, audit, heirs.clients, errands, going_on)
-        server.run(lambda: _ready(ready))
+        server.run(lambda: _ready(pid_file, ready))
         notify("STOPPING=1")
         server.close()
         refuge.close()
@@ -238,7 +243,27 @@ def _introduce_control(daemon: Daemon, port: int | None) -> None:
         raise OSError(f"domain 0's ring cannot be mapped, or its event channel {port} bound") from error
 
 
-def _ready(tell: Callable[[], None] | None) -> None:
+def _audited(daemon: Daemon, audit: Audit, path: Path, errands: Errands) -> None:
+    """Begin the audit log; where that cannot be, the daemon serves, and tries again."""
+    if audit.begin(path):
+        return
+
+    def attempt(_: Server | None) -> bool:
+        if audit.ready or audit.begin(path):
+            daemon.troubles.end(_TROUBLE)
+            return True
+        return False
+
+    daemon.troubles.begin(_TROUBLE, f"the audit log {path} cannot be opened", daemon.flow.now)
+    Again(errands, attempt).begin()
+
+
+def _ready(pid_file: PidFile | None, tell: Callable[[], None] | None) -> None:
+    if pid_file is not None:
+        try:
+            pid_file.say()
+        except OSError as error:
+            _log.error("%s: the pid file is written when that can be", error)
     notify("READY=1")
     if tell is not None:
         tell()

@@ -5,6 +5,8 @@ Rules
    daemon is what the host has again when the file is gone. Neither starts nor stops anything.
 2. systemd keeps the daemon's sockets over a restart (`recovery.keeping`): a keeper of our own would be a process of the
    unit, which systemd ends with the daemon. Before 254 it does not say that it keeps any, so the unit does.
+3. Where /proc/xen is a mount of systemd's, it is there before. A daemon that dies is started again, however often it
+   does, as a host must have one, unless its options are wrong; a damaged store may take its time to be mended.
 """
 
 from __future__ import annotations
@@ -28,8 +30,11 @@ def unit(programs: Path, options: str) -> str:
     return f"""{_MARK}
 [Unit]
 Description=The Xen store (xsadapter)
+Wants=proc-xen.mount
+After=proc-xen.mount
 Before=xenconsoled.service xen-init-dom0.service xendomains.service libvirtd.service
 ConditionPathExists=/proc/xen/capabilities
+StartLimitIntervalSec=0
 
 [Service]
 Type=notify
@@ -38,6 +43,9 @@ ExecStartPre=/bin/mkdir -p /run/xen /run/xenstored
 ExecStart={programs / _DAEMON} -N --pid-file /run/xen/xenstored.pid{given}
 ExecReload={programs / _TOOL} control live-update {programs / _DAEMON}
 Restart=on-failure
+RestartSec=500ms
+RestartPreventExitStatus=2
+TimeoutStartSec=15min
 WatchdogSec=60
 FileDescriptorStoreMax={_KEPT}
 Environment=FDSTORE={_KEPT}

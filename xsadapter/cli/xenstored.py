@@ -3,10 +3,10 @@
 Rules
 1. Without -N it goes to the background, and the program returns once the daemon answers clients, with
    status 0, or 1 if it could not start. A pid file that another daemon holds ends it with status 0.
-2. Options of C xenstored mean here what they mean there. Those that it had once are accepted, so that old
-   service files keep working, and each that was given is noted in the log. Any other is an error, and so are a
-   positional argument and what this daemon cannot do: run in another domain than 0.
-3. Of a quota that is given twice the last counts; --quota counts more than the option for that quota alone.
+2. Options of C xenstored mean here what they mean there; those of oxenstored, and those that C had once, are accepted
+   so that old service files keep working (`cli.stock`). Any other is an error, and so are a positional argument and
+   what this daemon cannot do: run in another domain than 0.
+3. Who has closed stdin, stdout or stderr has /dev/null there, so that nothing else gets their numbers.
 4. In the background the log goes to the system's (`cli.syslog`), from the first line on, and until the daemon serves to
    stderr too. A program that takes over goes to the background no more, and logs as if it had.
 """
@@ -27,49 +27,20 @@ from xsadapter.cli import hypervisor
 from xsadapter.cli.heritage import could_take_over
 from xsadapter.cli.history import DEFAULT_SIZE, Wanted
 from xsadapter.cli.limits import raise_limits
-from xsadapter.cli.options import PATH_CAP, Bounds, Trace, bounds, client_socket, strict, takeover, trace
+from xsadapter.cli.options import Bounds, Trace, bounds, client_socket, strict, takeover, trace
 from xsadapter.cli.pidfile import PidFileHeldError
 from xsadapter.cli.run import start_logging
 from xsadapter.cli.serving import Settings, serve
+from xsadapter.cli.stock import said, stock_options
 from xsadapter.cli.syslog import Syslog
-from xsadapter.engine.quotas import VALUE_MAX
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from xsadapter.transport.socket import ClientSocket
 
 _log = logging.getLogger("xsadapter")
 
-_SINGLE: Final = {
-    "entry_nb": ("-E", "nodes"),
-    "entry_size": ("-S", "node-size"),
-    "watch_nb": ("-W", "watches"),
-    "transaction": ("-t", "transactions"),
-    "perm_nb": ("-A", "node-permissions"),
-    "path_max": ("-M", "path-max"),
-}
-"""Options that are one quota each."""
-_GONE: Final = (
-    ("-I", "--internal-db"),
-    ("-D", "--no-domain-init"),
-    ("-P", "--output-pid"),
-    ("-R", "--no-recovery"),
-    ("-V", "--verbose"),
-)
-
-
-def _older_options(function: Callable[..., None]) -> Callable[..., None]:
-    """What C xenstored has for single quotas, and what it had once."""
-    for names in reversed(_GONE):
-        function = click.option(*names, is_flag=True, help="Accepted and ignored, as C has it no more.")(function)
-    for name, (letter, quota) in reversed(_SINGLE.items()):
-        option = click.option(
-            letter, f"--{name.replace('_', '-')}", type=click.IntRange(0, VALUE_MAX), metavar="N",
-            help=f"As --quota {quota}=N" + (f", at most {PATH_CAP}." if quota == "path-max" else "."),
-        )  # fmt: skip
-        function = option(function)
-    return function
+_STANDARD: Final = 3
+"""Descriptors below are stdin, stdout and stderr."""
 
 
 def _only_zero(_: click.Context, parameter: click.Parameter, given: int | None) -> None:
@@ -116,7 +87,8 @@ def _only_zero(_: click.Context, parameter: click.Parameter, given: int | None) 
     help="The domain whose ring may do everything: 0.",
 )
 @takeover
-@_older_options
+@click.option("--config-test", is_flag=True, help="Say by the exit status whether the options are right; no more.")
+@stock_options
 def main(
     no_fork: bool,
     pid_file: str | None,
@@ -141,6 +113,7 @@ def main(
     control_port: int | None,
     live_update: bool,
     check_takeover: str | None,
+    config_test: bool,
     **older: Any,
 ) -> None:
     """Serve xenstore clients in the background, as C xenstored does.
@@ -152,6 +125,7 @@ def main(
       xsadapter-xenstored --pid-file /var/run/xen/xenstored.pid
       xsadapter-xenstored -N --rundir run
     """  # noqa: D301 - the escape is click\'s mark: do not rewrap
+    _open_standard()
     if memory and (store or size):
         raise click.UsageError("--memory excludes --store and --size")
     if control_port and not simulated_xen:
@@ -159,10 +133,12 @@ def main(
     if check_takeover is not None:
         could_take_over(Path(check_takeover))
         return
-    single = {quota: older.pop(name) for name, (_, quota) in _SINGLE.items()}
-    limits = {quota: limit for quota, limit in single.items() if limit is not None}
-    if "path-max" in limits:
-        limits["path-max"] = min(limits["path-max"], PATH_CAP)
+    here = logging.StreamHandler()
+    start_logging(*((here,) if no_fork else (Syslog(),) if live_update else (here, Syslog())))
+    stock = said(older)
+    if config_test:
+        return
+    pid_file = pid_file or stock.pid_file
     directory = address.rundir(rundir).absolute()
     settings = Settings(
         rundir=directory,
@@ -177,7 +153,7 @@ def main(
         ),
         client_sockets=tuple(each._replace(path=each.path.absolute()) for each in client_sockets),
         trace=Trace(Path(trace_file).absolute() if trace_file else None, trace_size, trace_control),
-        bounds=Bounds({**limits, **quotas, **soft_quotas}, event_timeout, keep_orphans),
+        bounds=Bounds({**stock.quotas, **quotas, **soft_quotas}, event_timeout, keep_orphans),
         pid_file=Path(pid_file).absolute() if pid_file else None,
         kept=not memory,
         simulated_xen=Path(simulated_xen).absolute() if simulated_xen else None,
@@ -187,12 +163,9 @@ def main(
         began_in=str(Path.cwd()),
         takes_over=live_update,
     )
-    here = logging.StreamHandler()
-    start_logging(*((here,) if no_fork else (Syslog(),) if live_update else (here, Syslog())))
     raise_limits()
-    for name, given in older.items():
-        if given:
-            _log.info("--%s is accepted and ignored", name.replace("_", "-"))
+    for name in stock.ignored:
+        _log.info("%s is accepted and ignored", name)
     try:
         if no_fork or live_update:
             serve(settings)
@@ -242,9 +215,16 @@ def _detach(tell: int, here: logging.Handler) -> None:
     os.write(tell, b"ready")
     os.close(tell)
     nowhere = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (sys.stdin.fileno(), sys.stdout.fileno(), sys.stderr.fileno()):
+    for descriptor in range(_STANDARD):
         os.dup2(nowhere, descriptor)
     os.close(nowhere)
+
+
+def _open_standard() -> None:
+    """Have something there."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) < _STANDARD:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
 
 
 if __name__ == "__main__":

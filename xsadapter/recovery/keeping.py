@@ -32,6 +32,10 @@ _BACKLOG: Final = 4
 _PACKAGE: Final = Path(__file__).parents[2]
 
 
+class _TakenError(OSError):
+    """The keeper of this directory has a daemon."""
+
+
 class Keeping(Protocol):
     """Who holds descriptors, by key."""
 
@@ -153,14 +157,14 @@ class OwnKeeper:
                 if message == keeper.END:
                     break
                 if message in {keeper.BUSY, b""}:
-                    raise ConnectionRefusedError("it serves another daemon")
+                    raise _TakenError(f"{self._directory / keeper.NAME}: serves another daemon, expected none")
                 os.set_inheritable(descriptors[0], False)
                 found[message.decode()] = descriptors[0]
         except OSError as error:
             reached.close()
             for descriptor in found.values():
                 os.close(descriptor)
-            if str(error) == "it serves another daemon":
+            if isinstance(error, _TakenError):
                 raise
             return None
         reached.setblocking(False)

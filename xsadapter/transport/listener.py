@@ -45,17 +45,33 @@ _OUT_OF_DESCRIPTORS: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.E
 class Listener:
     """One listening socket; `confined` says whose it is, None is the daemon's own."""
 
-    __slots__ = ("_due", "_told", "at_once", "clients", "confined", "path", "socket")
+    __slots__ = ("_bound", "_due", "_told", "at_once", "clients", "confined", "path", "socket")
 
     def __init__(self, socket: socket, confined: ClientSocket | None = None) -> None:
         self.socket, self.confined = socket, confined
         self.path = Path(socket.getsockname())
+        self._bound = _file(self.path)
         self.at_once = _AT_ONCE if confined is None else 1
         self.clients = 0
         """How many are there who came by it."""
         self._told = -QUIET
         self._due = 0.0
         """By when all that came would have come, at that pace."""
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the file of its socket is where it was."""
+        return self._bound is not None and _file(self.path) == self._bound
+
+    def moved(self, socket: socket) -> None:
+        """Listen there from now on, at a file that was made again."""
+        self.socket.close()
+        self.socket, self._bound = socket, _file(self.path)
+
+    def remove(self) -> None:
+        """Take the file away, if it is not another's by now."""
+        if self.in_place:
+            self.path.unlink(missing_ok=True)
 
     def early(self, now: float) -> float | None:
         """When the next may come in, if that is not now; otherwise he is counted."""
@@ -104,6 +120,15 @@ class Listener:
             _log.warning("%s: sent away: %s", self.confined.path, why)
 
 
+def _file(path: Path) -> tuple[int, int] | None:
+    """Which file lies there."""
+    try:
+        there = path.lstat()
+    except OSError:
+        return None
+    return there.st_dev, there.st_ino
+
+
 class Listeners:
     """All of a server's, on its poll. `wake` is when those that rest are to listen again."""
 
@@ -117,8 +142,7 @@ class Listeners:
     def replace(self, listener: Listener, socket: socket) -> None:
         """Listen there from now on, as the place is another; who waits at the one before it is let go of."""
         del self._all[listener.socket.fileno()]
-        listener.socket.close()
-        listener.socket = socket
+        listener.moved(socket)
         self._all[socket.fileno()] = listener
         self._poll.register(socket, 0 if listener.full else select.EPOLLIN)
 

@@ -11,6 +11,7 @@ Rules
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import socket
@@ -80,9 +81,10 @@ def listen(path: Path, client: ClientSocket | None = None) -> socket.socket:
     before = os.umask(0o177)
     try:
         listener.bind(str(path))
-    except OSError:
+    except OSError as error:
         listener.close()
-        raise
+        # The system's word does not name the place, and one that is too long has no number.
+        raise OSError(error.errno or errno.ENAMETOOLONG, error.strerror or str(error), str(path)) from None
     finally:
         os.umask(before)
     if client is not None:
