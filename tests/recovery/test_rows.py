@@ -7,14 +7,18 @@ import subprocess
 import sys
 from contextlib import ExitStack, closing
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.compat.peers import short_directory
-from tests.daemon.conversation import NUMBERS, pair
+from tests.daemon.conversation import NUMBERS, Peer, fresh_daemon, pair
 from tests.daemon.processes import ROOT, environment
 from tests.recovery.mortal import ARMED
 from tests.recovery.talkers import PATIENCE, SocketTalker
+from xsadapter.engine.plain import in_a_row
+from xsadapter.recovery import left
+from xsadapter.recovery.journal import Journal
 from xsadapter.recovery.turn import Change, Row, Turn, encoded
 from xsadapter.recovery.words import CHANGES, MAGIC, Words
 from xsadapter.wire import HEADER, pack
@@ -217,3 +221,33 @@ def test_words_from_before_there_were_rows_are_read_and_gone_on_with(tmp_path):
     again.goes_on()
     assert bytes(again.bytes[:8]) == MAGIC
     again.close()
+
+
+@pytest.mark.parametrize("free", [90, 150, 300, 700])
+def test_what_was_answered_before_a_row_that_had_no_room_is_not_lost(tmp_path, free):
+    daemon = fresh_daemon()
+    peer = Peer(daemon)
+    peer.ask("WRITE", b"/a\0" + b"v" * 500)
+    connection = peer.connection
+    asked = [("READ", b"/a\0"), ("WRITE", b"/a\0new"), ("READ", b"/a\0")]
+    data = b"".join(pack(NUMBERS[kind], at, 0, payload) for at, (kind, payload) in enumerate(asked))
+    journal = Journal(daemon, tmp_path, "boot", 1)
+    journal.start()
+    room = journal.words.take(connection.serial)
+    room.put(data, connection.done, connection.written)
+    connection.kept = room.number
+    turn = journal._turn
+    while (rest := CHANGES - turn.at - free) > 8:
+        output = bytes(min(max(0, rest - 200), 60000))
+        turn.append(encoded(1 << 60, 0, 0, 0, (0, 0, 0), output, (("/never", False),)))
+    connection.reader.feed(data)
+    while in_a_row(daemon, connection, 64) or daemon.step(connection):
+        pass
+    found = left.load(tmp_path, "boot", daemon.head.number)
+    (known,) = found.state.connections
+    answers = b"".join([*known.output, *(each.answer for each in found.told)])
+    # The last of them is asked again.
+    assert answers + pack(2, 2, 0, b"new") == b"".join(connection.output)
+    assert known.input == pack(2, 2, 0, b"/a\0")
+    journal.close()
+    daemon.store.close()

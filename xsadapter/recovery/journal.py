@@ -111,8 +111,11 @@ class Journal:
         start, output = connection.written, b""
         if connection.output:
             start, output = self._unnoted(connection)
+        if not self._turn.row(before, connection.serial, room, begin, start, output):
+            self._noted.pop(connection.serial, None)  # What was to be noted with it is not.
+            return False
         self.announced = True
-        return self._turn.row(before, connection.serial, room, begin, start, output)
+        return True
 
     def ended(self, made: int) -> None:
         """See the Protocol."""
