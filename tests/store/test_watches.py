@@ -220,3 +220,19 @@ def test_who_is_told_is_what_the_rule_says(watched, commits):
         key = lambda call: call[:2]  # noqa: E731 - the order among watches of one commit is not promised
         assert sorted(told, key=key) == sorted(expected, key=key)
         assert [number for number, *_ in told] == sorted(number for number, *_ in told)
+
+
+@pytest.mark.parametrize("asks", [False, True], ids=["sets", "asks for history"])
+def test_who_sets_is_given_his_own_commit_whatever_a_callback_does(asks):
+    with rrdstore.memory("last:1") as store:
+        main = store.branch("main")
+        main.change([("/a", b"1", None), ("/b", b"1", None)])
+
+        def answer(_commit, _paths):
+            main.set("/b", b"2", message="answer")
+            assert not asks or list(main.log())
+
+        main.watch("/a", answer)
+        main.set("/b", b"1")
+        made = main.set("/a", b"2", message="mine")
+        assert (made.message, made.number) == ("mine", main.head.number - 1)
