@@ -251,3 +251,40 @@ def test_what_was_answered_before_a_row_that_had_no_room_is_not_lost(tmp_path, f
     assert known.input == pack(2, 2, 0, b"/a\0")
     journal.close()
     daemon.store.close()
+
+
+@pytest.mark.parametrize("domid", [0, 5])
+def test_what_a_row_told_who_does_not_read_outlives_a_kill_when_the_row_is_told(tmp_path, domid):
+    daemon = fresh_daemon()
+    peer, watcher = Peer(daemon), Peer(daemon, domid, privileged=not domid)
+    journal = Journal(daemon, tmp_path, "boot", 1)
+    journal.start()
+    for path in (b"/a/0", b"/a/1"):
+        peer.ask("WRITE", path + b"\0old")
+        peer.ask("SET_PERMS", path + b"\0r0\0")
+        peer.ask("READ", path + b"\0")
+    watcher.ask("WATCH", b"/a\0token\0")
+    for each in (peer, watcher):
+        room = journal.words.take(each.connection.serial)
+        room.put(b"", each.connection.done, each.connection.written)
+        each.connection.kept = room.number
+    journal.persist()
+    journal.flushed()
+    for path in (b"/a/0", b"/a/1"):
+        peer.connection.reader.feed(pack(WRITE, 0, 0, path + b"\0new"))
+        assert in_a_row(daemon, peer.connection, 64) == 1
+        peer.connection.sent_all()
+        if path == b"/a/0":
+            journal.persist()
+            journal.unsent(watcher.connection)
+            journal.flushed()
+        else:
+            assert not daemon.flow.touched.any
+            journal.told()
+    found = left.load(tmp_path, "boot", daemon.head.number)
+    (known,) = (each for each in found.state.connections if each.serial == watcher.connection.serial)
+    assert not found.told
+    assert b"".join(known.output) == b"".join(watcher.connection.output) != b""
+    assert b"/a/1" in b"".join(known.output)
+    journal.close()
+    daemon.store.close()

@@ -125,6 +125,12 @@ class Journal:
 
     def told(self) -> None:
         """See the Protocol."""
+        if self._stuck or self._daemon.flow.touched.grown:
+            self.flushed()  # Of others, who do not read, some was told, too.
+        else:
+            self._forget()
+
+    def _forget(self) -> None:
         self._turn.forget()
         self.announced = False
         if self._noted:
@@ -239,7 +245,7 @@ class Journal:
             self._overflown = False
             self._log.append([["told"]])
         if self._turn.at:
-            self.told()
+            self._forget()
         if self.rewriting or self._log.size > self._log.due:
             self._rewritten()
 
