@@ -1,7 +1,10 @@
 """What signals ask of the loop.
 
-Rule: SIGTERM and SIGINT ask it to stop. SIGHUP asks for the audit log to be opened again; where something is shown each
-second it means that nobody looks any more, and asks to stop. Any of them ends the poll that is under way.
+Rules
+1. SIGTERM and SIGINT ask it to stop. SIGHUP asks for the audit log to be opened again; where something is shown each
+   second it means that nobody looks any more, and asks to stop. Any of them ends the poll that is under way.
+2. SIGUSR1, with which oxenstored is asked for its tree, and SIGUSR2 ask for nothing, and end nobody.
+3. While another program takes this one's place SIGHUP asks for nothing either, until that heeds it: it opens the log.
 """
 
 from __future__ import annotations
@@ -16,7 +19,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _HEEDED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_PASSED_OVER: Final = (signal.SIGUSR1, signal.SIGUSR2)
 _MOST: Final = 512
+
+
+@contextmanager
+def replaced() -> Iterator[None]:
+    """Another program takes this one's place in there, or cannot; only the main thread may."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 class Signals:
@@ -36,6 +50,7 @@ class Signals:
         poll.register(self._awake, select.EPOLLIN)
         signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
         before = {number: signal.signal(number, self._came) for number in _HEEDED}
+        before |= {number: signal.signal(number, signal.SIG_IGN) for number in _PASSED_OVER}
         try:
             yield
         finally:

@@ -195,3 +195,33 @@ def test_it_serves_though_directories_are_missing_and_writes_its_audit_log_when_
         assert '"what":"WRITE"' in trace.read_text()
         assert "trouble" not in client.control("history", "info")
         assert made.stop() == 0
+
+
+def test_a_signal_that_asks_another_daemon_for_its_tree_ends_nobody(place):
+    with running(place, *SMALL) as made, made.client() as client:
+        for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE):
+            made.process.send_signal(number)
+            client.write("/a", b"%d" % number)
+        assert made.stop() == 0
+
+
+def test_the_log_s_rotation_ends_no_program_that_is_about_to_take_over(place):
+    """Between two programs nobody could heed it: it is sent as soon as there is the second one."""
+    program, real = place / "program", Path(sys.executable).parent / "xsadapter"
+    program.write_text(f'#!/bin/sh\ncase "$*" in *--check*|*--help*) ;; *) kill -HUP $$;; esac\nexec {real} "$@"\n')
+    program.chmod(0o700)
+    with running(place, *SMALL, "-T", str(place / "trace")) as made, made.client() as client:
+        client.write("/a", b"1")
+        assert client.control("live-update", "-f", str(program)) == "OK"
+        assert client.control("live-update", "-s") == "OK"
+        assert client.read("/a") == b"1"
+        assert f"becoming {program}" in made.log
+        made.process.send_signal(signal.SIGHUP)
+        assert client.read("/a") == b"1"
+        assert made.stop() == 0
+
+
+def test_a_keeper_that_cannot_be_is_named(place):
+    (place / "keeper").mkdir()
+    with running(place, *SMALL) as made:
+        assert f"no keeper at {place}/keeper: clients will end with the daemon: Is a directory" in made.log

@@ -28,6 +28,7 @@ from xsadapter.cli import heritage
 from xsadapter.cli.notify import notify, reloading
 from xsadapter.engine.state import describe
 from xsadapter.engine.update import Stage
+from xsadapter.signals import replaced
 from xsadapter.stream import StreamError
 from xsadapter.stream.outgoing import Carriers, told
 from xsadapter.wire import OK, pack
@@ -215,7 +216,8 @@ class Updating:
                 self._xen.part(leaving=True)
             heritage.leave_open(descriptors, stay=True)
             os.chdir(settings.began_in)
-            os.execve(update.program, words, environment)
+            with replaced():
+                os.execve(update.program, words, environment)
         except OSError:
             os.chdir(here)
             heritage.leave_open(descriptors, stay=False)

@@ -187,7 +187,7 @@ class OwnKeeper:
                 reached = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
                 reached.connect(str(place))
         except OSError as error:
-            _log.error("no keeper: clients will end with the daemon: %s", error)
+            _log.error("no keeper at %s: clients will end with the daemon: %s", place, error.strerror or error)
             return
         reached.setblocking(False)
         self._socket = reached
