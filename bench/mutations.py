@@ -157,8 +157,8 @@ MUTATIONS = (
         "store/test_settle.py",
         (
             "store/redoing.py",
-            "Ended: lambda ledger, made: ledger.history.end(ledger.history.lines[made.line]),",
-            "Ended: lambda ledger, made: None,",
+            "    Ended: _ended,",
+            "    Ended: lambda ledger, made: None,",
         ),
     ),
     broken(

@@ -188,9 +188,10 @@ class Branch:
         made = tuple([_tuple(Edit, one) for one in places])
         if not made:
             raise ValueError("no places: expected one at least")
-        for _, value, meta in made:
-            if not (isinstance(value, bytes) and isinstance(meta, bytes)):
-                raise TypeError(f"value and meta are bytes, not {type(value).__name__} and {type(meta).__name__}")
+        if {type(value) for _, value, _ in made} | {type(meta) for _, _, meta in made} != {bytes}:
+            for _, value, meta in made:
+                if not (isinstance(value, bytes) and isinstance(meta, bytes)):
+                    raise TypeError(f"value and meta are bytes, not {type(value).__name__} and {type(meta).__name__}")
         self._ledger.check_writable()
         record = plant(self._ledger, line := self._line, made, message, author, later=later)
         self._ledger.run.begin(line, record)

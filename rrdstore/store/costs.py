@@ -81,9 +81,31 @@ def tree_cost(root: Node, beside: Node | None) -> int:
         cost += _object(inside)
         # By content too would be wrong: what is not the same object is written.
         for one, old in pairs:
-            if one is not old and one is not None and not (old and 0 < one.number == old.number):
+            if old is None:
+                cost += 0 if one is None else _new_cost(one)
+            elif one is not old and one is not None and not 0 < one.number == old.number:
                 new = one.load() if one.__class__ is Stub else one
                 stack.append((new, old.load() if old.__class__ is Stub else old))
+    return cost
+
+
+def _new_cost(top: Any) -> int:
+    """What a node or a set takes, with all below it, where none of it was before. O(containers)."""
+    cost, left = 0, [top]
+    while left:
+        here = left.pop()
+        if here.__class__ is Stub:
+            here = here.load()
+        inside, kids = 0, here
+        if here.__class__ is not Bucket and here.__class__ is not Wide:
+            inside, kids = len(here.value) + len(here.meta), here.kids
+        if kids.__class__ is Bucket:
+            inside += ENTRY * len(kids.names) + (kids.weighed if kids.weighed >= 0 else weight(kids))
+            left += [node for node in kids.names.values() if node.__class__ is not Node]
+        elif kids is not None:
+            inside += FANOUT * SET
+            left += [one for one in kids.slots if one is not None]
+        cost += inside + FIXED if _LEAST <= inside <= PIECE else _object(inside)
     return cost
 
 

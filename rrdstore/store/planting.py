@@ -18,7 +18,7 @@ from rrdstore.storage.protocol import Entry, Planted
 from rrdstore.store.costs import change_cost, tree_cost
 from rrdstore.tree import bulk
 from rrdstore.tree.edit import EMPTY, new_edit
-from rrdstore.tree.node import new_node
+from rrdstore.tree.node import SMALL, Node, new_node
 from rrdstore.tree.sharing import shared_meta
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from rrdstore.history.branch import Line
     from rrdstore.history.commit import Edit
     from rrdstore.store.ledger import Ledger
-    from rrdstore.tree.node import Node
 
 FEW = 1000
 """Places up to which a commit is journalled."""
@@ -76,7 +75,15 @@ def _piece(ledger: Ledger, line: Line, edits: tuple[Edit, ...], message: str, au
 
 
 def _after(before: Node, edits: tuple[Edit, ...], number: int) -> Node:
-    places = [(path, new_node(value or b"", shared_meta(meta or b""), number, number)) for path, value, meta in edits]
+    places: list[tuple[str, Node]] = []
+    last, own = b"", b""
+    for path, value, meta in edits:
+        if meta is not last:  # Those that lie together mostly have the same.
+            last, own = meta or b"", shared_meta(meta or b"")
+        if value is not None and len(value) + len(own) <= SMALL:
+            places.append((path, Node(value, own, number, number)))
+        else:
+            places.append((path, new_node(value or b"", own, number, number)))
     return bulk.planted(before, places, number, new_edit())
 
 

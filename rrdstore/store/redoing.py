@@ -64,11 +64,17 @@ def _begun(ledger: Ledger, made: Begun) -> Record | None:
     return None if made.first is None else _commit(ledger, made.first)
 
 
+def _ended(ledger: Ledger, made: Ended) -> None:
+    if ledger.run.places.line == made.line:
+        ledger.run.places.clear()  # Else they would hold its tree, and let go of it at once later.
+    ledger.history.end(ledger.history.lines[made.line])
+
+
 _DONE: dict[type, Callable[[Ledger, Any], Record | None]] = {
     Entry: _commit,
     Planted: planted,
     Begun: _begun,
-    Ended: lambda ledger, made: ledger.history.end(ledger.history.lines[made.line]),
+    Ended: _ended,
     Tagged: lambda ledger, made: ledger.history.tag(made.name, made.key),
     Untagged: lambda ledger, made: ledger.history.untag(made.name),
     Pinned: lambda ledger, made: ledger.history.pin(made.number),

@@ -33,7 +33,11 @@ def whole(process, run):
         except OSError:
             return False
         there = {each.name for each in run.iterdir()}
-        return "trouble" not in told and {"socket", "pid", "state", "keeper", "history.rrdb"} <= there
+        return (
+            "trouble" not in told
+            and {"socket", "pid", "state", "keeper", "history.rrdb"} <= there
+            and (run / "pid").read_text() != ""  # It is made, and then the number is written.
+        )
 
     until(so, f"its places: {process.log}")
 

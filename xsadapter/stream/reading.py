@@ -125,7 +125,7 @@ def decode(data: bytes) -> Iterator[Record]:
 
 def _records(data: bytes, order: str, version: int) -> Iterator[Record]:
     header, node = struct.Struct(order + "II").unpack_from, struct.Struct(order + "IIHHHH")
-    size, at, number = len(data), HEADER_SIZE, 0
+    size, at, number, alike, new = len(data), HEADER_SIZE, 0, _ALIKE_LISTS.get, tuple.__new__
     while True:
         if size - at < RECORD_HEADER:
             raise StreamError(f"record {number}", at, f"{size - at} bytes", "a record, the last one END")
@@ -134,10 +134,22 @@ def _records(data: bytes, order: str, version: int) -> Iterator[Record]:
         at = start + (length + _FILL & -records.ALIGNMENT)
         if at > size:
             raise StreamError(_named(number, kind), start, f"{size - start} bytes", f"{padded(length)}")
-        if kind == records.NODE and (plain := _plain_node(data, start, length, order, node)) is not None:
-            yield plain
-            number += 1
-            continue
+        if kind == records.NODE and length >= node.size:
+            # What nearly all are, in one go: a node of the tree, with a list as one before.
+            connection, transaction, path, value, access, count = node.unpack_from(data, start)
+            begin = start + node.size + 4 * count
+            end = begin + path
+            last = end + value
+            entries = alike((order, data[begin - 4 * count : begin]))
+            if (
+                entries is not None
+                and not (transaction or access)
+                and last <= start + length < last + records.ALIGNMENT
+                and data.find(0, begin, end) == end - 1
+            ):
+                yield new(Node, (data[begin : end - 1], data[end:last], entries, connection, 0, 0))
+                number += 1
+                continue
         if kind == records.END:
             if length or at != size:
                 raise StreamError(_named(number, kind), start, f"{size - start} bytes after it", "none")
@@ -208,23 +220,6 @@ def _extended(body: _Body, _: int) -> Watch:
 
 def _transaction(body: _Body, _: int) -> Transaction:
     return Transaction(*body.numbers("II"))
-
-
-def _plain_node(data: bytes, start: int, length: int, order: str, form: struct.Struct) -> Node | None:
-    """What nearly all records are, in one go: a node of the tree, with a list as one before; None for any other."""
-    lists = start + form.size
-    if length < form.size:
-        return None
-    connection, transaction, path, value, access, count = form.unpack_from(data, start)
-    begin = lists + 4 * count
-    end = begin + path
-    last = end + value
-    entries = _ALIKE_LISTS.get((order, data[lists:begin]))
-    if entries is None or transaction or access or not last <= start + length < last + records.ALIGNMENT:
-        return None
-    if data.find(0, begin, end) != end - 1:
-        return None
-    return tuple.__new__(Node, (data[begin : end - 1], data[end:last], entries, connection, 0, 0))
 
 
 def _node(body: _Body, _: int) -> Node:
